@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unmapped private memory: page states and their conversion
+ *
+ * Every RAM block of a confidential guest has two halves of the same size:
+ * a shared one, which QEMU and its devices map, and a private one behind a
+ * descriptor that the VMM never reads or writes.  Which of the two a guest
+ * frame uses is its page state.  This file is the only door to it.
+ *
+ * The core knows no accelerator.  A provider makes a page state true: KVM by
+ * memory attributes, the emulated SEV-SNP processor by its RMP.  A provider
+ * knows no policy.
+ */
+#ifndef SYSTEM_UPM_H
+#define SYSTEM_UPM_H
+
+#include "exec/cpu-common.h"
+#include "qapi/qapi-types-upm.h"
+#include "qemu/notify.h"
+#include "qemu/queue.h"
+
+/* Page states are kept for frames of this size on every target. */
+#define UPM_FRAME_BITS 12
+#define UPM_FRAME_SIZE (1ULL << UPM_FRAME_BITS)
+
+typedef struct UpmBlock UpmBlock;
+
+/**
+ * UpmPiece: a run of guest frames inside one block
+ * @block: where the run lives
+ * @gpa: guest-physical address of the run, in bytes
+ * @offset: offset of the run inside @block, in bytes
+ * @size: length of the run, in bytes
+ */
+typedef struct UpmPiece {
+    UpmBlock *block;
+    hwaddr gpa;
+    uint64_t offset;
+    uint64_t size;
+} UpmPiece;
+
+/**
+ * UpmBlock: both halves of one RAM block
+ * @rb: the shared half
+ * @name: for messages
+ * @size: of each half, in bytes
+ * @private_fd: the private half; owned by @rb
+ * @discard: which half gives its backing back on a conversion
+ * @shared_map: a set bit is a shared frame, a clear one is private
+ * @shared_frames: number of set bits
+ * @provider_data: what the provider keeps for this block
+ */
+struct UpmBlock {
+    RAMBlock *rb;
+    char *name;
+    uint64_t size;
+    int private_fd;
+    UpmDiscardPolicy discard;
+    unsigned long *shared_map;
+    uint64_t shared_frames;
+    void *provider_data;
+    QLIST_ENTRY(UpmBlock) next;
+};
+
+/**
+ * UpmProviderOps: what makes a page state true
+ *
+ * The core calls in the order of the members.  All calls but the first three
+ * come with the core's lock held; a provider must not call the core back.
+ *
+ * @name: for messages
+ * @create_private: return a close-on-exec descriptor for the private half of
+ *     @size bytes, or -1 with @errp set.  Called with the ramlist lock held.
+ * @block_added: prepare @provider_data; all frames are private then.
+ *     Optional.
+ * @block_removed: release @provider_data.  Optional.
+ * @mark: give every frame of @piece the page state.  Either all of it or,
+ *     with a negative errno, nothing of it.  It is only asked for frames
+ *     that have the other state.
+ * @flush: return only when no vCPU can reach a frame by a translation older
+ *     than @mark.  Optional.
+ * @drop_private: give back the backing of the private half of @piece.
+ *     Returns 0 or a negative errno.
+ */
+typedef struct UpmProviderOps {
+    const char *name;
+    int (*create_private)(uint64_t size, Error **errp);
+    bool (*block_added)(UpmBlock *block, Error **errp);
+    void (*block_removed)(UpmBlock *block);
+    int (*mark)(const UpmPiece *piece, bool to_private);
+    void (*flush)(void);
+    int (*drop_private)(const UpmPiece *piece);
+} UpmProviderOps;
+
+/**
+ * UpmConversion: what notifiers are told
+ * @piece: frames that have changed their state
+ * @to_private: the new state
+ * @undone: the change is being taken back because a later step failed
+ */
+typedef struct UpmConversion {
+    UpmPiece piece;
+    bool to_private;
+    bool undone;
+} UpmConversion;
+
+/**
+ * UpmCounters: what the core has done since the start of the guest, in
+ * bytes unless said otherwise
+ */
+typedef struct UpmCounters {
+    /* [cause][to_private]: requests that changed something, and bytes */
+    uint64_t requests[UPM_CAUSE__MAX][2];
+    uint64_t converted[UPM_CAUSE__MAX][2];
+    uint64_t unchanged_requests;
+    uint64_t failed_requests;
+    uint64_t discarded_shared;
+    uint64_t discarded_private;
+    /* shared bytes kept because the rest of their huge page is in use */
+    uint64_t held_back;
+    /* time inside conversions, in ns */
+    uint64_t time;
+} UpmCounters;
+
+/**
+ * upm_set_provider: say who makes page states true
+ *
+ * To be called once, by the accelerator, before any RAM block exists.
+ */
+void upm_set_provider(const UpmProviderOps *ops);
+
+/** upm_provider_name: the provider's name, NULL where there is none */
+const char *upm_provider_name(void);
+
+/**
+ * upm_set_default_discard: the policy of blocks that name none
+ *
+ * Applies to the blocks that exist and to later ones.
+ */
+void upm_set_default_discard(UpmDiscardPolicy policy);
+
+/**
+ * upm_block_add: give a RAM block its private half
+ *
+ * Called by ram_block_add() for blocks with RAM_GUEST_MEMFD, with the
+ * ramlist lock held.  All frames start private.  On success the block's
+ * guest_memfd is set; on failure nothing is left behind.
+ *
+ * Returns: true, or false with @errp set to a message that names the block,
+ * its size and the cause.
+ */
+bool upm_block_add(RAMBlock *rb, Error **errp);
+
+/** upm_block_remove: forget @rb, whose descriptor the caller closes */
+void upm_block_remove(RAMBlock *rb);
+
+/** upm_block_find: both halves of @rb, or NULL if it has no private one */
+UpmBlock *upm_block_find(RAMBlock *rb);
+
+/**
+ * upm_block_is_private: page state of the frame at @offset bytes
+ *
+ * Locking: none; the answer is a snapshot.
+ */
+bool upm_block_is_private(const UpmBlock *block, uint64_t offset);
+
+/** upm_block_set_discard: the policy of one block, instead of the default */
+void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy);
+
+/**
+ * upm_convert: change the page state of a range of guest-physical memory
+ * @gpa: first byte, a multiple of UPM_FRAME_SIZE
+ * @size: bytes, a multiple of UPM_FRAME_SIZE, not 0
+ * @to_private: the state asked for
+ * @cause: for the counters
+ *
+ * The only code that changes a page state.  The range is checked in full
+ * before anything changes; then: mark (provider), flush, discard by policy,
+ * notify.  A step that fails undoes the ones before it.  Where undoing fails
+ * as well, the guest is stopped and the range named.  Frames that have the
+ * state already are left alone, and cost no system call.
+ *
+ * Locking: takes the core's lock.  The emulated provider wants the caller
+ * inside an exclusive section (start_exclusive()).
+ *
+ * Returns: 0; -EINVAL for a range that is empty, misaligned, wraps, or has a
+ * byte that is not RAM with a private half; else the errno of the step that
+ * failed.  @errp is set whenever the result is not 0.
+ */
+int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
+                Error **errp);
+
+/**
+ * upm_notifier_add: be told of every conversion, see UpmConversion
+ *
+ * A notifier that returns a negative errno makes the conversion fail.  It is
+ * called with the core's lock held.
+ */
+void upm_notifier_add(NotifierWithReturn *notifier);
+void upm_notifier_remove(NotifierWithReturn *notifier);
+
+/** upm_counters: a copy of the counters, taken under the core's lock */
+UpmCounters upm_counters(void);
+
+/**
+ * upm_foreach_block: call @fn for each block, under the core's lock
+ */
+void upm_foreach_block(void (*fn)(UpmBlock *block, void *opaque),
+                       void *opaque);
+
+/** upm_punch_hole: the usual way to give back the backing of a descriptor */
+int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
+
+/*
+ * What the core asks of the rest of QEMU: system/upm-memory.c, or a unit
+ * test in its place.
+ */
+
+/**
+ * upm_memory_resolve: the first piece of a guest-physical range
+ *
+ * Returns: false where @gpa is not RAM with a private half; else @piece
+ * covers as much of the range as lies in one block.
+ */
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece);
+
+/**
+ * upm_memory_drop_shared: give back the backing of the shared half
+ *
+ * Returns: bytes given back, less than the piece where huge pages are in
+ * part still shared, or a negative errno.
+ */
+int64_t upm_memory_drop_shared(const UpmPiece *piece);
+
+/** upm_memory_stop_guest: stop the guest for good, with a reason */
+void upm_memory_stop_guest(const char *reason);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The firmware seam: who runs SEV commands
+ *
+ * target/i386/sev.c issues KVM's SEV commands (linux/kvm.h, KVM_SEV_*).
+ * With KVM they go to the host's AMD-SP; on the emulated platform
+ * target/i386/psp/ runs them, with the same structures, errno and firmware
+ * status codes (SEV-SNP Firmware ABI, 56860).
+ */
+#ifndef TARGET_I386_SEV_FIRMWARE_H
+#define TARGET_I386_SEV_FIRMWARE_H
+
+#include "cpu.h"
+
+struct kvm_cpuid2;
+
+/** sev_emulated: the firmware is the emulated one */
+bool sev_emulated(void);
+
+/**
+ * sev_firmware_command: run KVM_SEV_* command @cmd on the emulated firmware
+ * @data: the command's structure, as for KVM_MEMORY_ENCRYPT_OP
+ * @fw_error: firmware status, SEV_RET_*; -1 where it was not called
+ *
+ * Locking: BQL.  Returns: 0 or a negative errno, as the ioctl does.
+ */
+int sev_firmware_command(int cmd, void *data, int *fw_error);
+
+/** sev_firmware_platform_command: the same for SEV_ISSUE_CMD on /dev/sev */
+int sev_firmware_platform_command(int cmd, void *data, int *fw_error);
+
+/**
+ * sev_firmware_get_cpuid: what the guest's CPUID page shall hold
+ * @cpuid: nent says how much room there is, and on return how much is used
+ *
+ * Returns: 0, or -E2BIG as KVM_GET_CPUID2 does.
+ */
+int sev_firmware_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid);
+
+/**
+ * sev_firmware_launch_digest: the measurement so far
+ *
+ * Returns: false before the launch was started.
+ */
+bool sev_firmware_launch_digest(uint8_t digest[48]);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An emulated SEV-SNP processor under TCG
+ *
+ * What the files of this folder offer each other.  What QEMU's own files
+ * call is in snp-hooks.h.
+ */
+#ifndef TARGET_I386_TCG_SNP_H
+#define TARGET_I386_TCG_SNP_H
+
+#include "cpu.h"
+#include "system/upm.h"
+#include "tcg/snp/snp-hooks.h"
+
+/* Exit codes and #VC error codes, APM volume 2, appendix C */
+#define SNP_EXIT_NPF_MMIO           0x400
+#define SNP_EXIT_NPF_NOT_VALIDATED  0x404
+
+#define SNP_NO_GHCB UINT64_MAX
+
+/**
+ * SnpVcpu: what the hypervisor side knows of one vCPU
+ * @ghcb_msr: value of MSR C001_0130
+ * @ghcb_gpa: the registered GHCB, SNP_NO_GHCB before; survives AP creation
+ * @serving: an NAE event is being served on behalf of this vCPU; an
+ *     exception raised meanwhile belongs into its GHCB
+ * @reset_hold: waits in an AP reset hold, by MSR or by NAE event
+ * @first_sipi_done: has left the state that the launch gave it
+ * @walk_fault_gpa: table page that made the last page walk fail
+ */
+typedef enum SnpResetHold {
+    SNP_RESET_HOLD_NONE,
+    SNP_RESET_HOLD_MSR,
+    SNP_RESET_HOLD_NAE,
+} SnpResetHold;
+
+typedef struct SnpVcpu {
+    uint64_t ghcb_msr;
+    uint64_t ghcb_gpa;
+    bool serving;
+    SnpResetHold reset_hold;
+    bool first_sipi_done;
+    bool walk_faulted;
+} SnpVcpu;
+
+/** snp_vcpu: never NULL on an SNP guest; owned by the vCPU's thread */
+SnpVcpu *snp_vcpu(CPUX86State *env);
+
+/** snp_cbit_mask: the C-bit as a mask of physical address bits */
+uint64_t snp_cbit_mask(void);
+
+/** snp_sev_features: SEV_FEATURES of every VMSA, APM table B-4 offset 3B0h */
+uint64_t snp_sev_features(void);
+
+/**
+ * snp_terminate: stop the guest with a named reason, never QEMU
+ *
+ * For requests to terminate and for states the architecture calls a
+ * shutdown.  May be called from a vCPU thread, with or without the BQL.
+ */
+void G_GNUC_PRINTF(2, 3) snp_terminate(CPUX86State *env, const char *fmt, ...);
+
+/*
+ * Memory: memory.c, rmp.c
+ */
+
+/* An RMP entry; a clear one is a frame that the hypervisor owns. */
+#define SNP_RMP_ASSIGNED    (1U << 0)
+#define SNP_RMP_VALIDATED   (1U << 1)
+#define SNP_RMP_PAGE_2M     (1U << 2)
+#define SNP_RMP_IMMUTABLE   (1U << 3)
+#define SNP_RMP_VMSA        (1U << 4)
+/* Permissions of VMPL 1 to 3, a byte each; VMPL0 has all, always. */
+#define SNP_RMP_PERM_SHIFT(vmpl) ((vmpl) * 8)
+
+/**
+ * snp_exclusive: run @fn while no vCPU runs guest code
+ *
+ * For a vCPU thread in the middle of an instruction, without the BQL.  The
+ * translation block that called must not be returned to: end with
+ * cpu_loop_exit().
+ */
+void snp_exclusive(CPUState *cs, void (*fn)(void *opaque), void *opaque);
+
+/**
+ * snp_convert: upm_convert() in an exclusive section, from a vCPU thread
+ *
+ * Returns: 0, or the negative errno of upm_convert(), whose message has
+ * been traced.
+ */
+int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
+                UpmCause cause);
+
+/**
+ * snp_rmp_read: RMP entry of the frame at @gpa
+ *
+ * Returns: false where @gpa is not RAM with a private half.
+ */
+bool snp_rmp_read(hwaddr gpa, uint32_t *entry);
+
+/**
+ * snp_private_ptr: host address of a private frame, for the firmware and
+ * for reading a VMSA
+ *
+ * Returns: NULL unless the page state is private and the RMP entry has all
+ * of @rmp_flags.  Locking: the caller is in an RCU read section or holds the
+ * BQL.
+ */
+void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags);
+
+/**
+ * snp_launch_page: make @gpa private, assigned and validated, for the
+ * firmware's LAUNCH_UPDATE, and return its host address
+ *
+ * Returns: NULL where the page state is not private (the caller converts
+ * first) or the page is assigned already (populated before).
+ */
+void *snp_launch_page(hwaddr gpa);
+
+/*
+ * Hypervisor side: ghcb.c, page-state.c, vmsa.c
+ */
+
+/**
+ * snp_vmgexit: serve a VMGEXIT
+ *
+ * Called in the vCPU's thread, without the BQL, with all of env up to date
+ * and env->eip behind the instruction.  The caller leaves the translation
+ * block afterwards.
+ */
+void snp_vmgexit(CPUX86State *env);
+
+/** snp_ghcb_msr_read, snp_ghcb_msr_write: MSR C001_0130, never intercepted */
+uint64_t snp_ghcb_msr_read(CPUX86State *env);
+void snp_ghcb_msr_write(CPUX86State *env, uint64_t value);
+
+/**
+ * snp_serve_exception: an exception was raised while serving an NAE event
+ *
+ * Finishes the event with the exception as the one to inject (SW_EXITINFO1 =
+ * 1, SW_EXITINFO2 = EVENTINJ).  The caller leaves the translation block.
+ */
+void snp_serve_exception(CPUX86State *env, int vector, int error_code);
+
+/**
+ * snp_page_state_change_msr: GHCB MSR protocol request 014h
+ *
+ * Returns: the value for the response, GHCB specification 2.3.1.
+ */
+uint64_t snp_page_state_change_msr(CPUX86State *env, uint64_t request);
+
+/**
+ * snp_page_state_change: NAE event 80000010h on a buffer in the GHCB's
+ * shared area
+ * @buffer: header and entries, in guest byte order; progress is written back
+ * @size: bytes from @buffer to the end of the shared area
+ *
+ * Returns: SW_EXITINFO2.
+ */
+uint64_t snp_page_state_change(CPUX86State *env, void *buffer, size_t size);
+
+/**
+ * snp_vmsa_load: set all of a vCPU's state from a VMSA page
+ * @page: 4096 bytes in the layout of APM table B-4
+ *
+ * In the vCPU's thread, or before it runs.
+ */
+void snp_vmsa_load(CPUX86State *env, const void *page);
+
+/**
+ * snp_ap_create: NAE event 80000013h, SNP AP Creation
+ *
+ * Returns: 0, or the GHCB error code for SW_EXITINFO2.
+ */
+uint64_t snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
+                       uint64_t sev_features);
+
+#endif
