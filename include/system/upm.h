@@ -237,6 +237,14 @@ UpmCounters upm_counters(void);
 void upm_foreach_block(void (*fn)(UpmBlock *block, void *opaque),
                        void *opaque);
 
+/**
+ * upm_foreach_shared: call @fn for each run of shared frames of @piece, under
+ * the core's lock
+ */
+void upm_foreach_shared(const UpmPiece *piece,
+                        void (*fn)(const UpmPiece *run, void *opaque),
+                        void *opaque);
+
 /** upm_punch_hole: the usual way to give back the backing of a descriptor */
 int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
 
