@@ -428,25 +428,6 @@ static void convert_exclusively(void *opaque)
     }
 }
 
-/* Most requests at boot ask for what is so already: see without stopping. */
-static bool nothing_to_convert(hwaddr gpa, uint64_t size, bool to_private)
-{
-    SnpFrame frame;
-    uint64_t done;
-
-    RCU_READ_LOCK_GUARD();
-    if (!size || (gpa | size) & (UPM_FRAME_SIZE - 1) || gpa + size < gpa) {
-        return false;
-    }
-    for (done = 0; done < size; done += UPM_FRAME_SIZE) {
-        if (!snp_frame_find(gpa + done, &frame) ||
-            snp_frame_is_private(&frame) != to_private) {
-            return false;
-        }
-    }
-    return true;
-}
-
 int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
                 UpmCause cause)
 {
@@ -454,9 +435,8 @@ int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
         .gpa = gpa, .size = size, .to_private = to_private, .cause = cause,
     };
 
-    if (nothing_to_convert(gpa, size, to_private)) {
-        convert_exclusively(&request);
-        return request.result;
+    if (!upm_convert_needed(gpa, size, to_private)) {
+        return 0;
     }
     snp_exclusive(env_cpu(env), convert_exclusively, &request);
     return request.result;
