@@ -14,7 +14,6 @@ A payload prints lines to the first serial port:
 and ends by isa-debug-exit, with status 33 where all went well.  See snp.h for
 the verbs; each is answered by one byte.
 """
-import mmap
 import os
 import pathlib
 import re
@@ -94,18 +93,17 @@ class Host:
                 continue
             if not name.startswith('/memfd:') or found != size:
                 continue
-            if 'private' in name.split(' ')[0].split(':', 1)[1]:
-                self.private = os.open(entry, os.O_RDONLY)
-            else:
+            if name.startswith('/memfd:memory-backend'):
                 self.shared = os.open(entry, os.O_RDWR)
+            elif self.private is None:
+                self.private = os.open(entry, os.O_RDONLY)
         if self.shared is None:
             raise RuntimeError('no memfd of the shared half in QEMU')
-        self.view = mmap.mmap(self.shared, size)
+        self.size = size
         self.watcher = None
 
     def close(self):
         self.stop_watching()
-        self.view.close()
         for descriptor in (self.shared, self.private):
             if descriptor is not None:
                 os.close(descriptor)
@@ -113,27 +111,43 @@ class Host:
     def offset(self, gpa):
         return gpa if gpa < 1 << 32 else gpa - (1 << 32) + self.below
 
+    # By read and write: a mapping would allocate every page that is looked at.
+    def read(self, start, size):
+        return os.pread(self.shared, size, start)
+
     def compare(self, gpa, size, value):
         start = self.offset(gpa)
-        found = self.view[start:start + size]
+        found = self.read(start, size)
         if found == bytes([value]) * size:
             return None
         at = next(i for i in range(size) if found[i] != value)
         return (f'expected {value:#04x} found {found[at]:#04x} by the host '
                 f'at GPA {gpa + at:#x}')
 
-    def allocated(self, descriptor, start, size):
-        """Bytes of a memfd's range that have backing."""
-        total, at, end = 0, start, start + size
+    @staticmethod
+    def extents(descriptor, start, size):
+        """Offset and size of what has backing in a memfd's range."""
+        at, end = start, start + size
         while at < end:
             try:
                 data = os.lseek(descriptor, at, os.SEEK_DATA)
             except OSError:
-                break
-            hole = os.lseek(descriptor, data, os.SEEK_HOLE)
-            total += max(0, min(hole, end) - data)
-            at = hole
-        return total
+                return
+            at = os.lseek(descriptor, data, os.SEEK_HOLE)
+            if data < end:
+                yield data, min(at, end) - data
+
+    def allocated(self, descriptor, start, size):
+        return sum(found for _, found in
+                   self.extents(descriptor, start, size))
+
+    def find(self, pattern):
+        """Offset of a pattern in the shared half, or -1."""
+        for start, size in self.extents(self.shared, 0, self.size):
+            at = self.read(start, size).find(pattern)
+            if at >= 0:
+                return start + at
+        return -1
 
     def watch(self, gpa, size, value):
         start = self.offset(gpa)
@@ -143,7 +157,7 @@ class Host:
 
         def look():
             while self.watching:
-                self.seen += value in self.view[start:start + size]
+                self.seen += value in self.read(start, size)
                 self.looks += 1
 
         self.watcher = threading.Thread(target=look, daemon=True)
@@ -159,14 +173,14 @@ class Host:
         """Do what a payload asked for; None, or what was found wrong."""
         start = self.offset(gpa)
         if verb == 'fill':
-            self.view[start:start + size] = bytes([value]) * size
+            os.pwrite(self.shared, bytes([value]) * size, start)
         elif verb == 'expect':
             return self.compare(gpa, size, value)
         elif verb == 'kept':
             kept = self.policy in ('private', 'none')
             return self.compare(gpa, size, value if kept else 0)
         elif verb == 'absent':
-            at = self.view.find(bytes([value]) * 8)
+            at = self.find(bytes([value]) * 8)
             if at >= 0:
                 return f'{value:#04x} found in the shared half at {at:#x}'
         elif verb == 'backing':
@@ -254,14 +268,14 @@ def run(payload, timeout=60, echo=False, **options):
         for raw in process.stdout:
             line = raw.decode('ascii', 'replace').strip()
             if echo:
-                print(line, flush=True)
+                print(f'{time.monotonic() - began:6.3f} {line}', flush=True)
             if not line.startswith('@'):
                 result.add(line)
                 continue
             host = host or Host(process.pid, options.get('policy'), size,
                                 below and below * MIB)
             result.serve(line, host)
-            if echo:
+            if echo and result.lines:
                 print('   ', result.lines[-1], flush=True)
             process.stdin.write(b'.')
             process.stdin.flush()
@@ -269,7 +283,6 @@ def run(payload, timeout=60, echo=False, **options):
         pass
     finally:
         killer.cancel()
-        process.kill() if process.poll() is None and host is None else None
         if host:
             host.close()
         try:

@@ -311,7 +311,7 @@ bool ghcb_is_valid(unsigned offset)
     return ghcb()[GHCB_VALID + offset / 64] & 1 << (offset / 8 % 8);
 }
 
-u32 ghcb_call(u64 code, u64 info1, u64 info2)
+static u32 request(u64 code, u64 info1, u64 info2)
 {
     ghcb_set(GHCB_CODE, code);
     ghcb_set(GHCB_INFO1, info1);
@@ -320,10 +320,27 @@ u32 ghcb_call(u64 code, u64 info1, u64 info2)
     return ghcb_get(GHCB_INFO1);
 }
 
+static u8 answers[PAGE] __attribute__((aligned(16)));
+
+u32 ghcb_call(u64 code, u64 info1, u64 info2)
+{
+    u32 result = request(code, info1, info2);
+
+    if (this_cpu()->index == 0) {
+        memcpy(answers, (const void *)ghcb(), PAGE);
+    }
+    return result;
+}
+
+u64 answer(unsigned offset)
+{
+    return *(u64 *)(answers + offset);
+}
+
 /* No output without I/O: where it fails there is only the MSR left. */
 static void io(u16 port, unsigned size, bool in)
 {
-    if (ghcb_call(NAE_IOIO, (u32)port << 16 | size << 4 | in, 0)) {
+    if (request(NAE_IOIO, (u32)port << 16 | size << 4 | in, 0)) {
         msr_terminate(3);
     }
 }
@@ -642,21 +659,23 @@ bool check_trap(const char *name, struct trap t, int vector, u64 error)
     return ok;
 }
 
-static bool compare(const char *name, const volatile u8 *p, u64 size,
+/* Eight bytes at a time: all ranges are whole pages. */
+static bool compare(const char *name, const volatile u64 *p, u64 size,
                     u8 value, bool equal)
 {
-    u64 i;
+    u64 pattern = value * 0x0101010101010101;
+    u64 i, n = size / 8;
 
-    for (i = 0; i < size && (p[i] == value) == equal; i++) {
+    for (i = 0; i < n && (p[i] == pattern) == equal; i++) {
         continue;
     }
-    if (!report(name, i == size)) {
-        report_values(equal ? "" : "anything but ", value, p[i]);
+    if (!report(name, i == n)) {
+        report_values(equal ? "" : "anything but ", pattern, p[i]);
         print(" at ");
-        print_hex((u64)p + i);
+        print_hex((u64)(p + i));
     }
     print("\n");
-    return i == size;
+    return i == n;
 }
 
 bool check_bytes(const char *name, const volatile void *p, u64 size, u8 value)
@@ -680,7 +699,10 @@ void skip(const char *name, const char *why)
 
 void fill(volatile void *p, u64 size, u8 value)
 {
-    memset((void *)p, value, size);
+    u64 n = size / 8;
+
+    asm volatile("rep stosq" : "+D"(p), "+c"(n)
+                 : "a"(value * 0x0101010101010101) : "memory");
 }
 
 static void leave(u8 status)

@@ -217,6 +217,12 @@ bool ghcb_is_valid(unsigned offset);
  * Sets exit code, SW_EXITINFO1 and 2.  Returns SW_EXITINFO1, low half.
  */
 u32 ghcb_call(u64 code, u64 info1, u64 info2);
+/**
+ * answer: what the GHCB held after the first vCPU's last ghcb_call()
+ *
+ * Stays when output goes through the GHCB.
+ */
+u64 answer(unsigned offset);
 
 /* I/O by NAE event; @size in bytes.  A failure ends the payload. */
 void io_out(u16 port, unsigned size, u32 value);
@@ -293,7 +299,7 @@ bool check_trap(const char *name, struct trap t, int vector, u64 error);
 /** check_bytes: all of the range holds @value */
 bool check_bytes(const char *name, const volatile void *p, u64 size,
                  u8 value);
-/** no_bytes: none of the range holds @value */
+/** no_bytes: no eight bytes of the range are all @value */
 bool no_bytes(const char *name, const volatile void *p, u64 size, u8 value);
 /** skip: print `skip NAME: WHY` */
 void skip(const char *name, const char *why);

@@ -32,8 +32,8 @@ static bool is_running(unsigned index)
 {
     u64 before = alive[index];
 
-    for (unsigned i = 0; i < 100 && alive[index] == before; i++) {
-        delay_us(1000);
+    for (unsigned i = 0; i < 2000 && alive[index] == before; i++) {
+        delay_us(50);
     }
     return alive[index] != before;
 }
@@ -42,9 +42,9 @@ static bool is_stopped(unsigned index)
 {
     u64 before;
 
-    delay_us(2000);
+    delay_us(500);
     before = alive[index];
-    delay_us(5000);
+    delay_us(2000);
     return alive[index] == before;
 }
 

@@ -191,7 +191,7 @@ static void check_requests(void)
  *
  * Nothing can be printed before the old GHCB is back.
  */
-static u64 answer(void)
+static u64 flush_result(void)
 {
     ghcb_clear();
     return (u64)ghcb_call(NAE_WBINVD, 0, 0) << 32 | ghcb_get(GHCB_INFO2);
@@ -205,11 +205,11 @@ static void check_registration(void)
 
     psc_msr(other, PSC_SHARED);
     this_cpu()->ghcb_gpa = other;
-    before = answer();
+    before = flush_result();
     vmgexit(other | 0x12);
-    registered = answer();
+    registered = flush_result();
     this_cpu()->ghcb_gpa = mine;
-    old = answer();
+    old = flush_result();
     vmgexit(mine | 0x12);
     check_eq(T("not-registered"), before, 2ULL << 32 |
              GHCB_ERR_NOT_REGISTERED);

@@ -133,11 +133,11 @@ static void check_places(u64 gpa)
     check(T("nothing-half-converted"), pvalidate(priv(0x3e00000), 0, 1).cf);
     check_bytes(T("nothing-half-discarded"), priv(0x3e00000), PAGE, SECRET);
 
-    /* The last page of RAM, the one behind it, and one more */
+    /* A good page, one behind the end of RAM, and another good one */
     validate(priv(last), PAGE);
     rescind(priv(last), PAGE);
     entries[0] = psc_entry(last, PSC_SHARED);
-    entries[1] = psc_entry(RAM_END, PSC_SHARED);
+    entries[1] = psc_entry(RAM_END + PAGE, PSC_SHARED);
     entries[2] = psc_entry(gpa, PSC_SHARED);
     check_eq(T("across-the-end"), psc(entries, 3), REFUSED);
     check_eq(T("across-the-end-current"), psc_current, 1);
@@ -146,6 +146,12 @@ static void check_places(u64 gpa)
     fill(shar(last), PAGE, 0x11);
     check_bytes(T("across-the-end-usable"), shar(last), PAGE, 0x11);
     check_bytes(T("across-the-end-third"), priv(gpa), PAGE, SECRET);
+    /* Neighbours may be done as one, and are then refused as one. */
+    entries[0] = psc_entry(last, PSC_PRIVATE);
+    entries[1] = psc_entry(RAM_END, PSC_PRIVATE);
+    check_eq(T("touching-the-end"), psc(entries, 2), REFUSED);
+    check(T("touching-the-end-progress"), psc_current == (entries[0] & 0xfff)
+          && psc_current <= 1 && !(entries[1] & 0xfff));
 }
 
 void payload(void)
