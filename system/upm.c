@@ -693,6 +693,20 @@ static void count(UpmCause cause, bool to_private, uint64_t changed, int ret)
     }
 }
 
+bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private)
+{
+    Progress p = { .gpa = gpa, .size = size, .to_private = to_private };
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    RCU_READ_LOCK_GUARD();
+    if (check_range(&p, NULL) || resolve_range(&p, NULL) ||
+        find_runs(to_private)) {
+        return true;
+    }
+    upm.counters.unchanged_requests++;
+    return false;
+}
+
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 Error **errp)
 {

@@ -12,6 +12,7 @@
 #include "qom/object.h"
 #include "target/i386/confidential-guest.h"
 #include "target/i386/sev.h"
+#include "tcg/helper-tcg.h"
 #include "tcg/snp/snp.h"
 
 #define CPUID_8000_001F_EBX_COHERENCY_SFW_NO (1U << 31)

@@ -13,9 +13,12 @@
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/memfd.h"
+#include "qemu/madvise.h"
 #include "qemu/rcu.h"
+#include "qemu/units.h"
 #include "qapi/error.h"
 #include "exec/address-spaces.h"
+#include "exec/cputlb.h"
 #include "exec/exec-all.h"
 #include "exec/memory.h"
 #include "exec/ramblock.h"
@@ -36,9 +39,16 @@ typedef struct SnpBlock {
     uint8_t *host;
 } SnpBlock;
 
+typedef enum SnpWindowState {
+    WINDOW_ARRIVING,
+    WINDOW_MAPPED,
+    WINDOW_LEAVING,
+} SnpWindowState;
+
 /* A run of guest-physical addresses with a private half */
 typedef struct SnpWindow {
     struct rcu_head rcu;
+    SnpWindowState state;
     hwaddr gpa;
     uint64_t size;
     UpmBlock *block;
@@ -54,17 +64,14 @@ typedef struct SnpMap {
     const SnpWindow *window[];
 } SnpMap;
 
-typedef QTAILQ_HEAD(SnpWindows, SnpWindow) SnpWindows;
-
 static struct {
     MemoryRegion root;
     MemoryRegion shared;
     MemoryRegion private;
     SnpMap *map;
-    /* BQL: mapped, and to be (un)mapped at the end of a transaction */
-    SnpWindows mapped;
-    SnpWindows arriving;
-    SnpWindows leaving;
+    /* BQL: all of them, and whether the transaction at hand changes them */
+    QTAILQ_HEAD(, SnpWindow) windows;
+    bool changed;
     /* in an exclusive section: a translation in use may be stale */
     bool stale;
 } mem;
@@ -118,7 +125,8 @@ static void snp_region_add(MemoryListener *listener,
     window->size = int128_get64(section->size);
     window->offset = section->offset_within_region;
     window->block = block;
-    QTAILQ_INSERT_TAIL(&mem.arriving, window, next);
+    QTAILQ_INSERT_TAIL(&mem.windows, window, next);
+    mem.changed = true;
 }
 
 static void snp_region_del(MemoryListener *listener,
@@ -126,10 +134,11 @@ static void snp_region_del(MemoryListener *listener,
 {
     SnpWindow *window;
 
-    QTAILQ_FOREACH(window, &mem.mapped, next) {
-        if (window->gpa == section->offset_within_address_space) {
-            QTAILQ_REMOVE(&mem.mapped, window, next);
-            QTAILQ_INSERT_TAIL(&mem.leaving, window, next);
+    QTAILQ_FOREACH(window, &mem.windows, next) {
+        if (window->state == WINDOW_MAPPED &&
+            window->gpa == section->offset_within_address_space) {
+            window->state = WINDOW_LEAVING;
+            mem.changed = true;
             return;
         }
     }
@@ -150,13 +159,15 @@ static void map_publish(void)
     SnpWindow *window;
     size_t count = 0;
 
-    QTAILQ_FOREACH(window, &mem.mapped, next) {
-        count++;
+    QTAILQ_FOREACH(window, &mem.windows, next) {
+        count += window->state == WINDOW_MAPPED;
     }
     map = g_malloc(sizeof(*map) + count * sizeof(map->window[0]));
     map->count = 0;
-    QTAILQ_FOREACH(window, &mem.mapped, next) {
-        map->window[map->count++] = window;
+    QTAILQ_FOREACH(window, &mem.windows, next) {
+        if (window->state == WINDOW_MAPPED) {
+            map->window[map->count++] = window;
+        }
     }
     qsort(map->window, count, sizeof(map->window[0]), window_order);
     qatomic_rcu_set(&mem.map, map);
@@ -165,45 +176,51 @@ static void map_publish(void)
     }
 }
 
+static void window_map(SnpWindow *window)
+{
+    SnpBlock *snp = window->block->provider_data;
+
+    trace_snp_window_add(window->block->name, window->gpa, window->size);
+    memory_region_init_alias(&window->alias, NULL, "snp-window", &snp->region,
+                             window->offset, window->size);
+    memory_region_add_subregion(&mem.private, window->gpa, &window->alias);
+    window->state = WINDOW_MAPPED;
+}
+
+static void window_unmap(SnpWindow *window)
+{
+    trace_snp_window_del(window->block->name, window->gpa, window->size);
+    memory_region_del_subregion(&mem.private, &window->alias);
+    object_unparent(OBJECT(&window->alias));
+    QTAILQ_REMOVE(&mem.windows, window, next);
+    g_free_rcu(window, rcu);
+}
+
 /*
  * Runs after every other listener has finished this transaction, so that the
  * one that is opened here does not come in their way.
  */
 static void snp_memory_commit(MemoryListener *listener)
 {
-    SnpWindow *window;
-    SnpWindows leaving = QTAILQ_HEAD_INITIALIZER(leaving);
-    SnpWindows arriving = QTAILQ_HEAD_INITIALIZER(arriving);
+    SnpWindow *window, *after;
 
-    if (QTAILQ_EMPTY(&mem.arriving) && QTAILQ_EMPTY(&mem.leaving)) {
+    if (!mem.changed) {
         return;
     }
-    QTAILQ_CONCAT(&leaving, &mem.leaving, next);
-    QTAILQ_CONCAT(&arriving, &mem.arriving, next);
-
+    mem.changed = false;
     memory_region_transaction_begin();
-    QTAILQ_FOREACH(window, &leaving, next) {
-        trace_snp_window_del(window->block->name, window->gpa, window->size);
-        memory_region_del_subregion(&mem.private, &window->alias);
-        object_unparent(OBJECT(&window->alias));
+    QTAILQ_FOREACH(window, &mem.windows, next) {
+        if (window->state == WINDOW_ARRIVING) {
+            window_map(window);
+        }
     }
-    QTAILQ_FOREACH(window, &arriving, next) {
-        SnpBlock *snp = window->block->provider_data;
-
-        trace_snp_window_add(window->block->name, window->gpa, window->size);
-        memory_region_init_alias(&window->alias, NULL, "snp-window",
-                                 &snp->region, window->offset, window->size);
-        memory_region_add_subregion(&mem.private, window->gpa,
-                                    &window->alias);
-    }
-    QTAILQ_CONCAT(&mem.mapped, &arriving, next);
     map_publish();
-    memory_region_transaction_commit();
-
-    while ((window = QTAILQ_FIRST(&leaving))) {
-        QTAILQ_REMOVE(&leaving, window, next);
-        g_free_rcu(window, rcu);
+    QTAILQ_FOREACH_SAFE(window, &mem.windows, next, after) {
+        if (window->state == WINDOW_LEAVING) {
+            window_unmap(window);
+        }
     }
+    memory_region_transaction_commit();
 }
 
 static MemoryListener snp_memory_listener = {
@@ -411,25 +428,6 @@ static void convert_exclusively(void *opaque)
     }
 }
 
-/* Most requests at boot ask for what is so already: see without stopping. */
-static bool nothing_to_convert(hwaddr gpa, uint64_t size, bool to_private)
-{
-    SnpFrame frame;
-    uint64_t done;
-
-    RCU_READ_LOCK_GUARD();
-    if (!size || (gpa | size) & (UPM_FRAME_SIZE - 1) || gpa + size < gpa) {
-        return false;
-    }
-    for (done = 0; done < size; done += UPM_FRAME_SIZE) {
-        if (!snp_frame_find(gpa + done, &frame) ||
-            snp_frame_is_private(&frame) != to_private) {
-            return false;
-        }
-    }
-    return true;
-}
-
 int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
                 UpmCause cause)
 {
@@ -437,9 +435,8 @@ int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
         .gpa = gpa, .size = size, .to_private = to_private, .cause = cause,
     };
 
-    if (nothing_to_convert(gpa, size, to_private)) {
-        convert_exclusively(&request);
-        return request.result;
+    if (!upm_convert_needed(gpa, size, to_private)) {
+        return 0;
     }
     snp_exclusive(env_cpu(env), convert_exclusively, &request);
     return request.result;
@@ -541,9 +538,7 @@ void snp_memory_init(uint32_t cbitpos)
 {
     uint64_t half = 1ULL << cbitpos;
 
-    QTAILQ_INIT(&mem.mapped);
-    QTAILQ_INIT(&mem.arriving);
-    QTAILQ_INIT(&mem.leaving);
+    QTAILQ_INIT(&mem.windows);
     memory_region_init(&mem.root, NULL, "snp-root", 2 * half);
     memory_region_init_alias(&mem.shared, NULL, "snp-shared",
                              get_system_memory(), 0, half);

@@ -8,7 +8,7 @@
  * the hypervisor (PSMASH), as KVM does.
  */
 #include "qemu/osdep.h"
-#include "qemu/rcu.h"
+#include "qemu/units.h"
 #include "exec/exec-all.h"
 #include "exec/helper-proto.h"
 #include "tcg/helper-tcg.h"

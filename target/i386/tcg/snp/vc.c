@@ -183,7 +183,7 @@ static bool is_memslot(hwaddr gpa, bool is_write)
     RCU_READ_LOCK_GUARD();
     mr = address_space_translate(&address_space_memory, gpa, &xlat, &len,
                                  is_write, MEMTXATTRS_UNSPECIFIED);
-    return memory_access_is_direct(mr, is_write);
+    return memory_access_is_direct(mr, is_write, MEMTXATTRS_UNSPECIFIED);
 }
 
 typedef enum Access {
