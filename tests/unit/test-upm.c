@@ -24,6 +24,7 @@
 #define BLOCK1_SIZE (1 * MiB)
 #define HOLE        (BLOCK1_GPA + BLOCK1_SIZE)
 #define ALIAS_GPA   (16 * MiB)
+#define NEIGHBOURS  (64 * MiB)
 
 typedef struct Region {
     hwaddr gpa;
@@ -39,6 +40,9 @@ static const Region memory_map[] = {
     { BLOCK1_GPA, BLOCK1_SIZE, 1, 0 },
     { ALIAS_GPA, BLOCK0_SIZE, 0, 0 },
     { ALIAS_GPA + BLOCK0_SIZE, BLOCK0_SIZE, 0, 0 },
+    /* two blocks whose offsets go on where their addresses do */
+    { NEIGHBOURS, K4, 0, 0 },
+    { NEIGHBOURS + K4, K4, 1, K4 },
     /* the last bytes of the address space */
     { -BLOCK1_SIZE, BLOCK1_SIZE, 1, 0 },
 };
@@ -509,6 +513,11 @@ static void test_crossing_blocks(void)
     g_assert_false(upm_block_is_private(blocks[0], BLOCK0_SIZE - 1));
     g_assert_false(upm_block_is_private(blocks[1], 0x1fff));
     g_assert_true(upm_block_is_private(blocks[1], 0x2000));
+    upm_convert(BLOCK1_GPA, 0x2000, true, UPM_CAUSE_GHCB, &error_abort);
+    g_string_truncate(calls, 0);
+    expect(NEIGHBOURS, 0x2000, false,
+           "mark:a:4000000+1000=s mark:b:4001000+1000=s flush "
+           "drop-private:a:4000000+1000 drop-private:b:4001000+1000");
     tear_down();
 }
 
@@ -571,6 +580,9 @@ static void test_alias(void)
            "drop-private:a:11ff000+1000 drop-private:a:1200000+1000");
     /* one frame, one state, whatever its address */
     expect(0x1ff000, 0x1000, false, "");
+    expect(ALIAS_GPA + 0x1000, BLOCK0_SIZE, true,
+           "mark:a:11ff000+1000=p mark:a:1200000+1000=p flush "
+           "drop-shared:a:11ff000+1000 drop-shared:a:1200000+1000");
     tear_down();
 }
 
