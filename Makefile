@@ -38,7 +38,7 @@ check:
 	@$(MAKE) --no-print-directory all
 	@scripts/check-style $(TREE)
 	@scripts/check-hooks $(TREE)
-	@python3 -B -m pytest -p no:cacheprovider -q tests $(PYTEST_ARGS)
+	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests $(PYTEST_ARGS)
 
 # QEMU as Debian has it, of the same version and with the same options.
 plain: setup
