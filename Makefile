@@ -36,6 +36,8 @@ demo: all
 check: export ALSO := $(TESTS)
 check:
 	@$(MAKE) --no-print-directory all
+	@[ ! -f tests/guest/Makefile ] || \
+		$(MAKE) --no-print-directory -s -C tests/guest out=$(BUILD)/guest
 	@scripts/check-style $(TREE)
 	@scripts/check-hooks $(TREE)
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests $(PYTEST_ARGS)
@@ -46,8 +48,10 @@ plain: setup
 	@scripts/build $(PLAIN) qemu-system-x86_64
 	@scripts/equip $(PLAIN)
 
-bench: all plain
-	@bench/run
+bench: export ALSO := tests/unit/test-upm
+bench: plain
+	@$(MAKE) --no-print-directory all
+	@bench/run $(BENCH_ARGS)
 
 check-patches: setup
 	@scripts/check-patches
