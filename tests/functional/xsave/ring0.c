@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "ring0.h"
 
 #define X87     1u
 #define SSE     2u
@@ -23,24 +24,11 @@
 
 enum { UD = 6, NM = 7, GP = 13, NONE = 255 };
 
-struct regs {
-    uint8_t fx[512];
-    uint8_t ymm[8][32];
-} __attribute__((aligned(64)));
-
 struct area {
     uint8_t legacy[512];
     uint64_t xstate_bv, xcomp_bv, reserved[6];
     uint8_t extended[1024];
 } __attribute__((aligned(64)));
-
-typedef void op(void);
-void attempt(op *op, void *area, uint64_t mask, const struct regs *in,
-             struct regs *out);
-void bare(op *op, void *area, uint64_t mask);
-op op_xsavec, op_xsaves, op_xrstor, op_xrstors, op_wrxss, op_rdxss;
-extern uint8_t vectors[32][16];
-extern volatile uint32_t fault_vector, fault_code;
 
 static uint64_t idt[32];
 static struct area area;

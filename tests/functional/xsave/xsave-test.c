@@ -31,6 +31,7 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include "ops.h"
 
 #define X87     (1ULL << 0)
 #define SSE     (1ULL << 1)
@@ -47,38 +48,18 @@
 #define MSR_XSS 0xda0
 #define INIT_MXCSR 0x1f80
 
-struct fx {
-    uint16_t fcw, fsw;
-    uint8_t ftw, pad;
-    uint16_t fop;
-    uint64_t ip, dp;
-    uint32_t mxcsr, mxcsr_mask;
-    uint8_t st[8][16];
-    uint8_t xmm[16][16];
-    uint8_t rest[96];
-};
-
-struct regs {
-    struct fx fx;
-    uint8_t ymm[16][32];
-} __attribute__((aligned(64)));
-
 struct header {
     uint64_t xstate_bv, xcomp_bv, reserved[6];
 };
 
-typedef void op(void);
-void experiment(op *op, void *area, uint64_t mask, const struct regs *in,
-                struct regs *out);
-op op_xsave, op_xsavec, op_xsavec64, op_xsaves, op_xrstor, op_xrstor64,
-   op_xrstors, op_xsavec_66, op_xsavec_f2, op_xsavec_f3, op_xsavec_lock,
-   op_xsavec_reg, op_return;
-
 static int passed, failed;
 static uint64_t xcr0;
-static uint8_t *area;           /* a page, with a page out of reach behind it */
+/* A page, with a page out of reach behind it. */
+static uint8_t *area;
 static struct regs in, out;
+/* volatile: a signal handler writes it */
 static volatile int fault_signal;
+/* volatile: a signal handler writes it */
 static void *volatile fault_address;
 
 static void check(bool good, const char *name, const char *format, ...)
@@ -246,11 +227,12 @@ static void test_cpuid(void)
     uint32_t a, b, c, d, end = EXTENDED, last = 0;
 
     __cpuid_count(0xd, 0, a, b, c, d);
-    check((a & xcr0) == xcr0, "cpuid-xcr0", "0xd/0 eax %#x xcr0 %#lx", a, xcr0);
+    check((a & xcr0) == xcr0, "cpuid-xcr0", "0xd/0 eax 0x%x xcr0 0x%lx", a,
+          xcr0);
     __cpuid_count(0xd, 1, a, b, c, d);
-    check(a & 2, "cpuid-xsavec", "0xd/1 eax %#x", a);
-    check(a & 8, "cpuid-xsaves", "0xd/1 eax %#x", a);
-    check(!c && !d, "cpuid-no-supervisor", "0xd/1 ecx %#x edx %#x", c, d);
+    check(a & 2, "cpuid-xsavec", "0xd/1 eax 0x%x", a);
+    check(a & 8, "cpuid-xsaves", "0xd/1 eax 0x%x", a);
+    check(!c && !d, "cpuid-no-supervisor", "0xd/1 ecx 0x%x edx 0x%x", c, d);
     for (int i = 2; i < 63; i++) {
         if (xcr0 & (1ULL << i)) {
             last = i;
@@ -274,7 +256,7 @@ static void test_xsavec(op *op, const char *name)
           header->xcomp_bv == (COMPACT | VECTORS) &&
           same_x87(legacy_of(area), &in.fx) &&
           same_sse(legacy_of(area), &in.fx) && high_is(area + avx, &in),
-          name, "signal %d bv %#lx/%#lx", fault_signal, header->xstate_bv,
+          name, "signal %d bv 0x%lx/0x%lx", fault_signal, header->xstate_bv,
           header->xcomp_bv);
     check(all_bytes(header->reserved, sizeof(header->reserved), 0xaa) &&
           all_bytes(area + end, PAGE - end, 0xaa) &&
@@ -293,12 +275,12 @@ static void test_xsavec_mask(void)
     run(op_xsavec, area, AVX);
     check(header->xstate_bv == AVX && header->xcomp_bv == (COMPACT | AVX) &&
           all_bytes(area, LEGACY, 0xaa) && high_is(area + EXTENDED, &in),
-          "xsavec-avx-alone", "bv %#lx/%#lx", header->xstate_bv,
+          "xsavec-avx-alone", "bv 0x%lx/0x%lx", header->xstate_bv,
           header->xcomp_bv);
     memset(area, 0xaa, PAGE);
     run(op_xsavec, area, ~0ULL);
     check(header->xcomp_bv == (COMPACT | xcr0), "xsavec-mask-is-xcr0",
-          "xcomp_bv %#lx", header->xcomp_bv);
+          "xcomp_bv 0x%lx", header->xcomp_bv);
 }
 
 static void test_init_optimisation(void)
@@ -311,26 +293,26 @@ static void test_init_optimisation(void)
     check(header->xstate_bv == 0 && header->xcomp_bv == (COMPACT | VECTORS) &&
           all_bytes(area, LEGACY, 0xaa) &&
           all_bytes(area + EXTENDED, 256, 0xaa),
-          "init-writes-nothing", "xstate_bv %#lx", header->xstate_bv);
+          "init-writes-nothing", "xstate_bv 0x%lx", header->xstate_bv);
     in.ymm[7][31] = 1;
     run(op_xsavec, area, VECTORS);
     check(header->xstate_bv == AVX && all_bytes(area, LEGACY, 0xaa),
-          "init-avx-in-use", "xstate_bv %#lx", header->xstate_bv);
+          "init-avx-in-use", "xstate_bv 0x%lx", header->xstate_bv);
     initial(&in);
     in.ymm[15][0] = in.fx.xmm[15][0] = 1;
     run(op_xsavec, area, VECTORS);
     check(header->xstate_bv == SSE && area[0] == 0xaa, "init-sse-in-use",
-          "xstate_bv %#lx", header->xstate_bv);
+          "xstate_bv 0x%lx", header->xstate_bv);
     initial(&in);
     in.fx.mxcsr = 0x1fa0;
     run(op_xsavec, area, VECTORS);
     check(header->xstate_bv == SSE && legacy_of(area)->mxcsr == 0x1fa0,
-          "init-mxcsr-in-use", "xstate_bv %#lx", header->xstate_bv);
+          "init-mxcsr-in-use", "xstate_bv 0x%lx", header->xstate_bv);
     initial(&in);
     in.fx.ftw = 1;
     run(op_xsavec, area, VECTORS);
     check(header->xstate_bv == X87 && legacy_of(area)->ftw == 1,
-          "init-x87-in-use", "xstate_bv %#lx", header->xstate_bv);
+          "init-x87-in-use", "xstate_bv 0x%lx", header->xstate_bv);
 }
 
 static void test_xrstor(op *op, const char *name)
@@ -375,7 +357,7 @@ static void test_xrstor_parts(void)
     run(op_xrstor, area, VECTORS);
     check(same_high(&out, &want) && same_sse(&out.fx, &start.fx) &&
           same_x87(&out.fx, &start.fx), "xrstor-initialises",
-          "mxcsr %#x fcw %#x", out.fx.mxcsr, out.fx.fcw);
+          "mxcsr 0x%x fcw 0x%x", out.fx.mxcsr, out.fx.fcw);
     empty_area(0);
     run(op_xrstor, area, VECTORS);
     check(!fault_signal && same_high(&out, &start) &&
@@ -428,15 +410,15 @@ static void test_pkru(void)
     run(op_xsavec, area, PKRU);
     memcpy(&got, area + EXTENDED, 4);
     check(header_of(area)->xstate_bv == PKRU && got == 0x12345670,
-          "pkru-alone-at-576", "pkru %#x", got);
+          "pkru-alone-at-576", "pkru 0x%x", got);
     run(op_xsavec, area, xcr0);
     offset = place(xcr0, 9, &end);
     memcpy(&got, area + offset, 4);
-    check(got == 0x12345670, "pkru-last", "pkru %#x at %u", got, offset);
+    check(got == 0x12345670, "pkru-last", "pkru 0x%x at %u", got, offset);
     memset(header_of(area)->reserved, 0, 48);
     write_pkru(0);
     run(op_xsavec, area, PKRU);
-    check(header_of(area)->xstate_bv == 0, "pkru-init", "xstate_bv %#lx",
+    check(header_of(area)->xstate_bv == 0, "pkru-init", "xstate_bv 0x%lx",
           header_of(area)->xstate_bv);
     empty_area(AVX | PKRU);
     header_of(area)->xstate_bv = PKRU;
@@ -444,11 +426,11 @@ static void test_pkru(void)
     memcpy(area + place(AVX | PKRU, 9, &end), &got, 4);
     run(op_xrstor, area, PKRU);
     got = read_pkru();
-    check(got == 0x2468ac0, "pkru-xrstor", "pkru %#x", got);
+    check(got == 0x2468ac0, "pkru-xrstor", "pkru 0x%x", got);
     header_of(area)->xstate_bv = 0;
     run(op_xrstor, area, PKRU);
     got = read_pkru();
-    check(got == 0, "pkru-xrstor-init", "pkru %#x", got);
+    check(got == 0, "pkru-xrstor-init", "pkru 0x%x", got);
     write_pkru(old);
 }
 
@@ -470,11 +452,11 @@ static void test_mpx(void)
     run(op_xsavec, area, mask);
     check(header_of(area)->xstate_bv == (AVX | BNDREGS) &&
           !memcmp(area + at, bounds, sizeof(bounds)), "mpx-bounds",
-          "xstate_bv %#lx", header_of(area)->xstate_bv);
+          "xstate_bv 0x%lx", header_of(area)->xstate_bv);
     empty_area(mask);
     run(op_xrstor, area, BNDREGS | BNDCSR);
     run(op_xsavec, area, mask);
-    check(header_of(area)->xstate_bv == AVX, "mpx-init", "xstate_bv %#lx",
+    check(header_of(area)->xstate_bv == AVX, "mpx-init", "xstate_bv 0x%lx",
           header_of(area)->xstate_bv);
 }
 
@@ -534,7 +516,7 @@ static void test_bad_headers(void)
     pattern(&in, 11);
     run(op_xrstor, area, VECTORS);
     check(!fault_signal && out.fx.mxcsr == INIT_MXCSR, "mxcsr-not-read",
-          "signal %d mxcsr %#x", fault_signal, out.fx.mxcsr);
+          "signal %d mxcsr 0x%x", fault_signal, out.fx.mxcsr);
 }
 
 static void test_faults(void)
@@ -589,7 +571,7 @@ static void test_standard(void)
     memset(area, 0, PAGE);
     run(op_xsave, area, VECTORS);
     check(header_of(area)->xcomp_bv == 0 && high_is(area + EXTENDED, &want),
-          "standard-xsave", "xcomp_bv %#lx", header_of(area)->xcomp_bv);
+          "standard-xsave", "xcomp_bv 0x%lx", header_of(area)->xcomp_bv);
     initial(&in);
     run(op_xrstor, area, VECTORS);
     check(!fault_signal && same_x87(&out.fx, &want.fx) &&
@@ -598,7 +580,8 @@ static void test_standard(void)
 }
 
 /* Waits inside an experiment, with the pattern in the registers. */
-static volatile int hold_kind;
+static int hold_kind;
+/* volatile: a signal handler writes it */
 static volatile int handled;
 
 static void hold(void)
@@ -608,7 +591,7 @@ static void hold(void)
             syscall(SYS_sched_yield);
             /* Work between the yields lets the timer switch tasks, too. */
             for (int j = 0; j < 20000; j++) {
-                asm volatile("" ::: "memory");
+                asm volatile("" : : : "memory");
             }
         }
     } else if (hold_kind == 1) {
@@ -622,7 +605,7 @@ static void on_user_signal(int signal)
 {
     (void)signal;
     asm volatile("vpcmpeqb %%ymm0, %%ymm0, %%ymm0\n vmovups %%ymm0, %%ymm15\n"
-                 "fninit\n fldpi" ::: "memory");
+                 "fninit\n fldpi" : : : "memory");
     handled++;
 }
 
@@ -704,7 +687,7 @@ static void test_ptrace(void)
           "ptrace-set", "%s", strerror(errno));
     ptrace(PTRACE_CONT, child, NULL, NULL);
     waitpid(child, &status, 0);
-    check(status == 0, "ptrace-resumed", "status %#x", status);
+    check(status == 0, "ptrace-resumed", "status 0x%x", status);
 }
 
 static bool xss_write(int msr, uint64_t value)
@@ -724,7 +707,7 @@ static void test_xss(void)
     }
     msr = open("/dev/cpu/0/msr", O_RDWR);
     read = pread(msr, &value, 8, MSR_XSS) == 8;
-    check(read && value == 0, "xss-read", "%d %#lx", read, value);
+    check(read && value == 0, "xss-read", "%d 0x%lx", read, value);
     zero = xss_write(msr, 0);
     check(zero, "xss-write-0", "%s", strerror(errno));
     check(!xss_write(msr, 1 << 8), "xss-write-pt", "taken");
