@@ -18,6 +18,7 @@
 #include "qapi/qapi-types-upm.h"
 #include "qemu/notify.h"
 #include "qemu/queue.h"
+#include "qemu/rcu.h"
 
 /* Page states are kept for frames of this size on every target. */
 #define UPM_FRAME_BITS 12
@@ -46,16 +47,19 @@ typedef struct UpmPiece {
  * @size: of each half, in bytes
  * @private_fd: the private half; owned by @rb
  * @discard: which half gives its backing back on a conversion
+ * @own_discard: @discard was chosen for this block, the default is not for it
  * @shared_map: a set bit is a shared frame, a clear one is private
  * @shared_frames: number of set bits
  * @provider_data: what the provider keeps for this block
  */
 struct UpmBlock {
+    struct rcu_head rcu;
     RAMBlock *rb;
     char *name;
     uint64_t size;
     int private_fd;
     UpmDiscardPolicy discard;
+    bool own_discard;
     unsigned long *shared_map;
     uint64_t shared_frames;
     void *provider_data;
@@ -66,14 +70,16 @@ struct UpmBlock {
  * UpmProviderOps: what makes a page state true
  *
  * The core calls in the order of the members.  All calls but the first three
- * come with the core's lock held; a provider must not call the core back.
+ * come with the core's lock held; a provider must not call the core back, nor
+ * take the BQL, which ranks above that lock.
  *
  * @name: for messages
  * @create_private: return a close-on-exec descriptor for the private half of
  *     @size bytes, or -1 with @errp set.  Called with the ramlist lock held.
  * @block_added: prepare @provider_data; all frames are private then.
- *     Optional.
- * @block_removed: release @provider_data.  Optional.
+ *     Called with the ramlist lock held, so it can not make RAM.  Optional.
+ * @block_removed: release @provider_data.  Called from the RCU thread with
+ *     the BQL held, when nobody can reach the block any more.  Optional.
  * @mark: give every frame of @piece the page state.  Either all of it or,
  *     with a negative errno, nothing of it.  It is only asked for frames
  *     that have the other state.
@@ -96,7 +102,8 @@ typedef struct UpmProviderOps {
  * UpmConversion: what notifiers are told
  * @piece: frames that have changed their state
  * @to_private: the new state
- * @undone: the change is being taken back because a later step failed
+ * @undone: the change is being taken back because a later step failed; only
+ *     notifiers that agreed to it are told
  */
 typedef struct UpmConversion {
     UpmPiece piece;
@@ -116,7 +123,10 @@ typedef struct UpmCounters {
     uint64_t failed_requests;
     uint64_t discarded_shared;
     uint64_t discarded_private;
-    /* shared bytes kept because the rest of their huge page is in use */
+    /*
+     * shared bytes that a conversion hid but did not give back, because the
+     * rest of their huge page is in use
+     */
     uint64_t held_back;
     /* time inside conversions, in ns */
     uint64_t time;
@@ -125,7 +135,8 @@ typedef struct UpmCounters {
 /**
  * upm_set_provider: say who makes page states true
  *
- * To be called once, by the accelerator, before any RAM block exists.
+ * To be called once, by the accelerator, before any RAM block with a private
+ * half exists.
  */
 void upm_set_provider(const UpmProviderOps *ops);
 
@@ -154,7 +165,25 @@ bool upm_block_add(RAMBlock *rb, Error **errp);
 /** upm_block_remove: forget @rb, whose descriptor the caller closes */
 void upm_block_remove(RAMBlock *rb);
 
-/** upm_block_find: both halves of @rb, or NULL if it has no private one */
+/**
+ * upm_block_register: the part of upm_block_add() that knows no RAMBlock
+ * @name: for messages; copied
+ * @size: of each half in bytes, a multiple of UPM_FRAME_SIZE
+ *
+ * Returns: the descriptor of the private half, which the caller closes after
+ * upm_block_unregister(); or -1 with @errp set and nothing left behind.
+ */
+int upm_block_register(RAMBlock *rb, const char *name, uint64_t size,
+                       Error **errp);
+
+/** upm_block_unregister: returns false where @rb has no private half */
+bool upm_block_unregister(RAMBlock *rb);
+
+/**
+ * upm_block_find: both halves of @rb, or NULL if it has no private one
+ *
+ * Locking: an RCU read section, or whatever else keeps @rb alive.
+ */
 UpmBlock *upm_block_find(RAMBlock *rb);
 
 /**
@@ -191,6 +220,16 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 Error **errp);
 
 /**
+ * upm_convert_needed: would upm_convert() do or refuse anything?
+ *
+ * For callers to whom a call is dear: most requests of a booting guest ask
+ * for what is so already.  Such a request is counted here.
+ *
+ * Locking: takes the core's lock; no exclusive section is needed.
+ */
+bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private);
+
+/**
  * upm_notifier_add: be told of every conversion, see UpmConversion
  *
  * A notifier that returns a negative errno makes the conversion fail.  It is
@@ -207,6 +246,14 @@ UpmCounters upm_counters(void);
  */
 void upm_foreach_block(void (*fn)(UpmBlock *block, void *opaque),
                        void *opaque);
+
+/**
+ * upm_foreach_shared: call @fn for each run of shared frames of @piece, under
+ * the core's lock
+ */
+void upm_foreach_shared(const UpmPiece *piece,
+                        void (*fn)(const UpmPiece *run, void *opaque),
+                        void *opaque);
 
 /** upm_punch_hole: the usual way to give back the backing of a descriptor */
 int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
@@ -225,10 +272,18 @@ int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
 bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece);
 
 /**
+ * upm_memory_describe: what is at @gpa instead, for a message
+ *
+ * Returns: a string to be freed.
+ */
+char *upm_memory_describe(hwaddr gpa);
+
+/**
  * upm_memory_drop_shared: give back the backing of the shared half
  *
- * Returns: bytes given back, less than the piece where huge pages are in
- * part still shared, or a negative errno.
+ * Returns: bytes given back, or a negative errno.  They are less than the
+ * piece where huge pages are in part still shared, and more where the piece
+ * was the last shared part of one.  Called when the map has the new state.
  */
 int64_t upm_memory_drop_shared(const UpmPiece *piece);
 

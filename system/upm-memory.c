@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unmapped private memory: what the core asks of QEMU's memory
+ */
+#include "qemu/osdep.h"
+#include "hw/core/cpu.h"
+#include "migration/blocker.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "qemu/mmap-alloc.h"
+#include "system/runstate.h"
+#include "system/upm.h"
+#include "system/upm-compat.h"
+#include "trace/trace-upm.h"
+
+/*
+ * Nothing can read private memory, so nothing can send it elsewhere; that
+ * covers savevm and all modes of migration.  Protected by the BQL.
+ */
+static Error *migration_blocker;
+static unsigned int blocks_that_block;
+
+static bool block_migration(Error **errp)
+{
+    if (!blocks_that_block) {
+        error_setg(&migration_blocker, "A guest with private memory can not "
+                   "be migrated or saved: QEMU can not read that memory");
+        if (migrate_add_blocker(&migration_blocker, errp) < 0) {
+            return false;
+        }
+    }
+    blocks_that_block++;
+    return true;
+}
+
+static void unblock_migration(void)
+{
+    if (!--blocks_that_block) {
+        migrate_del_blocker(&migration_blocker);
+    }
+}
+
+static bool require_discard(RAMBlock *rb, Error **errp)
+{
+    ERRP_GUARD();
+    int ret = ram_block_discard_require(true);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "cannot set up the private half of '%s' "
+                         "(%" PRIu64 " bytes): discarding memory is blocked",
+                         memory_region_name(rb->mr), (uint64_t)rb->max_length);
+        error_append_hint(errp, "Remove assigned devices, which pin all of "
+                          "guest memory.\n");
+        return false;
+    }
+    return true;
+}
+
+static bool add_private_half(RAMBlock *rb, Error **errp)
+{
+    if (!require_discard(rb, errp)) {
+        return false;
+    }
+    if (!block_migration(errp)) {
+        ram_block_discard_require(false);
+        return false;
+    }
+
+    rb->guest_memfd = upm_block_register(rb, memory_region_name(rb->mr),
+                                         rb->max_length, errp);
+    if (rb->guest_memfd < 0) {
+        unblock_migration();
+        ram_block_discard_require(false);
+        return false;
+    }
+    return true;
+}
+
+bool upm_block_add(RAMBlock *rb, Error **errp)
+{
+    if (add_private_half(rb, errp)) {
+        return true;
+    }
+    /* Of a block made from a descriptor the caller keeps no mapping. */
+    if (rb->fd >= 0) {
+        qemu_ram_munmap(rb->fd, rb->host, rb->max_length);
+        rb->host = NULL;
+    }
+    return false;
+}
+
+void upm_block_remove(RAMBlock *rb)
+{
+    if (upm_block_unregister(rb)) {
+        unblock_migration();
+    }
+}
+
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
+{
+    hwaddr offset, length = size;
+    UpmBlock *block;
+    MemoryRegion *mr;
+
+    mr = address_space_translate(&address_space_memory, gpa, &offset, &length,
+                                 true, MEMTXATTRS_UNSPECIFIED);
+    if (!memory_region_is_ram(mr)) {
+        return false;
+    }
+    block = upm_block_find(mr->ram_block);
+    length = QEMU_ALIGN_DOWN(length, UPM_FRAME_SIZE);
+    if (!block || !length || !QEMU_IS_ALIGNED(offset, UPM_FRAME_SIZE)) {
+        return false;
+    }
+
+    *piece = (UpmPiece) {
+        .block = block,
+        .gpa = gpa,
+        .offset = offset,
+        .size = length,
+    };
+    return true;
+}
+
+char *upm_memory_describe(hwaddr gpa)
+{
+    hwaddr offset, length = UPM_FRAME_SIZE;
+    const char *kind;
+    MemoryRegion *mr;
+
+    RCU_READ_LOCK_GUARD();
+    mr = address_space_translate(&address_space_memory, gpa, &offset, &length,
+                                 true, MEMTXATTRS_UNSPECIFIED);
+    if (!mr->name || (!memory_region_is_ram(mr) && !mr->container)) {
+        return g_strdup("nothing");
+    }
+    if (memory_region_is_rom(mr) || memory_region_is_romd(mr)) {
+        kind = "ROM";
+    } else if (memory_region_is_ram(mr)) {
+        kind = "RAM";
+    } else {
+        kind = "MMIO";
+    }
+    return g_strdup_printf("%s '%s', which has no private half", kind,
+                           mr->name);
+}
+
+static bool is_all_private(const UpmBlock *block, uint64_t offset,
+                           uint64_t size)
+{
+    uint64_t first = offset >> UPM_FRAME_BITS;
+    uint64_t end = (offset + size) >> UPM_FRAME_BITS;
+
+    return find_next_bit(block->shared_map, end, first) >= end;
+}
+
+/*
+ * A huge page can only go as a whole, and only where all of it is private.
+ * Runs of such pages go together.
+ */
+static int64_t drop_huge_pages(const UpmPiece *piece, size_t page_size)
+{
+    uint64_t at = QEMU_ALIGN_DOWN(piece->offset, page_size);
+    uint64_t end = QEMU_ALIGN_UP(piece->offset + piece->size, page_size);
+    int64_t dropped = 0;
+
+    while (at < end) {
+        uint64_t size = 0;
+        int ret;
+
+        while (at + size < end &&
+               is_all_private(piece->block, at + size, page_size)) {
+            size += page_size;
+        }
+        if (!size) {
+            at += page_size;
+            continue;
+        }
+        ret = ram_block_discard_range(piece->block->rb, at, size);
+        if (ret < 0) {
+            return ret;
+        }
+        dropped += size;
+        at += size;
+    }
+    return dropped;
+}
+
+int64_t upm_memory_drop_shared(const UpmPiece *piece)
+{
+    RAMBlock *rb = piece->block->rb;
+    size_t page_size = qemu_ram_pagesize(rb);
+    int ret;
+
+    if (page_size > UPM_FRAME_SIZE) {
+        return drop_huge_pages(piece, page_size);
+    }
+    ret = ram_block_discard_range(rb, piece->offset, piece->size);
+    return ret < 0 ? ret : piece->size;
+}
+
+void upm_memory_stop_guest(const char *reason)
+{
+    trace_upm_stop_guest(reason);
+    error_report("guest stopped: %s", reason);
+    /* The main loop stops the vCPUs: a caller may lack the BQL for that. */
+    qemu_system_vmstop_request_prepare();
+    qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+    if (current_cpu) {
+        cpu_exit(current_cpu);
+    }
+}

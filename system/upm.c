@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unmapped private memory: page states and their conversion
+ *
+ * Page states and the order of a conversion, and no more: who makes a state
+ * true is the provider's business, and what guest memory looks like is asked
+ * of upm-memory.c.  A unit test puts itself in the place of both.
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitmap.h"
+#include "qemu/lockable.h"
+#include "qemu/rcu_queue.h"
+#include "qemu/timer.h"
+#include "qapi/error.h"
+#include "system/upm.h"
+#include "trace/trace-upm.h"
+
+/*
+ * Lock order: BQL, ramlist lock, upm.lock.  Blocks are also found without the
+ * lock, so they leave by RCU.
+ */
+static struct {
+    QemuMutex lock;
+    const UpmProviderOps *provider;
+    UpmDiscardPolicy discard;
+    QLIST_HEAD(, UpmBlock) blocks;
+    NotifierWithReturnList notifiers;
+    UpmCounters counters;
+    /* of the conversion under way; kept, so that most need no allocation */
+    GArray *pieces;
+    GArray *runs;
+} upm;
+
+static void __attribute__((constructor)) upm_init(void)
+{
+    qemu_mutex_init(&upm.lock);
+    notifier_with_return_list_init(&upm.notifiers);
+    upm.pieces = g_array_new(false, false, sizeof(UpmPiece));
+    upm.runs = g_array_new(false, false, sizeof(UpmPiece));
+}
+
+static const char *state_name(bool private)
+{
+    return private ? "private" : "shared";
+}
+
+void upm_set_provider(const UpmProviderOps *ops)
+{
+    upm.provider = ops;
+}
+
+const char *upm_provider_name(void)
+{
+    return upm.provider ? upm.provider->name : NULL;
+}
+
+void upm_set_default_discard(UpmDiscardPolicy policy)
+{
+    UpmBlock *block;
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    upm.discard = policy;
+    QLIST_FOREACH(block, &upm.blocks, next) {
+        if (!block->own_discard) {
+            block->discard = policy;
+        }
+    }
+}
+
+/*
+ * Blocks
+ */
+
+static void block_free(UpmBlock *block)
+{
+    g_free(block->shared_map);
+    g_free(block->name);
+    g_free(block);
+}
+
+static UpmBlock *block_new(RAMBlock *rb, const char *name, uint64_t size)
+{
+    UpmBlock *block = g_new0(UpmBlock, 1);
+
+    block->rb = rb;
+    block->name = g_strdup(name);
+    block->size = size;
+    block->private_fd = -1;
+    block->shared_map = bitmap_try_new(size >> UPM_FRAME_BITS);
+    if (!block->shared_map) {
+        block_free(block);
+        return NULL;
+    }
+    return block;
+}
+
+static bool block_publish(UpmBlock *block, Error **errp)
+{
+    const UpmProviderOps *provider = upm.provider;
+
+    if (provider->block_added && !provider->block_added(block, errp)) {
+        return false;
+    }
+    WITH_QEMU_LOCK_GUARD(&upm.lock) {
+        block->discard = upm.discard;
+        QLIST_INSERT_HEAD_RCU(&upm.blocks, block, next);
+    }
+    trace_upm_block_added(block->name, block->size, block->private_fd);
+    return true;
+}
+
+int upm_block_register(RAMBlock *rb, const char *name, uint64_t size,
+                       Error **errp)
+{
+    ERRP_GUARD();
+    UpmBlock *block;
+
+    if (!upm.provider) {
+        error_setg(errp, "cannot set up the private half of '%s' (%" PRIu64
+                   " bytes): the accelerator cannot keep guest memory private",
+                   name, size);
+        error_append_hint(errp, "Use an accelerator that supports the "
+                          "confidential guest given by "
+                          "confidential-guest-support.\n");
+        return -1;
+    }
+
+    block = block_new(rb, name, size);
+    if (!block) {
+        error_setg(errp, "cannot set up the private half of '%s' (%" PRIu64
+                   " bytes): no memory for its page states", name, size);
+        return -1;
+    }
+
+    block->private_fd = upm.provider->create_private(size, errp);
+    if (block->private_fd < 0) {
+        error_prepend(errp, "cannot set up the private half of '%s' (%" PRIu64
+                      " bytes): ", name, size);
+        block_free(block);
+        return -1;
+    }
+
+    if (!block_publish(block, errp)) {
+        error_prepend(errp, "cannot set up the private half of '%s' (%" PRIu64
+                      " bytes): ", name, size);
+        close(block->private_fd);
+        block_free(block);
+        return -1;
+    }
+    return block->private_fd;
+}
+
+bool upm_block_unregister(RAMBlock *rb)
+{
+    UpmBlock *block;
+
+    WITH_QEMU_LOCK_GUARD(&upm.lock) {
+        block = upm_block_find(rb);
+        if (!block) {
+            return false;
+        }
+        QLIST_REMOVE_RCU(block, next);
+    }
+
+    trace_upm_block_removed(block->name);
+    if (upm.provider->block_removed) {
+        upm.provider->block_removed(block);
+    }
+    /* Readers may still stand on it on their way to another block. */
+    call_rcu(block, block_free, rcu);
+    return true;
+}
+
+UpmBlock *upm_block_find(RAMBlock *rb)
+{
+    UpmBlock *block;
+
+    QLIST_FOREACH_RCU(block, &upm.blocks, next) {
+        if (block->rb == rb) {
+            return block;
+        }
+    }
+    return NULL;
+}
+
+bool upm_block_is_private(const UpmBlock *block, uint64_t offset)
+{
+    uint64_t frame = offset >> UPM_FRAME_BITS;
+    unsigned long word = qatomic_read(&block->shared_map[BIT_WORD(frame)]);
+
+    return !(word & BIT_MASK(frame));
+}
+
+void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy)
+{
+    QEMU_LOCK_GUARD(&upm.lock);
+    block->discard = policy;
+    block->own_discard = true;
+}
+
+void upm_foreach_block(void (*fn)(UpmBlock *block, void *opaque),
+                       void *opaque)
+{
+    UpmBlock *block;
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    QLIST_FOREACH(block, &upm.blocks, next) {
+        fn(block, opaque);
+    }
+}
+
+UpmCounters upm_counters(void)
+{
+    QEMU_LOCK_GUARD(&upm.lock);
+    return upm.counters;
+}
+
+void upm_notifier_add(NotifierWithReturn *notifier)
+{
+    QEMU_LOCK_GUARD(&upm.lock);
+    notifier_with_return_list_add(&upm.notifiers, notifier);
+}
+
+void upm_notifier_remove(NotifierWithReturn *notifier)
+{
+    QEMU_LOCK_GUARD(&upm.lock);
+    notifier_with_return_remove(notifier);
+}
+
+int upm_punch_hole(int fd, uint64_t offset, uint64_t size)
+{
+    int ret;
+
+    do {
+        ret = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                        offset, size);
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : 0;
+}
+
+/*
+ * Conversion
+ */
+
+/* What a request has done so far, and would have to undo. */
+typedef struct Progress {
+    hwaddr gpa;
+    uint64_t size;
+    bool to_private;
+    unsigned int marked;
+    bool in_map;
+    unsigned int notified;
+} Progress;
+
+static UpmPiece *piece_at(GArray *array, unsigned int i)
+{
+    return &g_array_index(array, UpmPiece, i);
+}
+
+static int G_GNUC_PRINTF(4, 5) refuse(Error **errp, const Progress *p,
+                                      int err, const char *fmt, ...)
+{
+    g_autofree char *why = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    why = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    error_setg(errp, "cannot convert 0x%" HWADDR_PRIx " +0x%" PRIx64
+               " to %s: %s", p->gpa, p->size, state_name(p->to_private), why);
+    return err;
+}
+
+static int check_range(const Progress *p, Error **errp)
+{
+    if (!p->size) {
+        return refuse(errp, p, -EINVAL, "the range is empty");
+    }
+    if ((p->gpa | p->size) & (UPM_FRAME_SIZE - 1)) {
+        return refuse(errp, p, -EINVAL,
+                      "address and size must be multiples of %llu",
+                      UPM_FRAME_SIZE);
+    }
+    if (p->gpa + (p->size - 1) < p->gpa) {
+        return refuse(errp, p, -EINVAL,
+                      "the range goes beyond the last address");
+    }
+    return 0;
+}
+
+/* Sections of a memory map may split what is one run of one block. */
+static bool extend_last_piece(const UpmPiece *piece)
+{
+    UpmPiece *last;
+
+    if (!upm.pieces->len) {
+        return false;
+    }
+    last = piece_at(upm.pieces, upm.pieces->len - 1);
+    if (last->block != piece->block ||
+        last->offset + last->size != piece->offset) {
+        return false;
+    }
+    last->size += piece->size;
+    return true;
+}
+
+/* An alias: the same frames would be marked and discarded twice. */
+static bool overlaps_earlier(const UpmPiece *piece)
+{
+    unsigned int i;
+
+    for (i = 0; i < upm.pieces->len; i++) {
+        const UpmPiece *other = piece_at(upm.pieces, i);
+
+        if (other->block == piece->block &&
+            other->offset < piece->offset + piece->size &&
+            piece->offset < other->offset + other->size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int resolve_range(const Progress *p, Error **errp)
+{
+    uint64_t done = 0;
+
+    g_array_set_size(upm.pieces, 0);
+    while (done < p->size) {
+        UpmPiece piece;
+
+        if (!upm_memory_resolve(p->gpa + done, p->size - done, &piece)) {
+            g_autofree char *what = upm_memory_describe(p->gpa + done);
+
+            return refuse(errp, p, -EINVAL, "at 0x%" HWADDR_PRIx " is %s",
+                          p->gpa + done, what);
+        }
+        if (overlaps_earlier(&piece)) {
+            return refuse(errp, p, -EINVAL, "at 0x%" HWADDR_PRIx " is memory "
+                          "of '%s' that the range has at another address, too",
+                          piece.gpa, piece.block->name);
+        }
+        if (!extend_last_piece(&piece)) {
+            g_array_append_val(upm.pieces, piece);
+        }
+        done += piece.size;
+    }
+    return 0;
+}
+
+/* The next frame from @from on that is in the state @private, or @end. */
+static uint64_t next_in_state(const UpmBlock *block, uint64_t end,
+                              uint64_t from, bool private)
+{
+    return private ? find_next_zero_bit(block->shared_map, end, from)
+                   : find_next_bit(block->shared_map, end, from);
+}
+
+/*
+ * The first run of @piece that is in the state @private and lies at or behind
+ * offset @from.  Returns false where there is none.
+ */
+static bool next_run(const UpmPiece *piece, uint64_t from, bool private,
+                     UpmPiece *run)
+{
+    uint64_t end = (piece->offset + piece->size) >> UPM_FRAME_BITS;
+    uint64_t first, last;
+
+    first = next_in_state(piece->block, end, from >> UPM_FRAME_BITS, private);
+    if (first >= end) {
+        return false;
+    }
+    last = next_in_state(piece->block, end, first, !private);
+    *run = (UpmPiece) {
+        .block = piece->block,
+        .offset = first << UPM_FRAME_BITS,
+        .size = (last - first) << UPM_FRAME_BITS,
+    };
+    run->gpa = piece->gpa + (run->offset - piece->offset);
+    return true;
+}
+
+static uint64_t find_runs_of_piece(const UpmPiece *piece, bool to_private)
+{
+    uint64_t from = piece->offset;
+    uint64_t changing = 0;
+    UpmPiece run;
+
+    while (next_run(piece, from, !to_private, &run)) {
+        g_array_append_val(upm.runs, run);
+        changing += run.size;
+        from = run.offset + run.size;
+    }
+    return changing;
+}
+
+/* Returns the number of bytes that have to change their state. */
+static uint64_t find_runs(bool to_private)
+{
+    uint64_t changing = 0;
+    unsigned int i;
+
+    g_array_set_size(upm.runs, 0);
+    for (i = 0; i < upm.pieces->len; i++) {
+        changing += find_runs_of_piece(piece_at(upm.pieces, i), to_private);
+    }
+    return changing;
+}
+
+static bool any_run(bool to_private)
+{
+    unsigned int i;
+    UpmPiece run;
+
+    for (i = 0; i < upm.pieces->len; i++) {
+        const UpmPiece *piece = piece_at(upm.pieces, i);
+
+        if (next_run(piece, piece->offset, !to_private, &run)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void upm_foreach_shared(const UpmPiece *piece,
+                        void (*fn)(const UpmPiece *run, void *opaque),
+                        void *opaque)
+{
+    uint64_t from = piece->offset;
+    UpmPiece run;
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    while (next_run(piece, from, false, &run)) {
+        fn(&run, opaque);
+        from = run.offset + run.size;
+    }
+}
+
+static int mark(const UpmPiece *run, bool to_private)
+{
+    int ret = upm.provider->mark(run, to_private);
+
+    trace_upm_mark(run->block->name, run->gpa, run->offset, run->size,
+                   state_name(to_private), ret);
+    return ret;
+}
+
+static int mark_runs(Progress *p, Error **errp)
+{
+    for (; p->marked < upm.runs->len; p->marked++) {
+        const UpmPiece *run = piece_at(upm.runs, p->marked);
+        int ret = mark(run, p->to_private);
+
+        if (ret < 0) {
+            return refuse(errp, p, ret, "%s does not mark 0x%" HWADDR_PRIx
+                          " +0x%" PRIx64 ": %s", upm.provider->name, run->gpa,
+                          run->size, strerror(-ret));
+        }
+    }
+    return 0;
+}
+
+static void flush(void)
+{
+    trace_upm_flush();
+    if (upm.provider->flush) {
+        upm.provider->flush();
+    }
+}
+
+static void set_map(bool private)
+{
+    unsigned int i;
+
+    for (i = 0; i < upm.runs->len; i++) {
+        const UpmPiece *run = piece_at(upm.runs, i);
+        UpmBlock *block = run->block;
+        uint64_t first = run->offset >> UPM_FRAME_BITS;
+        uint64_t frames = run->size >> UPM_FRAME_BITS;
+
+        if (private) {
+            bitmap_clear(block->shared_map, first, frames);
+            block->shared_frames -= frames;
+        } else {
+            bitmap_set(block->shared_map, first, frames);
+            block->shared_frames += frames;
+        }
+    }
+}
+
+static bool policy_discards(UpmDiscardPolicy policy, bool to_private)
+{
+    return policy == UPM_DISCARD_POLICY_BOTH ||
+           policy == (to_private ? UPM_DISCARD_POLICY_SHARED
+                                 : UPM_DISCARD_POLICY_PRIVATE);
+}
+
+static int discard_shared(const UpmPiece *run)
+{
+    int64_t ret = upm_memory_drop_shared(run);
+
+    trace_upm_discard(run->block->name, "shared", run->offset, run->size, ret);
+    if (ret < 0) {
+        return ret;
+    }
+    upm.counters.discarded_shared += ret;
+    if (ret < run->size) {
+        upm.counters.held_back += run->size - ret;
+    }
+    return 0;
+}
+
+static int discard_private(const UpmPiece *run)
+{
+    int ret = upm.provider->drop_private(run);
+
+    trace_upm_discard(run->block->name, "private", run->offset, run->size,
+                      ret);
+    if (ret < 0) {
+        return ret;
+    }
+    upm.counters.discarded_private += run->size;
+    return 0;
+}
+
+static int discard_runs(const Progress *p, Error **errp)
+{
+    unsigned int i;
+
+    for (i = 0; i < upm.runs->len; i++) {
+        const UpmPiece *run = piece_at(upm.runs, i);
+        int ret;
+
+        if (!policy_discards(run->block->discard, p->to_private)) {
+            continue;
+        }
+        ret = p->to_private ? discard_shared(run) : discard_private(run);
+        if (ret < 0) {
+            return refuse(errp, p, ret, "the %s half of 0x%" HWADDR_PRIx
+                          " +0x%" PRIx64 " is not given back: %s",
+                          state_name(!p->to_private), run->gpa, run->size,
+                          strerror(-ret));
+        }
+    }
+    return 0;
+}
+
+/* Tell every notifier before @end (NULL: all of them) of one run. */
+static int notify_run(UpmConversion *conversion, NotifierWithReturn *end,
+                      NotifierWithReturn **failed, Error **errp)
+{
+    NotifierWithReturn *notifier, *next;
+    int result = 0;
+
+    QLIST_FOREACH_SAFE(notifier, &upm.notifiers.notifiers, node, next) {
+        int ret;
+
+        if (notifier == end) {
+            break;
+        }
+        ret = notifier->notify(notifier, conversion, errp);
+        trace_upm_notify(conversion->piece.gpa, conversion->piece.size,
+                         state_name(conversion->to_private),
+                         conversion->undone, ret);
+        if (ret < 0) {
+            if (failed) {
+                *failed = notifier;
+                return ret;
+            }
+            result = ret;
+            errp = NULL;
+        }
+    }
+    return result;
+}
+
+static int unnotify_run(const Progress *p, unsigned int i,
+                        NotifierWithReturn *end)
+{
+    UpmConversion conversion = {
+        .piece = *piece_at(upm.runs, i),
+        .to_private = !p->to_private,
+        .undone = true,
+    };
+
+    return notify_run(&conversion, end, NULL, NULL);
+}
+
+static int notify_runs(Progress *p, Error **errp)
+{
+    for (; p->notified < upm.runs->len; p->notified++) {
+        UpmConversion conversion = {
+            .piece = *piece_at(upm.runs, p->notified),
+            .to_private = p->to_private,
+        };
+        NotifierWithReturn *failed = NULL;
+        Error *why = NULL;
+        int ret = notify_run(&conversion, NULL, &failed, &why);
+
+        if (ret < 0) {
+            refuse(errp, p, ret, "refused for 0x%" HWADDR_PRIx " +0x%" PRIx64
+                   ": %s", conversion.piece.gpa, conversion.piece.size,
+                   why ? error_get_pretty(why) : strerror(-ret));
+            error_free(why);
+            unnotify_run(p, p->notified, failed);
+            return ret;
+        }
+    }
+    return 0;
+}
+
+/*
+ * Take everything back, last step first.  What was discarded stays lost: the
+ * content of neither half outlives a conversion.
+ */
+static int undo(Progress *p)
+{
+    int result = 0;
+
+    trace_upm_undo(p->gpa, p->size, p->marked);
+    while (p->notified > 0) {
+        int ret = unnotify_run(p, --p->notified, NULL);
+
+        result = result ?: ret;
+    }
+    if (p->in_map) {
+        set_map(!p->to_private);
+    }
+    if (!p->marked) {
+        return result;
+    }
+    while (p->marked > 0) {
+        int ret = mark(piece_at(upm.runs, --p->marked), !p->to_private);
+
+        result = result ?: ret;
+    }
+    flush();
+    return result;
+}
+
+static void undo_or_stop(Progress *p, Error *why)
+{
+    g_autofree char *reason = NULL;
+    int ret = undo(p);
+
+    if (ret >= 0) {
+        return;
+    }
+    reason = g_strdup_printf("%s; its undoing failed as well (%s): the page "
+                             "state of 0x%" HWADDR_PRIx " +0x%" PRIx64
+                             " is unknown", error_get_pretty(why),
+                             strerror(-ret), p->gpa, p->size);
+    upm_memory_stop_guest(reason);
+}
+
+static int convert_runs(Progress *p, Error **errp)
+{
+    int ret = mark_runs(p, errp);
+
+    if (ret < 0) {
+        return ret;
+    }
+    flush();
+    set_map(p->to_private);
+    p->in_map = true;
+    ret = discard_runs(p, errp);
+    if (ret < 0) {
+        return ret;
+    }
+    return notify_runs(p, errp);
+}
+
+static int convert_locked(Progress *p, uint64_t *changing, Error **errp)
+{
+    ERRP_GUARD();
+    int ret = check_range(p, errp);
+
+    if (ret < 0) {
+        return ret;
+    }
+    ret = resolve_range(p, errp);
+    if (ret < 0) {
+        return ret;
+    }
+    *changing = find_runs(p->to_private);
+    if (!*changing) {
+        return 0;
+    }
+    ret = convert_runs(p, errp);
+    if (ret < 0) {
+        undo_or_stop(p, *errp);
+    }
+    return ret;
+}
+
+static void count(UpmCause cause, bool to_private, uint64_t changed, int ret)
+{
+    UpmCounters *c = &upm.counters;
+
+    if (ret < 0) {
+        c->failed_requests++;
+    } else if (!changed) {
+        c->unchanged_requests++;
+    } else {
+        c->requests[cause][to_private]++;
+        c->converted[cause][to_private] += changed;
+    }
+}
+
+bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private)
+{
+    Progress p = { .gpa = gpa, .size = size, .to_private = to_private };
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    RCU_READ_LOCK_GUARD();
+    if (check_range(&p, NULL) || resolve_range(&p, NULL) ||
+        any_run(to_private)) {
+        return true;
+    }
+    upm.counters.unchanged_requests++;
+    return false;
+}
+
+int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
+                Error **errp)
+{
+    Progress p = { .gpa = gpa, .size = size, .to_private = to_private };
+    uint64_t changing = 0;
+    int64_t start;
+    int ret;
+
+    trace_upm_convert(gpa, size, state_name(to_private), UpmCause_str(cause));
+    QEMU_LOCK_GUARD(&upm.lock);
+    /* Keeps the blocks of the range until the last step. */
+    RCU_READ_LOCK_GUARD();
+    start = get_clock();
+    ret = convert_locked(&p, &changing, errp);
+    count(cause, to_private, changing, ret);
+    upm.counters.time += get_clock() - start;
+    trace_upm_convert_done(gpa, size, ret < 0 ? 0 : changing, ret);
+    return ret;
+}
