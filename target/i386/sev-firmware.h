@@ -11,11 +11,34 @@
 #define TARGET_I386_SEV_FIRMWARE_H
 
 #include "cpu.h"
+#include "exec/hwaddr.h"
+#include "system/confidential-guest-support.h"
 
 struct kvm_cpuid2;
 
 /** sev_emulated: the firmware is the emulated one */
 bool sev_emulated(void);
+
+/**
+ * sev_firmware_init_platform: set the emulated platform up for a guest
+ * @cgs: the guest object; only sev-snp-guest is emulated
+ * @cbitpos: position of the C-bit; the platform has the one asked for
+ *
+ * Returns: false with @errp set to what to use instead.
+ */
+bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
+                              Error **errp);
+
+/**
+ * sev_launch_make_private: before LAUNCH_UPDATE, with any firmware
+ * @gpa, @size: multiples of the page size
+ *
+ * Through upm_convert() where there is a UPM provider, else KVM's memory
+ * attributes are set directly.  Errors have been reported.
+ *
+ * Locking: BQL.  Returns: 0 or a negative errno.
+ */
+int sev_launch_make_private(hwaddr gpa, uint64_t size);
 
 /**
  * sev_firmware_command: run KVM_SEV_* command @cmd on the emulated firmware

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The emulated firmware's place in the machine
+ *
+ * Connects the seam that target/i386/sev.c talks to (sev-firmware.h) with
+ * the firmware on one side and with the emulated processor on the other.
+ */
+#include "qemu/osdep.h"
+#include <linux/kvm.h>
+#include <linux/psp-sev.h>
+#include "cpu.h"
+#include "hw/core/cpu.h"
+#include "qapi/error.h"
+#include "sev.h"
+#include "sev-firmware.h"
+#include "tcg/snp/snp.h"
+#include "psp.h"
+
+/* Platform state of 55766 and 56860: initialised, with guests or without */
+#define PLATFORM_STATE_INIT 1
+
+/* A page-table entry has no room for a C-bit elsewhere. */
+#define CBIT_MIN 32
+#define CBIT_MAX 51
+
+static void *processor_page(uint64_t gpa)
+{
+    return snp_launch_page(gpa);
+}
+
+static void processor_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+    snp_cpuid(cpu_env(first_cpu), leaf, subleaf, &regs[0], &regs[1],
+              &regs[2], &regs[3]);
+}
+
+static unsigned processor_vcpus(void)
+{
+    CPUState *cs;
+    unsigned count = 0;
+
+    CPU_FOREACH(cs) {
+        count++;
+    }
+    return count;
+}
+
+static CPUState *vcpu(unsigned index)
+{
+    CPUState *cs;
+
+    CPU_FOREACH(cs) {
+        if (!index--) {
+            return cs;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void processor_vcpu_reset(unsigned index, PspVcpuReset *reset)
+{
+    CPUState *cs = vcpu(index);
+    CPUX86State *env = cpu_env(cs);
+
+    /* A reset has brought the architecture's own reset vector back. */
+    sev_es_set_reset_vector(cs);
+    *reset = (PspVcpuReset) {
+        .cs_selector = env->segs[R_CS].selector,
+        .cs_base = env->segs[R_CS].base,
+        .rip = env->eip,
+        .signature = env->cpuid_version,
+    };
+}
+
+static void processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
+{
+    snp_vmsa_load(cpu_env(vcpu(index)), vmsa);
+}
+
+PspGuest *psp_guest(void)
+{
+    static const PspProcessor processor = {
+        .page = processor_page,
+        .cpuid = processor_cpuid,
+        .vcpus = processor_vcpus,
+        .vcpu_reset = processor_vcpu_reset,
+        .vcpu_load = processor_vcpu_load,
+    };
+    static PspGuest guest = { .processor = &processor };
+
+    return &guest;
+}
+
+bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
+                              Error **errp)
+{
+    if (!object_dynamic_cast(OBJECT(cgs), TYPE_SEV_SNP_GUEST)) {
+        error_setg(errp, "%s can not be emulated, only " TYPE_SEV_SNP_GUEST
+                   " can; use that, or -accel kvm",
+                   object_get_typename(OBJECT(cgs)));
+        return false;
+    }
+    if (cbitpos < CBIT_MIN || cbitpos > CBIT_MAX) {
+        error_setg(errp, "cbitpos=%u is not possible on the emulated SEV-SNP"
+                   " processor; it takes %d to %d, and 51 is what most"
+                   " hardware has", cbitpos, CBIT_MIN, CBIT_MAX);
+        return false;
+    }
+    return snp_init_machine(cgs, cbitpos, errp);
+}
+
+int sev_firmware_command(int cmd, void *data, int *fw_error)
+{
+    int status;
+    int ret = psp_command(psp_guest(), cmd, data, &status);
+
+    if (fw_error) {
+        *fw_error = status;
+    }
+    return ret;
+}
+
+int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
+{
+    struct sev_user_data_status *status = data;
+
+    if (cmd != SEV_PLATFORM_STATUS) {
+        if (fw_error) {
+            *fw_error = SEV_RET_UNSUPPORTED;
+        }
+        return -EIO;
+    }
+    *status = (struct sev_user_data_status) {
+        .api_major = PSP_API_MAJOR,
+        .api_minor = PSP_API_MINOR,
+        .state = PLATFORM_STATE_INIT,
+        .flags = SEV_STATUS_FLAGS_CONFIG_ES,
+        .build = PSP_BUILD,
+        .guest_count = psp_guest()->state >= PSP_STATE_LAUNCH,
+    };
+    if (fw_error) {
+        *fw_error = SEV_RET_SUCCESS;
+    }
+    return 0;
+}
+
+bool sev_firmware_launch_digest(uint8_t digest[48])
+{
+    PspGuest *guest = psp_guest();
+
+    if (guest->state < PSP_STATE_LAUNCH) {
+        return false;
+    }
+    memcpy(digest, guest->digest, PSP_DIGEST_SIZE);
+    return true;
+}

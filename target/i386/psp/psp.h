@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The emulated AMD-SP: firmware that launches SEV-SNP guests
+ *
+ * Follows the SEV-SNP Firmware ABI Specification (56860) where it says what
+ * the firmware does, and KVM where it says which errno an ioctl returns.
+ *
+ * Nothing here depends on the target's headers but platform.c and
+ * cpuid-list.c: what the firmware asks of the processor goes through
+ * PspProcessor, so that a unit test can stand in its place.
+ */
+#ifndef TARGET_I386_PSP_H
+#define TARGET_I386_PSP_H
+
+#include "target/i386/sev-vmsa.h"
+
+#define PSP_PAGE_BITS       12
+#define PSP_PAGE_SIZE       4096
+
+/* The firmware ABI that policies are checked against, and a build number */
+#define PSP_API_MAJOR       1
+#define PSP_API_MINOR       55
+#define PSP_BUILD           1
+
+/*
+ * digest.c: the launch digest, 56860 section 8.17.2
+ */
+
+#define PSP_DIGEST_SIZE     48
+
+typedef enum PspPageType {
+    PSP_PAGE_NORMAL = 1,
+    PSP_PAGE_VMSA = 2,
+    PSP_PAGE_ZERO = 3,
+    PSP_PAGE_UNMEASURED = 4,
+    PSP_PAGE_SECRETS = 5,
+    PSP_PAGE_CPUID = 6,
+} PspPageType;
+
+/* PAGE_INFO, 56860 table 67: what a page adds to the digest */
+typedef struct PspPageInfo {
+    uint8_t digest_before[PSP_DIGEST_SIZE];
+    uint8_t contents[PSP_DIGEST_SIZE];
+    uint16_t length;
+    uint8_t page_type;
+    uint8_t imi_page;
+    uint8_t reserved;
+    uint8_t vmpl_perms[3];          /* VMPL3, VMPL2, VMPL1 */
+    uint64_t gpa;
+} PspPageInfo;
+
+/* VMSAs have no guest-physical address; this one stands for them. */
+#define PSP_VMSA_GPA        0xFFFFFFFFF000ULL
+
+/**
+ * psp_digest_extend: measure one page
+ * @digest: the digest so far, replaced by the new one; unchanged on failure
+ * @gpa: guest-physical address, PSP_VMSA_GPA for a VMSA
+ * @page: PSP_PAGE_SIZE bytes; only NORMAL and VMSA pages are looked at
+ *
+ * Returns: false with @errp set where SHA-384 is not to be had.
+ */
+bool psp_digest_extend(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
+                       uint64_t gpa, const void *page, Error **errp);
+
+/*
+ * secrets.c: the secrets page, 56860 section 8.17.2.5
+ */
+
+#define PSP_VMPCKS          4
+#define PSP_VMPCK_SIZE      32
+#define PSP_GOSVW_SIZE      16
+#define PSP_SECRETS_VERSION 3
+
+typedef struct PspSecretsPage {
+    uint32_t version;
+    uint32_t flags;                 /* bit 0: initial migration image */
+    uint32_t fms;                   /* CPUID leaf 1, EAX */
+    uint32_t reserved_00c;
+    uint8_t gosvw[PSP_GOSVW_SIZE];
+    uint8_t vmpck[PSP_VMPCKS][PSP_VMPCK_SIZE];
+    uint8_t guest_area_0[0x60];     /* belongs to the guest's software */
+    uint8_t vmsa_tweak_bitmap[0x40];
+    uint64_t svsm_base;
+    uint64_t svsm_size;
+    uint64_t svsm_caa;
+    uint32_t svsm_max_version;
+    uint8_t svsm_guest_vmpl;
+    uint8_t reserved_15d[3];
+    uint32_t tsc_factor;
+    uint8_t reserved_164[PSP_PAGE_SIZE - 0x164];
+} PspSecretsPage;
+
+/**
+ * psp_secrets_fill: write a secrets page for VMPL0
+ * @fms: the processor's signature, CPUID leaf 1 EAX
+ * @vmpck: communication keys, one a VMPL
+ */
+void psp_secrets_fill(PspSecretsPage *page, uint32_t fms,
+                      const uint8_t gosvw[PSP_GOSVW_SIZE],
+                      const uint8_t vmpck[PSP_VMPCKS][PSP_VMPCK_SIZE]);
+
+/*
+ * cpuid-page.c: the CPUID page, 56860 section 7.1
+ */
+
+#define PSP_CPUID_MAX       64
+
+typedef struct PspCpuidEntry {
+    uint32_t leaf;
+    uint32_t subleaf;
+    uint64_t xcr0_in;
+    uint64_t xss_in;
+    uint32_t eax, ebx, ecx, edx;
+    uint64_t reserved;
+} PspCpuidEntry;
+
+typedef struct PspCpuidPage {
+    uint32_t count;
+    uint32_t reserved_04;
+    uint64_t reserved_08;
+    PspCpuidEntry entries[PSP_CPUID_MAX];
+    uint8_t reserved_c10[PSP_PAGE_SIZE - 16 - PSP_CPUID_MAX * 48];
+} PspCpuidPage;
+
+/* EAX, EBX, ECX, EDX in this order */
+typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+
+/**
+ * psp_cpuid_check: hold a CPUID page against the processor
+ * @page: corrected where it promises what the processor does not have
+ * @cpuid: the processor's own answer
+ *
+ * Returns: number of fields that had to be corrected.
+ */
+unsigned psp_cpuid_check(PspCpuidPage *page, PspCpuidFn *cpuid);
+
+/*
+ * initial-vmsa.c: the state a vCPU starts with
+ */
+
+/**
+ * PspVcpuReset: in what the initial states of vCPUs differ
+ * @cs_base, @rip: the reset vector
+ * @signature: CPUID leaf 1 EAX, found in RDX after reset
+ * @sev_features: APM volume 2 table B-4, offset 3B0h
+ */
+typedef struct PspVcpuReset {
+    uint16_t cs_selector;
+    uint64_t cs_base;
+    uint64_t rip;
+    uint32_t signature;
+    uint64_t sev_features;
+} PspVcpuReset;
+
+/**
+ * psp_vmsa_init: the VMSA that KVM would let the firmware measure
+ *
+ * The processor's reset state (APM volume 2, table 14-2) as SVM keeps it.
+ */
+void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
+
+/*
+ * launch.c: the commands, and what the firmware remembers of a guest
+ */
+
+/**
+ * PspProcessor: what the firmware asks of the processor
+ *
+ * @page: make the frame at @gpa private, assigned and validated and return
+ *     its host address; NULL where it is not a private page that is still
+ *     to be populated
+ * @cpuid: see psp_cpuid_check()
+ * @vcpus: number of vCPUs
+ * @vcpu_reset: reset state of vCPU @index, in order of creation
+ * @vcpu_load: let vCPU @index start with @vmsa
+ */
+typedef struct PspProcessor {
+    void *(*page)(uint64_t gpa);
+    PspCpuidFn *cpuid;
+    unsigned (*vcpus)(void);
+    void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);
+    void (*vcpu_load)(unsigned index, const SevVmsa *vmsa);
+} PspProcessor;
+
+/* GSTATE of 56860 section 4.1, and the time before the guest exists */
+typedef enum PspState {
+    PSP_STATE_UNINIT,
+    PSP_STATE_INIT,
+    PSP_STATE_LAUNCH,
+    PSP_STATE_RUNNING,
+} PspState;
+
+/* Guest policy, 56860 table 8 */
+#define PSP_POLICY_ABI_MINOR        0x00ffULL
+#define PSP_POLICY_ABI_MAJOR_SHIFT  8
+#define PSP_POLICY_SMT              (1ULL << 16)
+#define PSP_POLICY_ONE              (1ULL << 17)
+#define PSP_POLICY_MIGRATE_MA       (1ULL << 18)
+#define PSP_POLICY_DEBUG            (1ULL << 19)
+#define PSP_POLICY_SINGLE_SOCKET    (1ULL << 20)
+#define PSP_POLICY_CXL_ALLOW        (1ULL << 21)
+#define PSP_POLICY_AES_256_XTS      (1ULL << 22)
+#define PSP_POLICY_RAPL_DIS         (1ULL << 23)
+#define PSP_POLICY_HIDE_CIPHERTEXT  (1ULL << 24)
+
+#define PSP_HOST_DATA_SIZE  32
+
+/* ID block, 56860 table 75 */
+typedef struct PspIdBlock {
+    uint8_t launch_digest[PSP_DIGEST_SIZE];
+    uint8_t family_id[16];
+    uint8_t image_id[16];
+    uint32_t version;
+    uint32_t guest_svn;
+    uint64_t policy;
+} PspIdBlock;
+
+/**
+ * PspGuest: the guest context, what the firmware knows of a guest
+ *
+ * All but @processor is the firmware's own; @state says which of the
+ * commands may change it, see the functions of launch.c.
+ */
+typedef struct PspGuest {
+    const PspProcessor *processor;
+    PspState state;
+    uint64_t sev_features;
+    uint64_t policy;
+    uint8_t gosvw[PSP_GOSVW_SIZE];
+    uint8_t vmpck[PSP_VMPCKS][PSP_VMPCK_SIZE];
+    uint8_t digest[PSP_DIGEST_SIZE];
+    uint8_t host_data[PSP_HOST_DATA_SIZE];
+    bool vcek_disabled;
+    uint64_t pages[PSP_PAGE_CPUID + 1];     /* measured, by type */
+} PspGuest;
+
+/**
+ * psp_command: run one of KVM's SEV commands (linux/kvm.h, KVM_SEV_*)
+ * @data: the command's structure
+ * @fw_error: SEV_RET_*, SEV_RET_NO_FW_CALL where KVM would not have got as
+ *     far as the firmware
+ *
+ * What is wrong with a command that is refused goes to error_report().
+ *
+ * Returns: 0 or a negative errno: -EIO where the firmware refuses.
+ */
+int psp_command(PspGuest *guest, int command, void *data, int *fw_error);
+
+/** psp_guest: the guest of this machine */
+PspGuest *psp_guest(void);
+
+QEMU_BUILD_BUG_ON(sizeof(PspPageInfo) != 0x70);
+QEMU_BUILD_BUG_ON(sizeof(PspSecretsPage) != PSP_PAGE_SIZE);
+QEMU_BUILD_BUG_ON(sizeof(PspCpuidEntry) != 48);
+QEMU_BUILD_BUG_ON(sizeof(PspCpuidPage) != PSP_PAGE_SIZE);
+QEMU_BUILD_BUG_ON(sizeof(PspIdBlock) != 96);
+
+#endif
