@@ -115,40 +115,43 @@ static bool check_size(uint64_t size, uint64_t page, Error **errp)
  * Allocation
  */
 
-static bool set_file_size(int fd, uint64_t size, Error **errp)
+/*
+ * The system's default size of huge pages is only known from a file that has
+ * them, and the size of a memfd must be right from the start.
+ */
+static bool check_size_of_huge_pages(MemfdPrivate *m, Error **errp)
 {
-    if (ftruncate(fd, size) < 0) {
-        error_setg_errno(errp, errno, "cannot set the size of the shared half");
+    HostMemoryBackend *backend = MEMORY_BACKEND(m);
+    bool fits;
+    int fd;
+
+    if (!m->hugetlb) {
+        return true;
+    }
+    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, 0, true, m->hugetlbsize, 0,
+                           errp);
+    if (fd < 0) {
         return false;
     }
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {
-        error_setg_errno(errp, errno, "cannot seal the shared half");
-        return false;
-    }
-    return true;
+    fits = check_size(backend->size, qemu_fd_getpagesize(fd), errp);
+    close(fd);
+    return fits;
 }
 
 /* Returns a sealed memfd of the backend's size, or -1. */
-static int open_shared_half(HostMemoryBackend *backend, Error **errp)
+static int open_shared_half(MemfdPrivate *m, Error **errp)
 {
     ERRP_GUARD();
-    MemfdPrivate *m = MEMFD_PRIVATE(backend);
     int fd;
 
-    /*
-     * Without a size first: the size of the default huge page is only known
-     * from a file that has it.
-     */
-    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, 0, m->hugetlb, m->hugetlbsize,
-                           0, errp);
-    if (fd < 0) {
-        error_prepend(errp, "cannot create the shared half: ");
+    if (!check_size_of_huge_pages(m, errp)) {
         return -1;
     }
-    if (!check_size(backend->size, qemu_fd_getpagesize(fd), errp) ||
-        !set_file_size(fd, backend->size, errp)) {
-        close(fd);
-        return -1;
+    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, MEMORY_BACKEND(m)->size,
+                           m->hugetlb, m->hugetlbsize,
+                           F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL, errp);
+    if (fd < 0) {
+        error_prepend(errp, "cannot create the shared half: ");
     }
     return fd;
 }
@@ -158,7 +161,7 @@ static bool memfd_private_alloc(HostMemoryBackend *backend, Error **errp)
     MemfdPrivate *m = MEMFD_PRIVATE(backend);
     g_autofree char *name = host_memory_backend_get_name(backend);
     uint32_t flags = RAM_SHARED | RAM_GUEST_MEMFD;
-    int fd = open_shared_half(backend, errp);
+    int fd = open_shared_half(m, errp);
 
     if (fd < 0) {
         return false;
