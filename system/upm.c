@@ -357,29 +357,42 @@ static uint64_t next_in_state(const UpmBlock *block, uint64_t end,
                    : find_next_bit(block->shared_map, end, from);
 }
 
+/*
+ * The first run of @piece that is in the state @private and lies at or behind
+ * offset @from.  Returns false where there is none.
+ */
+static bool next_run(const UpmPiece *piece, uint64_t from, bool private,
+                     UpmPiece *run)
+{
+    uint64_t end = (piece->offset + piece->size) >> UPM_FRAME_BITS;
+    uint64_t first, last;
+
+    first = next_in_state(piece->block, end, from >> UPM_FRAME_BITS, private);
+    if (first >= end) {
+        return false;
+    }
+    last = next_in_state(piece->block, end, first, !private);
+    *run = (UpmPiece) {
+        .block = piece->block,
+        .offset = first << UPM_FRAME_BITS,
+        .size = (last - first) << UPM_FRAME_BITS,
+    };
+    run->gpa = piece->gpa + (run->offset - piece->offset);
+    return true;
+}
+
 static uint64_t find_runs_of_piece(const UpmPiece *piece, bool to_private)
 {
-    uint64_t first = piece->offset >> UPM_FRAME_BITS;
-    uint64_t end = (piece->offset + piece->size) >> UPM_FRAME_BITS;
+    uint64_t from = piece->offset;
     uint64_t changing = 0;
+    UpmPiece run;
 
-    for (;;) {
-        uint64_t start = next_in_state(piece->block, end, first, !to_private);
-        UpmPiece run;
-
-        if (start >= end) {
-            return changing;
-        }
-        first = next_in_state(piece->block, end, start, to_private);
-        run = (UpmPiece) {
-            .block = piece->block,
-            .offset = start << UPM_FRAME_BITS,
-            .size = (first - start) << UPM_FRAME_BITS,
-        };
-        run.gpa = piece->gpa + (run.offset - piece->offset);
+    while (next_run(piece, from, !to_private, &run)) {
         g_array_append_val(upm.runs, run);
         changing += run.size;
+        from = run.offset + run.size;
     }
+    return changing;
 }
 
 /* Returns the number of bytes that have to change their state. */
@@ -393,6 +406,20 @@ static uint64_t find_runs(bool to_private)
         changing += find_runs_of_piece(piece_at(upm.pieces, i), to_private);
     }
     return changing;
+}
+
+void upm_foreach_shared(const UpmPiece *piece,
+                        void (*fn)(const UpmPiece *run, void *opaque),
+                        void *opaque)
+{
+    uint64_t from = piece->offset;
+    UpmPiece run;
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    while (next_run(piece, from, false, &run)) {
+        fn(&run, opaque);
+        from = run.offset + run.size;
+    }
 }
 
 static int mark(const UpmPiece *run, bool to_private)
@@ -664,6 +691,20 @@ static void count(UpmCause cause, bool to_private, uint64_t changed, int ret)
         c->requests[cause][to_private]++;
         c->converted[cause][to_private] += changed;
     }
+}
+
+bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private)
+{
+    Progress p = { .gpa = gpa, .size = size, .to_private = to_private };
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    RCU_READ_LOCK_GUARD();
+    if (check_range(&p, NULL) || resolve_range(&p, NULL) ||
+        find_runs(to_private)) {
+        return true;
+    }
+    upm.counters.unchanged_requests++;
+    return false;
 }
 
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,

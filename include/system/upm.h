@@ -220,6 +220,16 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 Error **errp);
 
 /**
+ * upm_convert_needed: would upm_convert() do or refuse anything?
+ *
+ * For callers to whom a call is dear: most requests of a booting guest ask
+ * for what is so already.  Such a request is counted here.
+ *
+ * Locking: takes the core's lock; no exclusive section is needed.
+ */
+bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private);
+
+/**
  * upm_notifier_add: be told of every conversion, see UpmConversion
  *
  * A notifier that returns a negative errno makes the conversion fail.  It is
@@ -236,6 +246,14 @@ UpmCounters upm_counters(void);
  */
 void upm_foreach_block(void (*fn)(UpmBlock *block, void *opaque),
                        void *opaque);
+
+/**
+ * upm_foreach_shared: call @fn for each run of shared frames of @piece, under
+ * the core's lock
+ */
+void upm_foreach_shared(const UpmPiece *piece,
+                        void (*fn)(const UpmPiece *run, void *opaque),
+                        void *opaque);
 
 /** upm_punch_hole: the usual way to give back the backing of a descriptor */
 int upm_punch_hole(int fd, uint64_t offset, uint64_t size);

@@ -1,19 +1,114 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The emulated SEV-SNP processor: what QEMU's own files call
+ *
+ * Each function says in its first words whether it may only be called on an
+ * SNP guest.
  */
 #ifndef TARGET_I386_TCG_SNP_HOOKS_H
 #define TARGET_I386_TCG_SNP_HOOKS_H
 
-#include "cpu.h"
+#include "exec/hwaddr.h"
+#include "exec/mmu-access-type.h"
 
 #define EXCP1D_VC 29
+#define MSR_SEV_ES_GHCB 0xc0010130
+#define MSR_SEV_STATUS 0xc0010131
+
+typedef struct ConfidentialGuestSupport ConfidentialGuestSupport;
+typedef struct MemoryRegion MemoryRegion;
+
+#if defined(CONFIG_TCG) && !defined(CONFIG_USER_ONLY)
 
 /** snp_active: this machine runs an SNP guest on the emulated processor */
 bool snp_active(void);
 
-/** snp_init_sipi: take over INIT or SIPI of a vCPU of an SNP guest */
+/**
+ * snp_init_machine: turn the machine's processor into an SNP one
+ *
+ * Called when the accelerator starts, before there is RAM or a vCPU.
+ * Refuses a list of accelerators that would end here unasked, and whatever
+ * cannot work with private memory (record/replay).
+ */
+bool snp_init_machine(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
+                      Error **errp);
+
+/** snp_cpu_memory: root of @cs's physical memory, on any guest */
+MemoryRegion *snp_cpu_memory(CPUState *cs);
+
+/** snp_cpu_realize: finish a vCPU's set-up, on any guest */
+void snp_cpu_realize(CPUState *cs);
+
+/** snp_cpu_reset: finish a vCPU's reset, on any guest */
+void snp_cpu_reset(X86CPU *cpu);
+
+/** snp_init_signal, snp_sipi_signal: true if INIT or SIPI was taken over */
 bool snp_init_signal(X86CPU *cpu);
 bool snp_sipi_signal(X86CPU *cpu);
+
+/**
+ * snp_tlb_fill: the last step of a translation, on any guest
+ *
+ * Applies the C-bit rules to @paddr and @prot and does the RMP check.  May
+ * raise #VC or convert the page and start the instruction again.
+ *
+ * Returns: false when @probe and the access cannot be made.
+ */
+bool snp_tlb_fill(CPUX86State *env, MMUAccessType access_type, int mmu_idx,
+                  bool probe, uintptr_t retaddr, hwaddr *paddr, int *prot);
+
+/** snp_walk_faulted: the page walk ended at a table it could not read */
+bool snp_walk_faulted(CPUX86State *env);
+
+/** snp_walk_fault: raise what snp_walk_faulted() saw, on any guest */
+void snp_walk_fault(CPUX86State *env, bool probe, uintptr_t retaddr);
+
+/** snp_intercept: #VC for what KVM intercepts, on SNP guests */
+void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
+                   uintptr_t retaddr);
+
+/** snp_intercept_io: the same for IN, OUT, INS and OUTS */
+void snp_intercept_io(CPUX86State *env, uintptr_t retaddr);
+
+/** snp_rdmsr, snp_wrmsr: GHCB and SEV_STATUS; false if not on this guest */
+bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
+bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value);
+
+/**
+ * snp_debug_translate: a debugger's view of a virtual address
+ *
+ * The guest's policy says whether a debugger may see private memory.
+ * Returns: true if the answer, -1 for "cannot be seen", is in @paddr.
+ */
+bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
+
+#else
+
+static inline bool snp_active(void)
+{
+    return false;
+}
+
+static inline void snp_cpu_reset(X86CPU *cpu)
+{
+}
+
+static inline bool snp_init_signal(X86CPU *cpu)
+{
+    return false;
+}
+
+static inline bool snp_sipi_signal(X86CPU *cpu)
+{
+    return false;
+}
+
+static inline bool snp_debug_translate(CPUState *cs, vaddr addr,
+                                       hwaddr *paddr)
+{
+    return false;
+}
+
+#endif
 
 #endif

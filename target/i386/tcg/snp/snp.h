@@ -18,6 +18,12 @@
 
 #define SNP_NO_GHCB UINT64_MAX
 
+typedef enum SnpResetHold {
+    SNP_RESET_HOLD_NONE,
+    SNP_RESET_HOLD_MSR,
+    SNP_RESET_HOLD_NAE,
+} SnpResetHold;
+
 /**
  * SnpVcpu: what the hypervisor side knows of one vCPU
  * @ghcb_msr: value of MSR C001_0130
@@ -26,14 +32,12 @@
  *     exception raised meanwhile belongs into its GHCB
  * @reset_hold: waits in an AP reset hold, by MSR or by NAE event
  * @first_sipi_done: has left the state that the launch gave it
- * @walk_fault_gpa: table page that made the last page walk fail
+ * @walk_faulted: a page table of the last walk could not be read
+ * @walk_fault_gpa: where it lies
+ * @resolving: translate only, for an instruction that names a page
+ * @resolved, @resolved_paddr: the outcome of that, with the C-bit
+ * @flush_queued: a TLB flush is on its way to this vCPU (atomic)
  */
-typedef enum SnpResetHold {
-    SNP_RESET_HOLD_NONE,
-    SNP_RESET_HOLD_MSR,
-    SNP_RESET_HOLD_NAE,
-} SnpResetHold;
-
 typedef struct SnpVcpu {
     uint64_t ghcb_msr;
     uint64_t ghcb_gpa;
@@ -41,6 +45,11 @@ typedef struct SnpVcpu {
     SnpResetHold reset_hold;
     bool first_sipi_done;
     bool walk_faulted;
+    hwaddr walk_fault_gpa;
+    bool resolving;
+    bool resolved;
+    hwaddr resolved_paddr;
+    bool flush_queued;
 } SnpVcpu;
 
 /** snp_vcpu: never NULL on an SNP guest; owned by the vCPU's thread */
@@ -53,34 +62,98 @@ uint64_t snp_cbit_mask(void);
 uint64_t snp_sev_features(void);
 
 /**
- * snp_terminate: stop the guest with a named reason, never QEMU
+ * snp_terminate: the guest is over, for a named reason; QEMU is not
  *
  * For requests to terminate and for states the architecture calls a
  * shutdown.  May be called from a vCPU thread, with or without the BQL.
  */
 void G_GNUC_PRINTF(2, 3) snp_terminate(CPUX86State *env, const char *fmt, ...);
 
+/**
+ * snp_cpuid: what CPUID says to this guest, as KVM would filter it
+ */
+void snp_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
+               uint32_t *eax, uint32_t *ebx, uint32_t *ecx, uint32_t *edx);
+
 /*
  * Memory: memory.c, rmp.c
  */
 
-/* An RMP entry; a clear one is a frame that the hypervisor owns. */
+/* An RMP entry, APM volume 2, 15.36.3; a clear one is the hypervisor's. */
 #define SNP_RMP_ASSIGNED    (1U << 0)
 #define SNP_RMP_VALIDATED   (1U << 1)
 #define SNP_RMP_PAGE_2M     (1U << 2)
-#define SNP_RMP_IMMUTABLE   (1U << 3)
-#define SNP_RMP_VMSA        (1U << 4)
+#define SNP_RMP_VMSA        (1U << 3)
 /* Permissions of VMPL 1 to 3, a byte each; VMPL0 has all, always. */
 #define SNP_RMP_PERM_SHIFT(vmpl) ((vmpl) * 8)
+#define SNP_VMPLS 4
+
+/**
+ * SnpFrame: a guest frame that has a private half
+ * @piece: its place; size is one frame
+ * @rmp: its RMP entry
+ * @private_host: host address of its private half
+ *
+ * Valid in the RCU read section in which it was found.
+ */
+typedef struct SnpFrame {
+    UpmPiece piece;
+    uint32_t *rmp;
+    uint8_t *private_host;
+} SnpFrame;
+
+/**
+ * snp_frame_find: the frame at a guest-physical address without C-bit
+ *
+ * Returns: false where there is no RAM with a private half.  Locking: the
+ * caller is in an RCU read section.
+ */
+bool snp_frame_find(hwaddr gpa, SnpFrame *frame);
+
+/** snp_frame_is_private: the frame's page state */
+static inline bool snp_frame_is_private(const SnpFrame *frame)
+{
+    return upm_block_is_private(frame->piece.block, frame->piece.offset);
+}
+
+/**
+ * snp_frame_assign: what the hypervisor does when the guest first touches a
+ * private frame
+ *
+ * Assigns the whole 2 MiB around it where that is untouched.  Returns the
+ * RMP entry.
+ */
+uint32_t snp_frame_assign(const SnpFrame *frame);
+
+/** snp_frame_split: PSMASH of the 2 MiB page around a frame, if it is one */
+void snp_frame_split(const SnpFrame *frame);
+
+/**
+ * snp_convert_and_retry: an implicit conversion, then the same instruction
+ */
+G_NORETURN void snp_convert_and_retry(CPUX86State *env, hwaddr gpa,
+                                      bool to_private, uintptr_t ra);
+
+/** snp_memory_init: prepare the private half of the physical address space */
+void snp_memory_init(uint32_t cbitpos);
+
+/** snp_memory_root: what a vCPU's physical addresses resolve to */
+MemoryRegion *snp_memory_root(void);
 
 /**
  * snp_exclusive: run @fn while no vCPU runs guest code
  *
- * For a vCPU thread in the middle of an instruction, without the BQL.  The
- * translation block that called must not be returned to: end with
+ * For a vCPU thread in the middle of an instruction.  The translation block
+ * that called must not be returned to: restore the state first and end with
  * cpu_loop_exit().
  */
 void snp_exclusive(CPUState *cs, void (*fn)(void *opaque), void *opaque);
+
+/**
+ * snp_flush_others: make other vCPUs forget their translations before they
+ * run guest code again; in an exclusive section
+ */
+void snp_flush_others(CPUState *cs);
 
 /**
  * snp_convert: upm_convert() in an exclusive section, from a vCPU thread

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory backend with a shared and a private half
+ *
+ * The shared half is a memfd, which QEMU maps and can hand to other
+ * processes.  The private half comes from the accelerator (see
+ * system/upm.h), and only the guest reads or writes it.
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/qapi-types-upm.h"
+#include "qapi/visitor.h"
+#include "qemu/bitmap.h"
+#include "qemu/cutils.h"
+#include "qemu/memfd.h"
+#include "qemu/mmap-alloc.h"
+#include "qemu/module.h"
+#include "qemu/units.h"
+#include "qom/object_interfaces.h"
+#include "system/hostmem.h"
+#include "system/upm.h"
+#include "system/upm-compat.h"
+
+#define TYPE_MEMFD_PRIVATE "memory-backend-memfd-private"
+
+OBJECT_DECLARE_SIMPLE_TYPE(MemfdPrivate, MEMFD_PRIVATE)
+
+struct MemfdPrivate {
+    HostMemoryBackend parent_obj;
+
+    bool hugetlb;
+    uint64_t hugetlbsize;
+    /* discard= was given; else the block follows the guest's default */
+    bool has_discard;
+    UpmDiscardPolicy discard;
+};
+
+static void (*parent_complete)(UserCreatable *uc, Error **errp);
+
+/*
+ * What can be said before anything is allocated
+ */
+
+static bool check_guest(HostMemoryBackend *backend, Error **errp)
+{
+    ERRP_GUARD();
+
+    if (!backend->guest_memfd) {
+        error_setg(errp, "only a confidential guest has private memory");
+        error_append_hint(errp, "Give the guest, an object such as "
+                          "sev-snp-guest, with "
+                          "-machine confidential-guest-support=ID.\n");
+        return false;
+    }
+    if (!upm_provider_name()) {
+        error_setg(errp, "the accelerator cannot keep guest memory private");
+        return false;
+    }
+    return true;
+}
+
+static bool check_options(HostMemoryBackend *backend, Error **errp)
+{
+    MemfdPrivate *m = MEMFD_PRIVATE(backend);
+    bool has_nodes = find_first_bit(backend->host_nodes, MAX_NODES) < MAX_NODES;
+
+    if (!backend->share) {
+        error_setg(errp, "share=off cannot hold: the shared half is what the "
+                   "guest shares with QEMU and its devices");
+        return false;
+    }
+    if (backend->merge) {
+        error_setg(errp, "merge=on cannot hold: the kernel merges no page "
+                   "that is mapped as shared, and no private one");
+        return false;
+    }
+    if (m->hugetlbsize && !m->hugetlb) {
+        error_setg(errp, "hugetlbsize needs hugetlb=on");
+        return false;
+    }
+    if (m->hugetlbsize && (!is_power_of_2(m->hugetlbsize) ||
+                           m->hugetlbsize < UPM_FRAME_SIZE)) {
+        error_setg(errp, "hugetlbsize=%" PRIu64 " is not the size of a page",
+                   m->hugetlbsize);
+        return false;
+    }
+    if (has_nodes && backend->policy == HOST_MEM_POLICY_DEFAULT) {
+        error_setg(errp, "host-nodes needs a policy other than default");
+        return false;
+    }
+    if (!has_nodes && backend->policy != HOST_MEM_POLICY_DEFAULT) {
+        error_setg(errp, "policy=%s needs host-nodes",
+                   HostMemPolicy_str(backend->policy));
+        return false;
+    }
+    return true;
+}
+
+static bool check_size(uint64_t size, uint64_t page, Error **errp)
+{
+    g_autofree char *page_str = size_to_str(page);
+
+    if (!size) {
+        error_setg(errp, "size must be given and not be 0");
+        return false;
+    }
+    if (!QEMU_IS_ALIGNED(size, page)) {
+        error_setg(errp, "size must be a multiple of %s", page_str);
+        return false;
+    }
+    return true;
+}
+
+/*
+ * Allocation
+ */
+
+static bool set_file_size(int fd, uint64_t size, Error **errp)
+{
+    if (ftruncate(fd, size) < 0) {
+        error_setg_errno(errp, errno, "cannot set the size of the shared half");
+        return false;
+    }
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {
+        error_setg_errno(errp, errno, "cannot seal the shared half");
+        return false;
+    }
+    return true;
+}
+
+/* Returns a sealed memfd of the backend's size, or -1. */
+static int open_shared_half(HostMemoryBackend *backend, Error **errp)
+{
+    ERRP_GUARD();
+    MemfdPrivate *m = MEMFD_PRIVATE(backend);
+    int fd;
+
+    /*
+     * Without a size first: the size of the default huge page is only known
+     * from a file that has it.
+     */
+    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, 0, m->hugetlb, m->hugetlbsize,
+                           0, errp);
+    if (fd < 0) {
+        error_prepend(errp, "cannot create the shared half: ");
+        return -1;
+    }
+    if (!check_size(backend->size, qemu_fd_getpagesize(fd), errp) ||
+        !set_file_size(fd, backend->size, errp)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool memfd_private_alloc(HostMemoryBackend *backend, Error **errp)
+{
+    MemfdPrivate *m = MEMFD_PRIVATE(backend);
+    g_autofree char *name = host_memory_backend_get_name(backend);
+    uint32_t flags = RAM_SHARED | RAM_GUEST_MEMFD;
+    int fd = open_shared_half(backend, errp);
+
+    if (fd < 0) {
+        return false;
+    }
+    backend->aligned = true;
+    if (!backend->reserve) {
+        flags |= RAM_NORESERVE;
+    }
+    if (!memory_region_init_ram_from_fd(&backend->mr, OBJECT(backend), name,
+                                        backend->size, flags, fd, 0, errp)) {
+        close(fd);
+        return false;
+    }
+    if (m->has_discard) {
+        upm_block_set_discard(upm_block_find(backend->mr.ram_block),
+                              m->discard);
+    }
+    return true;
+}
+
+static void complete(UserCreatable *uc, Error **errp)
+{
+    ERRP_GUARD();
+    HostMemoryBackend *backend = MEMORY_BACKEND(uc);
+
+    if (check_options(backend, errp) &&
+        check_size(backend->size, UPM_FRAME_SIZE, errp) &&
+        check_guest(backend, errp)) {
+        parent_complete(uc, errp);
+    }
+    if (*errp) {
+        g_autofree char *size = size_to_str(backend->size);
+
+        error_prepend(errp, "%s '%s' (%s): ", TYPE_MEMFD_PRIVATE,
+                      object_get_canonical_path_component(OBJECT(uc)), size);
+    }
+}
+
+/*
+ * Properties
+ */
+
+static bool check_unused(HostMemoryBackend *backend, const char *name,
+                         Error **errp)
+{
+    if (host_memory_backend_mr_inited(backend)) {
+        error_setg(errp, "%s of '%s' cannot change any more", name,
+                   object_get_canonical_path_component(OBJECT(backend)));
+        return false;
+    }
+    return true;
+}
+
+static bool get_hugetlb(Object *obj, Error **errp)
+{
+    return MEMFD_PRIVATE(obj)->hugetlb;
+}
+
+static void set_hugetlb(Object *obj, bool value, Error **errp)
+{
+    if (check_unused(MEMORY_BACKEND(obj), "hugetlb", errp)) {
+        MEMFD_PRIVATE(obj)->hugetlb = value;
+    }
+}
+
+static void get_hugetlbsize(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
+{
+    visit_type_size(v, name, &MEMFD_PRIVATE(obj)->hugetlbsize, errp);
+}
+
+static void set_hugetlbsize(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
+{
+    uint64_t value;
+
+    if (check_unused(MEMORY_BACKEND(obj), name, errp) &&
+        visit_type_size(v, name, &value, errp)) {
+        MEMFD_PRIVATE(obj)->hugetlbsize = value;
+    }
+}
+
+static UpmBlock *block_of(Object *obj)
+{
+    HostMemoryBackend *backend = MEMORY_BACKEND(obj);
+
+    return host_memory_backend_mr_inited(backend)
+           ? upm_block_find(backend->mr.ram_block) : NULL;
+}
+
+static int get_discard(Object *obj, Error **errp)
+{
+    UpmBlock *block = block_of(obj);
+
+    return block ? block->discard : MEMFD_PRIVATE(obj)->discard;
+}
+
+static void set_discard(Object *obj, int value, Error **errp)
+{
+    MemfdPrivate *m = MEMFD_PRIVATE(obj);
+    UpmBlock *block = block_of(obj);
+
+    m->has_discard = true;
+    m->discard = value;
+    if (block) {
+        upm_block_set_discard(block, value);
+    }
+}
+
+/*
+ * The type
+ */
+
+static void memfd_private_init(Object *obj)
+{
+    HostMemoryBackend *backend = MEMORY_BACKEND(obj);
+
+    backend->share = true;
+    /* mem-merge=on is every machine's default, and holds for neither half. */
+    backend->merge = false;
+}
+
+static void memfd_private_class_init(ObjectClass *oc, const void *data)
+{
+    UserCreatableClass *ucc = USER_CREATABLE_CLASS(oc);
+
+    parent_complete = ucc->complete;
+    ucc->complete = complete;
+    MEMORY_BACKEND_CLASS(oc)->alloc = memfd_private_alloc;
+
+    object_class_property_add_bool(oc, "hugetlb", get_hugetlb, set_hugetlb);
+    object_class_property_set_description(oc, "hugetlb",
+        "Use huge pages for the shared half");
+    object_class_property_add(oc, "hugetlbsize", "size",
+        get_hugetlbsize, set_hugetlbsize, NULL, NULL);
+    object_class_property_set_description(oc, "hugetlbsize",
+        "Size of these huge pages (ex: 2M, 1G)");
+    object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
+        &UpmDiscardPolicy_lookup, get_discard, set_discard);
+    object_class_property_set_description(oc, "discard",
+        "Half that gives its backing back on a conversion "
+        "(both, shared, private, none)");
+}
+
+static const TypeInfo memfd_private_info = {
+    .name = TYPE_MEMFD_PRIVATE,
+    .parent = TYPE_MEMORY_BACKEND,
+    .instance_size = sizeof(MemfdPrivate),
+    .instance_init = memfd_private_init,
+    .class_init = (void *)memfd_private_class_init,
+};
+
+static void memfd_private_register(void)
+{
+    type_register_static(&memfd_private_info);
+}
+
+type_init(memfd_private_register);

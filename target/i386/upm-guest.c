@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Options of x86 guests with private memory
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/qapi-types-upm.h"
+#include "qemu/error-report.h"
+#include "system/system.h"
+#include "system/upm.h"
+#include "system/upm-compat.h"
+#include "upm-guest.h"
+
+/*
+ * The guest object.  A process has one guest, so its options need no room in
+ * the structure of each type of guest.
+ */
+static struct {
+    UpmDiscardPolicy discard;
+    bool emulated;
+} options;
+
+static int get_discard(Object *obj, Error **errp)
+{
+    return options.discard;
+}
+
+static void set_discard(Object *obj, int value, Error **errp)
+{
+    options.discard = value;
+    upm_set_default_discard(value);
+}
+
+static bool get_emulated(Object *obj, Error **errp)
+{
+    return options.emulated;
+}
+
+static void set_emulated(Object *obj, bool value, Error **errp)
+{
+    options.emulated = value;
+}
+
+void upm_guest_init(Object *obj)
+{
+    object_property_add_enum(obj, "discard", "UpmDiscardPolicy",
+                             &UpmDiscardPolicy_lookup, get_discard,
+                             set_discard);
+    object_property_set_description(obj, "discard",
+        "Half of the guest's memory that gives its backing back on a "
+        "conversion (both, shared, private, none)");
+    object_property_add_bool(obj, "emulated", get_emulated, set_emulated);
+    object_property_set_description(obj, "emulated",
+        "Run on the emulated platform, without any confidentiality");
+}
+
+bool upm_guest_emulated(Object *obj)
+{
+    return object_property_get_bool(obj, "emulated", NULL);
+}
+
+/*
+ * The machine: -machine kvm-type=protected says that guest memory has to be
+ * private.  It changes nothing, since the guest object alone decides that,
+ * but it must not be said of a machine where it is not true.
+ */
+static bool told_protected;
+
+static void check_protected(Notifier *notifier, void *data)
+{
+    if (machine_require_guest_memfd(current_machine)) {
+        return;
+    }
+    error_report("kvm-type=protected: this machine has no private memory; "
+                 "give a guest that has, such as sev-snp-guest, with "
+                 "confidential-guest-support=ID");
+    exit(EXIT_FAILURE);
+}
+
+static Notifier check_protected_notifier = { .notify = check_protected };
+
+static char *get_kvm_type(Object *obj, Error **errp)
+{
+    return g_strdup(told_protected ? "protected" : "");
+}
+
+static void set_kvm_type(Object *obj, const char *value, Error **errp)
+{
+    if (strcmp(value, "protected")) {
+        error_setg(errp, "kvm-type must be 'protected' or left out: the guest "
+                   "object given by confidential-guest-support decides the "
+                   "rest");
+        return;
+    }
+    if (!told_protected) {
+        told_protected = true;
+        qemu_add_machine_init_done_notifier(&check_protected_notifier);
+    }
+}
+
+void upm_machine_class_init(ObjectClass *oc)
+{
+    object_class_property_add_str(oc, "kvm-type", get_kvm_type, set_kvm_type);
+    object_class_property_set_description(oc, "kvm-type",
+        "'protected': refuse to start unless guest memory is private");
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Options of x86 guests with private memory
+ */
+#ifndef TARGET_I386_UPM_GUEST_H
+#define TARGET_I386_UPM_GUEST_H
+
+#include "qom/object.h"
+
+/**
+ * upm_guest_init: give a guest object the options "discard" and "emulated"
+ * @obj: a confidential guest with private memory, in its instance_init
+ */
+void upm_guest_init(Object *obj);
+
+/** upm_guest_emulated: emulated=on was given to the guest object @obj */
+bool upm_guest_emulated(Object *obj);
+
+/** upm_machine_class_init: give x86 machines the option "kvm-type" */
+void upm_machine_class_init(ObjectClass *oc);
+
+#endif
