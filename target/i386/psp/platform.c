@@ -91,8 +91,8 @@ PspGuest *psp_guest(void)
     return &guest;
 }
 
-bool sev_firmware_check_guest(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                              Error **errp)
+bool sev_firmware_init_guest(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
+                             Error **errp)
 {
     if (!object_dynamic_cast(OBJECT(cgs), TYPE_SEV_SNP_GUEST)) {
         error_setg(errp, "%s can not be emulated, only " TYPE_SEV_SNP_GUEST
@@ -106,7 +106,7 @@ bool sev_firmware_check_guest(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                    " hardware has", cbitpos, CBIT_MIN, CBIT_MAX);
         return false;
     }
-    return true;
+    return snp_init_machine(cgs, cbitpos, errp);
 }
 
 int sev_firmware_command(int cmd, void *data, int *fw_error)
