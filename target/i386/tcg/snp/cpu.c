@@ -63,6 +63,7 @@ void snp_cpu_reset(X86CPU *cpu)
 
     vcpu = snp_vcpu(env);
     *vcpu = (SnpVcpu) {
+        .ghcb_msr = snp_ghcb_msr_reset_value(),
         .ghcb_gpa = SNP_NO_GHCB,
         .flush_queued = qatomic_read(&vcpu->flush_queued),
     };

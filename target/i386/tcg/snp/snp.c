@@ -15,12 +15,10 @@
 #include "system/cpu-timers.h"
 #include "system/replay.h"
 #include "system/runstate.h"
+#include "target/i386/sev-vmsa.h"
 #include "target/i386/upm-guest.h"
 #include "tcg/snp/snp.h"
 #include "trace.h"
-
-/* SEV_FEATURES: SNPActive, APM volume 2, table B-4 */
-#define SEV_FEATURES_SNP_ACTIVE (1ULL << 0)
 
 static struct {
     bool active;

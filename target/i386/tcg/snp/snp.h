@@ -17,6 +17,7 @@
 #define SNP_EXIT_NPF_NOT_VALIDATED  0x404
 
 #define SNP_NO_GHCB UINT64_MAX
+#define SNP_NO_VMSA UINT64_MAX
 
 typedef enum SnpResetHold {
     SNP_RESET_HOLD_NONE,
@@ -24,14 +25,33 @@ typedef enum SnpResetHold {
     SNP_RESET_HOLD_NAE,
 } SnpResetHold;
 
+/*
+ * What INIT and SIPI find.  As a reset leaves it, the boot processor runs
+ * and the others wait for INIT.  OFFLINE is a vCPU without a usable VMSA.
+ */
+typedef enum SnpRunState {
+    SNP_RUN_RESET,
+    SNP_RUN_WAIT_SIPI,
+    SNP_RUN_STARTED,
+    SNP_RUN_OFFLINE,
+} SnpRunState;
+
+typedef struct SnpNae SnpNae;
+
 /**
  * SnpVcpu: what the hypervisor side knows of one vCPU
  * @ghcb_msr: value of MSR C001_0130
  * @ghcb_gpa: the registered GHCB, SNP_NO_GHCB before; survives AP creation
  * @serving: an NAE event is being served on behalf of this vCPU; an
  *     exception raised meanwhile belongs into its GHCB
+ * @nae: that event
  * @reset_hold: waits in an AP reset hold, by MSR or by NAE event
+ * @hold_rip: where the hold continues; the vCPU that is elsewhere has left it
+ * @run_state: what INIT and SIPI find
  * @first_sipi_done: has left the state that the launch gave it
+ * @vmsa_pending: AP creation has named another VMSA (BQL)
+ * @vmsa_gpa: which one, SNP_NO_VMSA to go offline (BQL)
+ * @resetting: this vCPU is being reset to load a VMSA
  * @walk_faulted: a page table of the last walk could not be read
  * @walk_fault_gpa: where it lies
  * @resolving: translate only, for an instruction that names a page
@@ -42,8 +62,14 @@ typedef struct SnpVcpu {
     uint64_t ghcb_msr;
     uint64_t ghcb_gpa;
     bool serving;
+    SnpNae *nae;
     SnpResetHold reset_hold;
+    uint64_t hold_rip;
+    SnpRunState run_state;
     bool first_sipi_done;
+    bool vmsa_pending;
+    uint64_t vmsa_gpa;
+    bool resetting;
     bool walk_faulted;
     hwaddr walk_fault_gpa;
     bool resolving;
@@ -190,18 +216,29 @@ void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags);
  */
 void *snp_launch_page(hwaddr gpa);
 
+/**
+ * snp_msr_is_direct: an MSR that the guest reaches by itself
+ *
+ * It lives in the VMSA, so the hypervisor can serve it to nobody.
+ */
+bool snp_msr_is_direct(uint32_t index);
+
 /*
- * Hypervisor side: ghcb.c, page-state.c, vmsa.c
+ * Hypervisor side: ghcb.c, vmsa.c
  */
 
 /**
  * snp_vmgexit: serve a VMGEXIT
  *
- * Called in the vCPU's thread, without the BQL, with all of env up to date
- * and env->eip behind the instruction.  The caller leaves the translation
- * block afterwards.
+ * Called in the vCPU's thread from guest code, without the BQL, with all of
+ * env up to date and env->eip behind the instruction.  The caller leaves the
+ * translation block afterwards.  Does not return where the guest asked for
+ * an AP reset hold.
  */
 void snp_vmgexit(CPUX86State *env);
+
+/** snp_ghcb_msr_reset_value: MSR C001_0130 after a reset */
+uint64_t snp_ghcb_msr_reset_value(void);
 
 /** snp_ghcb_msr_read, snp_ghcb_msr_write: MSR C001_0130, never intercepted */
 uint64_t snp_ghcb_msr_read(CPUX86State *env);
@@ -211,37 +248,39 @@ void snp_ghcb_msr_write(CPUX86State *env, uint64_t value);
  * snp_serve_exception: an exception was raised while serving an NAE event
  *
  * Finishes the event with the exception as the one to inject (SW_EXITINFO1 =
- * 1, SW_EXITINFO2 = EVENTINJ).  The caller leaves the translation block.
+ * 1, SW_EXITINFO2 = EVENTINJ) and puts the guest's registers back.  As with
+ * KVM, EVENTINJ carries no error code.  The caller leaves the translation
+ * block.
  */
 void snp_serve_exception(CPUX86State *env, int vector, int error_code);
 
 /**
- * snp_page_state_change_msr: GHCB MSR protocol request 014h
+ * snp_reset_hold_release: a SIPI ends the AP reset hold of this vCPU, if it
+ * still is in one
  *
- * Returns: the value for the response, GHCB specification 2.3.1.
+ * In the vCPU's thread, in the execution loop.
  */
-uint64_t snp_page_state_change_msr(CPUX86State *env, uint64_t request);
-
-/**
- * snp_page_state_change: NAE event 80000010h on a buffer in the GHCB's
- * shared area
- * @buffer: header and entries, in guest byte order; progress is written back
- * @size: bytes from @buffer to the end of the shared area
- *
- * Returns: SW_EXITINFO2.
- */
-uint64_t snp_page_state_change(CPUX86State *env, void *buffer, size_t size);
+void snp_reset_hold_release(CPUX86State *env);
 
 /**
  * snp_vmsa_load: set all of a vCPU's state from a VMSA page
- * @page: 4096 bytes in the layout of APM table B-4
+ * @page: SEV_VMSA_PAGE_SIZE bytes in the layout of APM table B-4; not
+ *     written by others meanwhile
  *
- * In the vCPU's thread, or before it runs.
+ * Makes the checks that VMRUN makes (APM volume 2, 15.5.1 and 15.35.8).  For
+ * a vCPU that was just reset, in its thread or before it runs.
+ *
+ * Returns: NULL, or why VMRUN would fail; nothing has changed then.
  */
-void snp_vmsa_load(CPUX86State *env, const void *page);
+const char *snp_vmsa_load(CPUX86State *env, const void *page);
 
 /**
  * snp_ap_create: NAE event 80000013h, SNP AP Creation
+ * @info1: request in bits 31:0, APIC ID in bits 63:32
+ * @vmsa_gpa: guest-physical address of the VMSA page
+ * @sev_features: SEV_FEATURES of the new VMSA
+ *
+ * From a vCPU thread, without the BQL.
  *
  * Returns: 0, or the GHCB error code for SW_EXITINFO2.
  */

@@ -27,8 +27,7 @@ static G_NORETURN void raise_vc(CPUX86State *env, int code, uintptr_t ra)
  * Instructions
  */
 
-/* MSRs that a guest reaches by itself, because KVM keeps them in the VMSA */
-static bool msr_is_direct(uint32_t index)
+bool snp_msr_is_direct(uint32_t index)
 {
     switch (index) {
     case MSR_SEV_ES_GHCB:
@@ -74,7 +73,7 @@ void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
     }
     switch (type) {
     case SVM_EXIT_MSR:
-        if (msr_is_direct(env->regs[R_ECX])) {
+        if (snp_msr_is_direct(env->regs[R_ECX])) {
             return;
         }
         break;
