@@ -115,17 +115,26 @@ static bool check_size(uint64_t size, uint64_t page, Error **errp)
  * Allocation
  */
 
-static bool set_file_size(int fd, uint64_t size, Error **errp)
+/* The page size of the shared half; 0 with @errp set if it has none. */
+static uint64_t shared_page_size(const MemfdPrivate *m, Error **errp)
 {
-    if (ftruncate(fd, size) < 0) {
-        error_setg_errno(errp, errno, "cannot set the size of the shared half");
-        return false;
+    uint64_t size;
+    int fd;
+
+    if (!m->hugetlb) {
+        return qemu_real_host_page_size();
     }
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {
-        error_setg_errno(errp, errno, "cannot seal the shared half");
-        return false;
+    if (m->hugetlbsize) {
+        return m->hugetlbsize;
     }
-    return true;
+    /* The size of the default huge page is only known from such a file. */
+    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, 0, true, 0, 0, errp);
+    if (fd < 0) {
+        return 0;
+    }
+    size = qemu_fd_getpagesize(fd);
+    close(fd);
+    return size;
 }
 
 /* Returns a sealed memfd of the backend's size, or -1. */
@@ -133,22 +142,17 @@ static int open_shared_half(HostMemoryBackend *backend, Error **errp)
 {
     ERRP_GUARD();
     MemfdPrivate *m = MEMFD_PRIVATE(backend);
+    uint64_t page = shared_page_size(m, errp);
     int fd;
 
-    /*
-     * Without a size first: the size of the default huge page is only known
-     * from a file that has it.
-     */
-    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, 0, m->hugetlb, m->hugetlbsize,
-                           0, errp);
-    if (fd < 0) {
-        error_prepend(errp, "cannot create the shared half: ");
+    if (!page || !check_size(backend->size, page, errp)) {
         return -1;
     }
-    if (!check_size(backend->size, qemu_fd_getpagesize(fd), errp) ||
-        !set_file_size(fd, backend->size, errp)) {
-        close(fd);
-        return -1;
+    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, backend->size, m->hugetlb,
+                           m->hugetlbsize,
+                           F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL, errp);
+    if (fd < 0) {
+        error_prepend(errp, "cannot create the shared half: ");
     }
     return fd;
 }

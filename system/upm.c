@@ -408,6 +408,21 @@ static uint64_t find_runs(bool to_private)
     return changing;
 }
 
+static bool any_run(bool to_private)
+{
+    unsigned int i;
+    UpmPiece run;
+
+    for (i = 0; i < upm.pieces->len; i++) {
+        const UpmPiece *piece = piece_at(upm.pieces, i);
+
+        if (next_run(piece, piece->offset, !to_private, &run)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void upm_foreach_shared(const UpmPiece *piece,
                         void (*fn)(const UpmPiece *run, void *opaque),
                         void *opaque)
@@ -700,7 +715,7 @@ bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private)
     QEMU_LOCK_GUARD(&upm.lock);
     RCU_READ_LOCK_GUARD();
     if (check_range(&p, NULL) || resolve_range(&p, NULL) ||
-        find_runs(to_private)) {
+        any_run(to_private)) {
         return true;
     }
     upm.counters.unchanged_requests++;

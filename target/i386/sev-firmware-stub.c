@@ -7,8 +7,8 @@
 #include "qemu/osdep.h"
 #include "sev-firmware.h"
 
-bool sev_firmware_init_guest(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                             Error **errp)
+bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
+                              Error **errp)
 {
     g_assert_not_reached();
 }

@@ -20,14 +20,14 @@ struct kvm_cpuid2;
 bool sev_emulated(void);
 
 /**
- * sev_firmware_init_guest: make the emulated platform ready for a guest
+ * sev_firmware_init_platform: set the emulated platform up for a guest
  * @cgs: the guest object; only sev-snp-guest is emulated
  * @cbitpos: position of the C-bit; the platform has the one asked for
  *
  * Returns: false with @errp set to what to use instead.
  */
-bool sev_firmware_init_guest(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                             Error **errp);
+bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
+                              Error **errp);
 
 /**
  * sev_launch_make_private: before LAUNCH_UPDATE, with any firmware

@@ -91,8 +91,8 @@ PspGuest *psp_guest(void)
     return &guest;
 }
 
-bool sev_firmware_init_guest(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                             Error **errp)
+bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
+                              Error **errp)
 {
     if (!object_dynamic_cast(OBJECT(cgs), TYPE_SEV_SNP_GUEST)) {
         error_setg(errp, "%s can not be emulated, only " TYPE_SEV_SNP_GUEST

@@ -47,6 +47,12 @@ static void set_result(CPUX86State *env, uint32_t eax, bool carry)
     CC_OP = CC_OP_EFLAGS;
 }
 
+/* The low 12 bits are ignored: firmware names a page by any byte of it. */
+static bool is_misaligned(uint64_t gva, bool large)
+{
+    return large && gva & (2 * MiB - UPM_FRAME_SIZE);
+}
+
 /**
  * operand_frame: translate RAX and find its frame
  *
@@ -133,7 +139,7 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
     };
     SnpFrame frame;
 
-    if (gva & ((large ? 2 * MiB : UPM_FRAME_SIZE) - 1)) {
+    if (is_misaligned(gva, large)) {
         set_result(env, SNP_FAIL_INPUT, false);
         return;
     }
@@ -179,8 +185,7 @@ void helper_snp_rmpadjust(CPUX86State *env)
     size_t i, count = large ? FRAMES_PER_2M : 1;
     SnpFrame frame;
 
-    if (gva & ((large ? 2 * MiB : UPM_FRAME_SIZE) - 1) ||
-        vmpl >= SNP_VMPLS) {
+    if (is_misaligned(gva, large) || vmpl >= SNP_VMPLS) {
         set_result(env, SNP_FAIL_INPUT, false);
         return;
     }
@@ -215,7 +220,7 @@ void helper_snp_rmpquery(CPUX86State *env)
     uint32_t entry, permissions;
     SnpFrame frame;
 
-    if (gva & (UPM_FRAME_SIZE - 1) || vmpl >= SNP_VMPLS) {
+    if (vmpl >= SNP_VMPLS) {
         set_result(env, SNP_FAIL_INPUT, false);
         return;
     }

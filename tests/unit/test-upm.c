@@ -1,0 +1,1032 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Page states and their conversion, with a provider and a guest memory that
+ * fail at each step on request
+ *
+ * All that the core asks of others is written down; a test compares what was
+ * asked, and in which order.  With --bench: conversions a second.
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitmap.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "qapi/error.h"
+#include "system/upm.h"
+
+#define K4 (4 * KiB)
+
+/*
+ * Guest memory: block 0 at 0, block 1 right behind it, a hole, block 0 once
+ * more.  A RAMBlock is only an address to the core.
+ */
+#define BLOCK0_SIZE (2 * MiB)
+#define BLOCK1_GPA  BLOCK0_SIZE
+#define BLOCK1_SIZE (1 * MiB)
+#define HOLE        (BLOCK1_GPA + BLOCK1_SIZE)
+#define ALIAS_GPA   (16 * MiB)
+#define NEIGHBOURS  (64 * MiB)
+
+typedef struct Region {
+    hwaddr gpa;
+    uint64_t size;
+    unsigned int block;
+    uint64_t offset;
+} Region;
+
+static const Region memory_map[] = {
+    /* the first block in two sections, as a memory map may have it */
+    { 0, 1 * MiB, 0, 0 },
+    { 1 * MiB, 1 * MiB, 0, 1 * MiB },
+    { BLOCK1_GPA, BLOCK1_SIZE, 1, 0 },
+    { ALIAS_GPA, BLOCK0_SIZE, 0, 0 },
+    { ALIAS_GPA + BLOCK0_SIZE, BLOCK0_SIZE, 0, 0 },
+    /* two blocks whose offsets go on where their addresses do */
+    { NEIGHBOURS, K4, 0, 0 },
+    { NEIGHBOURS + K4, K4, 1, K4 },
+    /* the last bytes of the address space */
+    { -BLOCK1_SIZE, BLOCK1_SIZE, 1, 0 },
+};
+
+static char ram_blocks[2];
+static UpmBlock *blocks[2];
+static GString *calls;
+static bool quiet;
+static int64_t drop_shared_result;
+
+/*
+ * Which call fails: the Nth of a kind, from 1; 0 is none.  With @onwards all
+ * later ones fail, too.
+ */
+typedef struct Failure {
+    unsigned int nth;
+    unsigned int seen;
+    int error;
+    bool onwards;
+} Failure;
+
+static Failure fail_create, fail_added, fail_mark, fail_drop_shared;
+static Failure fail_drop_private;
+
+static int fails(Failure *failure)
+{
+    if (!failure->nth || ++failure->seen < failure->nth) {
+        return 0;
+    }
+    return failure->onwards || failure->seen == failure->nth
+           ? failure->error : 0;
+}
+
+static void fail_at(Failure *failure, unsigned int nth, int error)
+{
+    *failure = (Failure) { .nth = nth, .error = error };
+}
+
+static void G_GNUC_PRINTF(1, 2) note(const char *fmt, ...)
+{
+    va_list ap;
+
+    if (quiet) {
+        return;
+    }
+    if (calls->len) {
+        g_string_append_c(calls, ' ');
+    }
+    va_start(ap, fmt);
+    g_string_append_vprintf(calls, fmt, ap);
+    va_end(ap);
+}
+
+static void note_piece(const char *what, const UpmPiece *piece,
+                       const char *state)
+{
+    if (!quiet) {
+        note("%s:%s:%" HWADDR_PRIx "+%" PRIx64 "%s", what, piece->block->name,
+             piece->gpa, piece->size, state);
+    }
+}
+
+/*
+ * The provider
+ */
+
+static int last_fd;
+
+static int create_private(uint64_t size, Error **errp)
+{
+    int ret = fails(&fail_create);
+
+    if (ret) {
+        error_setg_errno(errp, -ret, "no private half today");
+        return -1;
+    }
+    last_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return last_fd;
+}
+
+static bool block_added(UpmBlock *block, Error **errp)
+{
+    if (fails(&fail_added)) {
+        error_setg(errp, "no room for one more");
+        return false;
+    }
+    g_assert_cmpuint(block->shared_frames, ==, 0);
+    block->provider_data = block;
+    return true;
+}
+
+static void block_removed(UpmBlock *block)
+{
+    g_assert(block->provider_data == block);
+}
+
+static int mark(const UpmPiece *piece, bool to_private)
+{
+    int ret = fails(&fail_mark);
+
+    note_piece("mark", piece, to_private ? "=p" : "=s");
+    return ret;
+}
+
+static void flush(void)
+{
+    note("flush");
+}
+
+static int drop_private(const UpmPiece *piece)
+{
+    int ret = fails(&fail_drop_private);
+
+    note_piece("drop-private", piece, "");
+    return ret;
+}
+
+static const UpmProviderOps provider = {
+    .name = "unit test",
+    .create_private = create_private,
+    .block_added = block_added,
+    .block_removed = block_removed,
+    .mark = mark,
+    .flush = flush,
+    .drop_private = drop_private,
+};
+
+/*
+ * The rest of QEMU, in the place of upm-memory.c
+ */
+
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
+{
+    const Region *region;
+
+    for (region = memory_map;
+         region < memory_map + ARRAY_SIZE(memory_map); region++) {
+        uint64_t into = gpa - region->gpa;
+
+        if (gpa < region->gpa || into >= region->size) {
+            continue;
+        }
+        *piece = (UpmPiece) {
+            .block = blocks[region->block],
+            .gpa = gpa,
+            .offset = region->offset + into,
+            .size = MIN(size, region->size - into),
+        };
+        return true;
+    }
+    return false;
+}
+
+char *upm_memory_describe(hwaddr gpa)
+{
+    return g_strdup(gpa == HOLE ? "a hole" : "something else");
+}
+
+int64_t upm_memory_drop_shared(const UpmPiece *piece)
+{
+    int ret = fails(&fail_drop_shared);
+
+    note_piece("drop-shared", piece, "");
+    /* The map is up to date by now. */
+    g_assert(upm_block_is_private(piece->block, piece->offset));
+    return ret ? ret : drop_shared_result ? drop_shared_result : piece->size;
+}
+
+static char *stop_reason;
+
+void upm_memory_stop_guest(const char *reason)
+{
+    g_assert_null(stop_reason);
+    stop_reason = g_strdup(reason);
+}
+
+/*
+ * A notifier
+ */
+
+typedef struct TestNotifier {
+    NotifierWithReturn notifier;
+    const char *name;
+    Failure failure;
+    Failure undo_failure;
+} TestNotifier;
+
+static int notified(NotifierWithReturn *notifier, void *data, Error **errp)
+{
+    TestNotifier *t = container_of(notifier, TestNotifier, notifier);
+    UpmConversion *c = data;
+    int ret = fails(c->undone ? &t->undo_failure : &t->failure);
+    g_autofree char *state = g_strconcat(c->to_private ? "=p" : "=s",
+                                         c->undone ? "!" : "", NULL);
+
+    note_piece(t->name, &c->piece, state);
+    if (ret) {
+        error_setg(errp, "%s objects", t->name);
+    }
+    return ret;
+}
+
+/*
+ * Helpers
+ */
+
+static void forget_failures(void)
+{
+    fail_create = fail_added = fail_mark = (Failure) {};
+    fail_drop_shared = fail_drop_private = (Failure) {};
+    drop_shared_result = 0;
+    g_clear_pointer(&stop_reason, g_free);
+    g_string_truncate(calls, 0);
+}
+
+static UpmBlock *add_block(unsigned int i, const char *name, uint64_t size)
+{
+    RAMBlock *rb = (RAMBlock *)&ram_blocks[i];
+    int fd = upm_block_register(rb, name, size, &error_abort);
+
+    g_assert_cmpint(fd, ==, last_fd);
+    blocks[i] = upm_block_find(rb);
+    g_assert_nonnull(blocks[i]);
+    g_assert_cmpint(blocks[i]->private_fd, ==, fd);
+    return blocks[i];
+}
+
+static void remove_block(unsigned int i)
+{
+    int fd = blocks[i]->private_fd;
+
+    g_assert_true(upm_block_unregister((RAMBlock *)&ram_blocks[i]));
+    g_assert_false(upm_block_unregister((RAMBlock *)&ram_blocks[i]));
+    g_assert_cmpint(close(fd), ==, 0);
+    blocks[i] = NULL;
+}
+
+static void set_up(void)
+{
+    upm_set_default_discard(UPM_DISCARD_POLICY_BOTH);
+    add_block(0, "a", BLOCK0_SIZE);
+    add_block(1, "b", BLOCK1_SIZE);
+    forget_failures();
+}
+
+static void tear_down(void)
+{
+    forget_failures();
+    remove_block(1);
+    remove_block(0);
+}
+
+#define expect_calls(text) do {                         \
+        g_assert_cmpstr(calls->str, ==, text);          \
+        g_string_truncate(calls, 0);                    \
+    } while (0)
+
+static void expect(hwaddr gpa, uint64_t size, bool to_private,
+                   const char *expected)
+{
+    int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_GHCB, &error_abort);
+
+    g_assert_cmpint(ret, ==, 0);
+    expect_calls(expected);
+}
+
+static void to_shared(hwaddr gpa, uint64_t size)
+{
+    upm_convert(gpa, size, false, UPM_CAUSE_LAUNCH, &error_abort);
+    g_string_truncate(calls, 0);
+}
+
+/* A request that fails leaves no trace but @expected calls and its error. */
+static void expect_error(hwaddr gpa, uint64_t size, bool to_private, int error,
+                         const char *expected, const char *message)
+{
+    uint64_t shared[] = { blocks[0]->shared_frames, blocks[1]->shared_frames };
+    UpmCounters before = upm_counters(), after;
+    Error *err = NULL;
+    int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_GHCB, &err);
+
+    g_assert_cmpint(ret, ==, error);
+    g_assert_nonnull(err);
+    g_assert_cmpstr(error_get_pretty(err), ==, message);
+    error_free(err);
+    expect_calls(expected);
+
+    after = upm_counters();
+    g_assert_cmpuint(after.failed_requests, ==, before.failed_requests + 1);
+    g_assert_cmpmem(after.requests, sizeof(after.requests),
+                    before.requests, sizeof(before.requests));
+    g_assert_cmpmem(after.converted, sizeof(after.converted),
+                    before.converted, sizeof(before.converted));
+    g_assert_cmpuint(shared[0], ==, blocks[0]->shared_frames);
+    g_assert_cmpuint(shared[1], ==, blocks[1]->shared_frames);
+    g_assert_cmpuint(bitmap_count_one(blocks[0]->shared_map, BLOCK0_SIZE / K4),
+                     ==, blocks[0]->shared_frames);
+    g_assert_cmpuint(bitmap_count_one(blocks[1]->shared_map, BLOCK1_SIZE / K4),
+                     ==, blocks[1]->shared_frames);
+
+    forget_failures();
+}
+
+/*
+ * Blocks
+ */
+
+static void test_no_provider(void)
+{
+    Error *err = NULL;
+
+    upm_set_provider(NULL);
+    g_assert_null(upm_provider_name());
+    g_assert_cmpint(upm_block_register((RAMBlock *)ram_blocks, "ram", MiB,
+                                       &err), ==, -1);
+    g_assert_cmpstr(error_get_pretty(err), ==,
+                    "cannot set up the private half of 'ram' (1048576 bytes): "
+                    "the accelerator cannot keep guest memory private");
+    error_free(err);
+    g_assert_null(upm_block_find((RAMBlock *)ram_blocks));
+    upm_set_provider(&provider);
+    g_assert_cmpstr(upm_provider_name(), ==, "unit test");
+}
+
+static void test_create_fails(void)
+{
+    RAMBlock *rb = (RAMBlock *)ram_blocks;
+    Error *err = NULL;
+
+    fail_at(&fail_create, 1, -EMFILE);
+    g_assert_cmpint(upm_block_register(rb, "ram", MiB, &err), ==, -1);
+    g_assert_cmpstr(error_get_pretty(err), ==,
+                    "cannot set up the private half of 'ram' (1048576 bytes): "
+                    "no private half today: Too many open files");
+    error_free(err);
+    g_assert_null(upm_block_find(rb));
+    forget_failures();
+}
+
+static void test_added_fails(void)
+{
+    RAMBlock *rb = (RAMBlock *)ram_blocks;
+    Error *err = NULL;
+
+    fail_at(&fail_added, 1, -1);
+    g_assert_cmpint(upm_block_register(rb, "ram", MiB, &err), ==, -1);
+    g_assert_cmpstr(error_get_pretty(err), ==,
+                    "cannot set up the private half of 'ram' (1048576 bytes): "
+                    "no room for one more");
+    error_free(err);
+    g_assert_null(upm_block_find(rb));
+    /* its descriptor is closed */
+    g_assert_cmpint(fcntl(last_fd, F_GETFD), ==, -1);
+    forget_failures();
+}
+
+static void count_block(UpmBlock *block, void *opaque)
+{
+    unsigned int *count = opaque;
+
+    ++*count;
+}
+
+static void test_blocks(void)
+{
+    unsigned int count = 0;
+
+    set_up();
+    upm_foreach_block(count_block, &count);
+    g_assert_cmpuint(count, ==, 2);
+    g_assert(upm_block_find((RAMBlock *)&ram_blocks[0]) == blocks[0]);
+    g_assert(upm_block_find((RAMBlock *)&ram_blocks[1]) == blocks[1]);
+    g_assert_null(upm_block_find(NULL));
+    g_assert_true(upm_block_is_private(blocks[0], 0));
+    g_assert_true(upm_block_is_private(blocks[1], BLOCK1_SIZE - 1));
+    tear_down();
+
+    count = 0;
+    upm_foreach_block(count_block, &count);
+    g_assert_cmpuint(count, ==, 0);
+}
+
+static void test_map_bytes(void)
+{
+    UpmBlock *block = add_block(0, "big", GiB);
+
+    /* the allocator rounds up, by less than this */
+    g_assert_cmpuint(BITS_TO_LONGS(GiB / K4) * sizeof(long), ==, 32768);
+#ifdef CONFIG_MALLOC_TRIM
+    g_assert_cmpuint(malloc_usable_size(block->shared_map), >=, 32768);
+    g_assert_cmpuint(malloc_usable_size(block->shared_map), <, 32768 + 64);
+#endif
+    g_assert_true(upm_block_is_private(block, GiB - 1));
+    remove_block(0);
+}
+
+/*
+ * Ranges
+ */
+
+static void test_order(void)
+{
+    set_up();
+    expect(0x1000, 0x2000, false,
+           "mark:a:1000+2000=s flush drop-private:a:1000+2000");
+    g_assert_false(upm_block_is_private(blocks[0], 0x1000));
+    g_assert_false(upm_block_is_private(blocks[0], 0x2fff));
+    g_assert_true(upm_block_is_private(blocks[0], 0xfff));
+    g_assert_true(upm_block_is_private(blocks[0], 0x3000));
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 2);
+    expect(0x1000, 0x1000, true,
+           "mark:a:1000+1000=p flush drop-shared:a:1000+1000");
+    g_assert_true(upm_block_is_private(blocks[0], 0x1000));
+    g_assert_false(upm_block_is_private(blocks[0], 0x2000));
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 1);
+    tear_down();
+}
+
+static void test_idempotent(void)
+{
+    UpmCounters before, after;
+
+    set_up();
+    before = upm_counters();
+    expect(0, BLOCK0_SIZE + BLOCK1_SIZE, true, "");
+    to_shared(0, BLOCK0_SIZE);
+    expect(0x5000, 0x100000, false, "");
+    /* asked beforehand, such a request is counted as well */
+    g_assert_false(upm_convert_needed(0x5000, 0x100000, false));
+    g_assert_true(upm_convert_needed(0x5000, 0x100000, true));
+    g_assert_true(upm_convert_needed(BLOCK0_SIZE - 0x1000, 0x2000, false));
+    g_assert_true(upm_convert_needed(0x5001, 0x1000, false));
+    g_assert_true(upm_convert_needed(HOLE, 0x1000, false));
+    expect_calls("");
+    after = upm_counters();
+    g_assert_cmpuint(after.unchanged_requests, ==,
+                     before.unchanged_requests + 3);
+    tear_down();
+}
+
+static void test_only_changed(void)
+{
+    set_up();
+    to_shared(0x2000, 0x1000);
+    to_shared(0x5000, 0x2000);
+    expect(0, 0x9000, false,
+           "mark:a:0+2000=s mark:a:3000+2000=s mark:a:7000+2000=s flush "
+           "drop-private:a:0+2000 drop-private:a:3000+2000 "
+           "drop-private:a:7000+2000");
+    expect(0, 0xa000, true, "mark:a:0+9000=p flush drop-shared:a:0+9000");
+    tear_down();
+}
+
+static void test_sections_are_one_run(void)
+{
+    set_up();
+    expect(0, BLOCK0_SIZE, false,
+           "mark:a:0+200000=s flush drop-private:a:0+200000");
+    tear_down();
+}
+
+static void test_crossing_blocks(void)
+{
+    set_up();
+    expect(BLOCK1_GPA - 0x1000, 0x3000, false,
+           "mark:a:1ff000+1000=s mark:b:200000+2000=s flush "
+           "drop-private:a:1ff000+1000 drop-private:b:200000+2000");
+    g_assert_false(upm_block_is_private(blocks[0], BLOCK0_SIZE - 1));
+    g_assert_false(upm_block_is_private(blocks[1], 0x1fff));
+    g_assert_true(upm_block_is_private(blocks[1], 0x2000));
+    upm_convert(BLOCK1_GPA, 0x2000, true, UPM_CAUSE_GHCB, &error_abort);
+    g_string_truncate(calls, 0);
+    expect(NEIGHBOURS, 0x2000, false,
+           "mark:a:4000000+1000=s mark:b:4001000+1000=s flush "
+           "drop-private:a:4000000+1000 drop-private:b:4001000+1000");
+    tear_down();
+}
+
+static void test_last_bytes(void)
+{
+    set_up();
+    expect(-0x1000ULL, 0x1000, false,
+           "mark:b:fffffffffffff000+1000=s flush "
+           "drop-private:b:fffffffffffff000+1000");
+    g_assert_false(upm_block_is_private(blocks[1], BLOCK1_SIZE - 0x1000));
+    tear_down();
+}
+
+static void test_bad_ranges(void)
+{
+    set_up();
+    expect_error(0, 0, false, -EINVAL, "",
+                 "cannot convert 0x0 +0x0 to shared: the range is empty");
+    expect_error(0x800, 0x1000, false, -EINVAL, "",
+                 "cannot convert 0x800 +0x1000 to shared: "
+                 "address and size must be multiples of 4096");
+    expect_error(0x1000, 0x801, true, -EINVAL, "",
+                 "cannot convert 0x1000 +0x801 to private: "
+                 "address and size must be multiples of 4096");
+    expect_error(0x1000, -0x1000ULL, false, -EINVAL, "",
+                 "cannot convert 0x1000 +0xfffffffffffff000 to shared: "
+                 "at 0x300000 is a hole");
+    expect_error(0x2000, -0x1000ULL, false, -EINVAL, "",
+                 "cannot convert 0x2000 +0xfffffffffffff000 to shared: "
+                 "the range goes beyond the last address");
+    tear_down();
+}
+
+static void test_holes(void)
+{
+    set_up();
+    expect_error(HOLE, 0x1000, false, -EINVAL, "",
+                 "cannot convert 0x300000 +0x1000 to shared: "
+                 "at 0x300000 is a hole");
+    /* nothing before the hole changes either */
+    expect_error(0, HOLE + 0x1000, false, -EINVAL, "",
+                 "cannot convert 0x0 +0x301000 to shared: "
+                 "at 0x300000 is a hole");
+    expect_error(ALIAS_GPA - 0x1000, 0x2000, false, -EINVAL, "",
+                 "cannot convert 0xfff000 +0x2000 to shared: "
+                 "at 0xfff000 is something else");
+    tear_down();
+}
+
+static void test_alias(void)
+{
+    set_up();
+    expect_error(ALIAS_GPA, 2 * BLOCK0_SIZE, false, -EINVAL, "",
+                 "cannot convert 0x1000000 +0x400000 to shared: "
+                 "at 0x1200000 is memory of 'a' that the range has at another "
+                 "address, too");
+    /* the end of the one and the beginning of the other do not overlap */
+    expect(ALIAS_GPA + BLOCK0_SIZE - 0x1000, 0x2000, false,
+           "mark:a:11ff000+1000=s mark:a:1200000+1000=s flush "
+           "drop-private:a:11ff000+1000 drop-private:a:1200000+1000");
+    /* one frame, one state, whatever its address */
+    expect(0x1ff000, 0x1000, false, "");
+    expect(ALIAS_GPA + 0x1000, BLOCK0_SIZE, true,
+           "mark:a:11ff000+1000=p mark:a:1200000+1000=p flush "
+           "drop-shared:a:11ff000+1000 drop-shared:a:1200000+1000");
+    tear_down();
+}
+
+/*
+ * Policies
+ */
+
+static void check_policy(UpmDiscardPolicy policy, const char *shared_calls,
+                         const char *private_calls)
+{
+    expect(0, 0x1000, false, shared_calls);
+    expect(0, 0x1000, true, private_calls);
+    g_assert_cmpint(blocks[0]->discard, ==, policy);
+}
+
+#define MARK_S "mark:a:0+1000=s flush"
+#define MARK_P "mark:a:0+1000=p flush"
+#define DROP_S " drop-shared:a:0+1000"
+#define DROP_P " drop-private:a:0+1000"
+
+static void test_policies(void)
+{
+    set_up();
+    check_policy(UPM_DISCARD_POLICY_BOTH, MARK_S DROP_P, MARK_P DROP_S);
+    upm_set_default_discard(UPM_DISCARD_POLICY_SHARED);
+    check_policy(UPM_DISCARD_POLICY_SHARED, MARK_S, MARK_P DROP_S);
+    upm_set_default_discard(UPM_DISCARD_POLICY_PRIVATE);
+    check_policy(UPM_DISCARD_POLICY_PRIVATE, MARK_S DROP_P, MARK_P);
+    upm_set_default_discard(UPM_DISCARD_POLICY_NONE);
+    check_policy(UPM_DISCARD_POLICY_NONE, MARK_S, MARK_P);
+    tear_down();
+}
+
+static void test_policy_of_block(void)
+{
+    set_up();
+    upm_block_set_discard(blocks[1], UPM_DISCARD_POLICY_NONE);
+    upm_set_default_discard(UPM_DISCARD_POLICY_PRIVATE);
+    g_assert_cmpint(blocks[0]->discard, ==, UPM_DISCARD_POLICY_PRIVATE);
+    g_assert_cmpint(blocks[1]->discard, ==, UPM_DISCARD_POLICY_NONE);
+    expect(BLOCK1_GPA - 0x1000, 0x2000, false,
+           "mark:a:1ff000+1000=s mark:b:200000+1000=s flush "
+           "drop-private:a:1ff000+1000");
+    remove_block(0);
+    /* a later block has the default, too */
+    add_block(0, "a", BLOCK0_SIZE);
+    g_assert_cmpint(blocks[0]->discard, ==, UPM_DISCARD_POLICY_PRIVATE);
+    tear_down();
+}
+
+/*
+ * Counters
+ */
+
+static void test_counters(void)
+{
+    UpmCounters a, b;
+
+    set_up();
+    a = upm_counters();
+    upm_convert(0, 0x3000, false, UPM_CAUSE_FAULT, &error_abort);
+    upm_convert(0x1000, 0x1000, true, UPM_CAUSE_HYPERCALL, &error_abort);
+    upm_convert(0, 0x3000, false, UPM_CAUSE_HYPERCALL, &error_abort);
+    b = upm_counters();
+    g_assert_cmpuint(b.requests[UPM_CAUSE_FAULT][0] -
+                     a.requests[UPM_CAUSE_FAULT][0], ==, 1);
+    g_assert_cmpuint(b.converted[UPM_CAUSE_FAULT][0] -
+                     a.converted[UPM_CAUSE_FAULT][0], ==, 0x3000);
+    g_assert_cmpuint(b.converted[UPM_CAUSE_HYPERCALL][1] -
+                     a.converted[UPM_CAUSE_HYPERCALL][1], ==, 0x1000);
+    /* only what changed counts */
+    g_assert_cmpuint(b.converted[UPM_CAUSE_HYPERCALL][0] -
+                     a.converted[UPM_CAUSE_HYPERCALL][0], ==, 0x1000);
+    g_assert_cmpuint(b.converted[UPM_CAUSE_GHCB][0], ==,
+                     a.converted[UPM_CAUSE_GHCB][0]);
+    g_assert_cmpuint(b.discarded_private - a.discarded_private, ==, 0x4000);
+    g_assert_cmpuint(b.discarded_shared - a.discarded_shared, ==, 0x1000);
+    g_assert_cmpuint(b.held_back, ==, a.held_back);
+    g_assert_cmpuint(b.time, >, a.time);
+    tear_down();
+}
+
+static void test_held_back(void)
+{
+    UpmCounters a, b;
+
+    set_up();
+    to_shared(0, 0x4000);
+    a = upm_counters();
+    drop_shared_result = 0x1000;
+    upm_convert(0, 0x3000, true, UPM_CAUSE_GHCB, &error_abort);
+    /* the last part of a huge page takes the rest with it */
+    drop_shared_result = 0x200000;
+    upm_convert(0x3000, 0x1000, true, UPM_CAUSE_GHCB, &error_abort);
+    b = upm_counters();
+    g_assert_cmpuint(b.held_back - a.held_back, ==, 0x2000);
+    g_assert_cmpuint(b.discarded_shared - a.discarded_shared, ==, 0x201000);
+    tear_down();
+}
+
+/*
+ * Failure of each step
+ */
+
+/* Three runs in two blocks, to become shared. */
+#define RUNS_GPA  (BLOCK1_GPA - 0x3000)
+#define RUNS_SIZE 0x4000
+#define MARK1 "mark:a:1fd000+1000=s"
+#define MARK2 "mark:a:1ff000+1000=s"
+#define MARK3 "mark:b:200000+1000=s"
+#define BACK1 "mark:a:1fd000+1000=p"
+#define BACK2 "mark:a:1ff000+1000=p"
+#define BACK3 "mark:b:200000+1000=p"
+#define DROP1 "drop-private:a:1fd000+1000"
+#define DROP2 "drop-private:a:1ff000+1000"
+#define DROP3 "drop-private:b:200000+1000"
+#define RUNS  "cannot convert 0x1fd000 +0x4000 to shared: "
+
+static void set_up_runs(void)
+{
+    set_up();
+    to_shared(BLOCK1_GPA - 0x2000, 0x1000);
+}
+
+static void test_mark_fails(void)
+{
+    set_up_runs();
+    fail_at(&fail_mark, 1, -ENOMEM);
+    expect_error(RUNS_GPA, RUNS_SIZE, false, -ENOMEM, MARK1,
+                 RUNS "unit test does not mark 0x1fd000 +0x1000: "
+                 "Cannot allocate memory");
+    fail_at(&fail_mark, 2, -EIO);
+    expect_error(RUNS_GPA, RUNS_SIZE, false, -EIO,
+                 MARK1 " " MARK2 " " BACK1 " flush",
+                 RUNS "unit test does not mark 0x1ff000 +0x1000: "
+                 "Input/output error");
+    fail_at(&fail_mark, 3, -EIO);
+    expect_error(RUNS_GPA, RUNS_SIZE, false, -EIO,
+                 MARK1 " " MARK2 " " MARK3 " " BACK2 " " BACK1 " flush",
+                 RUNS "unit test does not mark 0x200000 +0x1000: "
+                 "Input/output error");
+    /* and then it works, with all that it takes */
+    expect(RUNS_GPA, RUNS_SIZE, false, MARK1 " " MARK2 " " MARK3 " flush "
+           DROP1 " " DROP2 " " DROP3);
+    tear_down();
+}
+
+static void test_drop_private_fails(void)
+{
+    unsigned int nth;
+
+    set_up_runs();
+    for (nth = 1; nth <= 3; nth++) {
+        static const char *const drops[] = { DROP1, DROP1 " " DROP2,
+                                             DROP1 " " DROP2 " " DROP3 };
+        static const char *const gpas[] = { "1fd000", "1ff000", "200000" };
+        g_autofree char *expected =
+            g_strdup_printf(MARK1 " " MARK2 " " MARK3 " flush %s " BACK3 " "
+                            BACK2 " " BACK1 " flush", drops[nth - 1]);
+        g_autofree char *message =
+            g_strdup_printf(RUNS "the private half of 0x%s +0x1000 is not "
+                            "given back: No space left on device",
+                            gpas[nth - 1]);
+
+        fail_at(&fail_drop_private, nth, -ENOSPC);
+        expect_error(RUNS_GPA, RUNS_SIZE, false, -ENOSPC, expected, message);
+    }
+    tear_down();
+}
+
+static void test_drop_shared_fails(void)
+{
+    set_up();
+    to_shared(0, 0x2000);
+    fail_at(&fail_drop_shared, 1, -EPERM);
+    expect_error(0, 0x2000, true, -EPERM,
+                 "mark:a:0+2000=p flush drop-shared:a:0+2000 "
+                 "mark:a:0+2000=s flush",
+                 "cannot convert 0x0 +0x2000 to private: the shared half of "
+                 "0x0 +0x2000 is not given back: Operation not permitted");
+    g_assert_false(upm_block_is_private(blocks[0], 0));
+    tear_down();
+}
+
+static void test_notifiers(void)
+{
+    TestNotifier n = { { .notify = notified }, "n" };
+    TestNotifier m = { { .notify = notified }, "m" };
+
+    set_up();
+    upm_notifier_add(&n.notifier);
+    expect(0, 0x1000, false, MARK_S DROP_P " n:a:0+1000=s");
+    upm_notifier_add(&m.notifier);
+    expect(0, 0x1000, true, MARK_P DROP_S " m:a:0+1000=p n:a:0+1000=p");
+    expect(0, 0x1000, true, "");
+    upm_notifier_remove(&m.notifier);
+    upm_notifier_remove(&n.notifier);
+    expect(0, 0x1000, false, MARK_S DROP_P);
+    tear_down();
+}
+
+static void test_notifier_fails(void)
+{
+    TestNotifier n = { { .notify = notified }, "n" };
+    TestNotifier m = { { .notify = notified }, "m" };
+
+    set_up_runs();
+    upm_set_default_discard(UPM_DISCARD_POLICY_NONE);
+    upm_notifier_add(&n.notifier);
+    upm_notifier_add(&m.notifier);
+    /* m is asked first; n refuses the second run */
+    fail_at(&n.failure, 2, -EBUSY);
+    expect_error(RUNS_GPA, RUNS_SIZE, false, -EBUSY,
+                 MARK1 " " MARK2 " " MARK3 " flush "
+                 "m:a:1fd000+1000=s n:a:1fd000+1000=s "
+                 "m:a:1ff000+1000=s n:a:1ff000+1000=s "
+                 "m:a:1ff000+1000=p! "
+                 "m:a:1fd000+1000=p! n:a:1fd000+1000=p! "
+                 BACK3 " " BACK2 " " BACK1 " flush",
+                 RUNS "refused for 0x1ff000 +0x1000: n objects");
+    /* m refuses at once: nobody is told of an undoing */
+    fail_at(&n.failure, 0, 0);
+    fail_at(&m.failure, 1, -EBUSY);
+    expect_error(0, 0x1000, false, -EBUSY,
+                 MARK_S " m:a:0+1000=s " MARK_P,
+                 "cannot convert 0x0 +0x1000 to shared: refused for "
+                 "0x0 +0x1000: m objects");
+    upm_notifier_remove(&m.notifier);
+    upm_notifier_remove(&n.notifier);
+    tear_down();
+}
+
+/*
+ * Failure of undoing
+ */
+
+static void expect_stop(hwaddr gpa, uint64_t size, int error,
+                        const char *reason)
+{
+    Error *err = NULL;
+
+    g_assert_cmpint(upm_convert(gpa, size, false, UPM_CAUSE_GHCB, &err), ==,
+                    error);
+    g_assert_nonnull(err);
+    error_free(err);
+    g_assert_cmpstr(stop_reason, ==, reason);
+}
+
+static void test_undo_fails(void)
+{
+    set_up_runs();
+    /* the third mark fails, and each that shall take one back */
+    fail_mark = (Failure) { .nth = 3, .error = -EIO, .onwards = true };
+    expect_stop(RUNS_GPA, RUNS_SIZE, -EIO,
+                RUNS "unit test does not mark 0x200000 +0x1000: Input/output "
+                "error; its undoing failed as well (Input/output error): the "
+                "page state of 0x1fd000 +0x4000 is unknown");
+    expect_calls(MARK1 " " MARK2 " " MARK3 " " BACK2 " " BACK1 " flush");
+    forget_failures();
+
+    fail_at(&fail_drop_private, 1, -ENOSPC);
+    fail_at(&fail_mark, 5, -EIO);
+    expect_stop(RUNS_GPA, RUNS_SIZE, -ENOSPC,
+                RUNS "the private half of 0x1fd000 +0x1000 is not given back: "
+                "No space left on device; its undoing failed as well "
+                "(Input/output error): the page state of 0x1fd000 +0x4000 is "
+                "unknown");
+    /* the failed step does not keep the others from being undone */
+    expect_calls(MARK1 " " MARK2 " " MARK3 " flush " DROP1 " " BACK3 " "
+                 BACK2 " " BACK1 " flush");
+    tear_down();
+}
+
+static void test_unnotify_fails(void)
+{
+    TestNotifier n = { { .notify = notified }, "n" };
+
+    set_up_runs();
+    upm_set_default_discard(UPM_DISCARD_POLICY_NONE);
+    upm_notifier_add(&n.notifier);
+    fail_at(&n.failure, 2, -EBUSY);
+    fail_at(&n.undo_failure, 1, -EFAULT);
+    expect_stop(RUNS_GPA, RUNS_SIZE, -EBUSY,
+                RUNS "refused for 0x1ff000 +0x1000: n objects; its undoing "
+                "failed as well (Bad address): the page state of 0x1fd000 "
+                "+0x4000 is unknown");
+    upm_notifier_remove(&n.notifier);
+    tear_down();
+}
+
+static void test_no_errp(void)
+{
+    set_up();
+    g_assert_cmpint(upm_convert(HOLE, 0x1000, true, UPM_CAUSE_GHCB, NULL), ==,
+                    -EINVAL);
+    fail_at(&fail_drop_private, 1, -ENOSPC);
+    fail_at(&fail_mark, 2, -EIO);
+    g_assert_cmpint(upm_convert(0, 0x1000, false, UPM_CAUSE_GHCB, NULL), ==,
+                    -ENOSPC);
+    g_assert_nonnull(strstr(stop_reason, "0x0 +0x1000 is unknown"));
+    tear_down();
+}
+
+static void note_run(const UpmPiece *run, void *opaque)
+{
+    note_piece("run", run, "");
+}
+
+static void test_foreach_shared(void)
+{
+    UpmPiece piece;
+
+    set_up();
+    piece = (UpmPiece) { blocks[0], 0x40001000, 0x1000, 0x8000 };
+    to_shared(0, 0x2000);
+    to_shared(0x4000, 0x1000);
+    to_shared(0x8000, 0x4000);
+    upm_foreach_shared(&piece, note_run, NULL);
+    expect_calls("run:a:40001000+1000 run:a:40004000+1000 run:a:40008000+1000");
+    tear_down();
+}
+
+/* Random requests, against a plain array of states. */
+static void test_random(void)
+{
+    enum { FRAMES = BLOCK0_SIZE / K4 };
+    static bool shared[FRAMES];
+    unsigned int i, n;
+
+    set_up();
+    quiet = true;
+    memset(shared, 0, sizeof(shared));
+    for (n = 0; n < 20000; n++) {
+        unsigned int first = g_test_rand_int_range(0, FRAMES);
+        unsigned int count = g_test_rand_int_range(1, FRAMES - first + 1);
+        bool to_private = g_test_rand_bit();
+        uint64_t in_map;
+
+        if (g_test_rand_bit()) {
+            fail_at(&fail_mark, g_test_rand_int_range(1, 4), -EIO);
+        }
+        if (upm_convert(first * K4, count * K4, to_private, UPM_CAUSE_GHCB,
+                        NULL) == 0) {
+            memset(shared + first, !to_private, count);
+        }
+        fail_at(&fail_mark, 0, 0);
+        g_assert_null(stop_reason);
+        in_map = bitmap_count_one(blocks[0]->shared_map, FRAMES);
+        g_assert_cmpuint(in_map, ==, blocks[0]->shared_frames);
+        for (i = 0; i < FRAMES; i++) {
+            g_assert_cmpint(upm_block_is_private(blocks[0], i * K4), ==,
+                            !shared[i]);
+        }
+    }
+    quiet = false;
+    tear_down();
+}
+
+/*
+ * Conversions a second, all of it spent in the core
+ */
+
+static double conversions_per_second(uint64_t size)
+{
+    const uint64_t range = BLOCK0_SIZE;
+    int64_t start = get_clock(), now;
+    uint64_t gpa = 0, done = 0;
+    bool to_private = false;
+
+    do {
+        unsigned int i;
+
+        for (i = 0; i < 10000; i++) {
+            upm_convert(gpa, size, to_private, UPM_CAUSE_GHCB, &error_abort);
+            gpa += size;
+            if (gpa >= range) {
+                gpa = 0;
+                to_private = !to_private;
+            }
+        }
+        done += i;
+        now = get_clock();
+    } while (now - start < NANOSECONDS_PER_SECOND);
+    return done * (double)NANOSECONDS_PER_SECOND / (now - start);
+}
+
+static int bench(void)
+{
+    upm_set_provider(&provider);
+    set_up();
+    quiet = true;
+    printf("core-conversions-per-s-4k %.0f\n", conversions_per_second(K4));
+    printf("core-conversions-per-s-2m %.0f\n",
+           conversions_per_second(2 * MiB));
+    printf("map-bytes-per-gib %llu\n",
+           BITS_TO_LONGS(GiB / UPM_FRAME_SIZE) * sizeof(unsigned long));
+    quiet = false;
+    tear_down();
+    return 0;
+}
+
+static void add_test(const char *path, void (*fn)(void))
+{
+    g_autofree char *full = g_strdup_printf("/upm/%s", path);
+
+    g_test_add_func(full, fn);
+}
+
+int main(int argc, char **argv)
+{
+    calls = g_string_new(NULL);
+    if (argc == 2 && !strcmp(argv[1], "--bench")) {
+        return bench();
+    }
+    g_test_init(&argc, &argv, NULL);
+    upm_set_provider(&provider);
+
+    add_test("block/no-provider", test_no_provider);
+    add_test("block/create-fails", test_create_fails);
+    add_test("block/added-fails", test_added_fails);
+    add_test("block/add-and-remove", test_blocks);
+    add_test("block/map-bytes", test_map_bytes);
+    add_test("range/order", test_order);
+    add_test("range/idempotent", test_idempotent);
+    add_test("range/only-changed", test_only_changed);
+    add_test("range/sections", test_sections_are_one_run);
+    add_test("range/crossing-blocks", test_crossing_blocks);
+    add_test("range/last-bytes", test_last_bytes);
+    add_test("range/refused", test_bad_ranges);
+    add_test("range/holes", test_holes);
+    add_test("range/alias", test_alias);
+    add_test("range/random", test_random);
+    add_test("range/foreach-shared", test_foreach_shared);
+    add_test("policy/all", test_policies);
+    add_test("policy/block", test_policy_of_block);
+    add_test("counters/conversions", test_counters);
+    add_test("counters/held-back", test_held_back);
+    add_test("failure/mark", test_mark_fails);
+    add_test("failure/drop-private", test_drop_private_fails);
+    add_test("failure/drop-shared", test_drop_shared_fails);
+    add_test("failure/notifier", test_notifier_fails);
+    add_test("failure/undo", test_undo_fails);
+    add_test("failure/undo-notifier", test_unnotify_fails);
+    add_test("failure/no-errp", test_no_errp);
+    add_test("notifiers/order", test_notifiers);
+    return g_test_run();
+}
