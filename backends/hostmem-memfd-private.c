@@ -115,41 +115,40 @@ static bool check_size(uint64_t size, uint64_t page, Error **errp)
  * Allocation
  */
 
-/* The page size of the shared half; 0 with @errp set if it has none. */
-static uint64_t shared_page_size(const MemfdPrivate *m, Error **errp)
+/*
+ * The system's default size of huge pages is only known from a file that has
+ * them, and the size of a memfd must be right from the start.
+ */
+static bool check_size_of_huge_pages(MemfdPrivate *m, Error **errp)
 {
-    uint64_t size;
+    HostMemoryBackend *backend = MEMORY_BACKEND(m);
+    bool fits;
     int fd;
 
     if (!m->hugetlb) {
-        return qemu_real_host_page_size();
+        return true;
     }
-    if (m->hugetlbsize) {
-        return m->hugetlbsize;
-    }
-    /* The size of the default huge page is only known from such a file. */
-    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, 0, true, 0, 0, errp);
+    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, 0, true, m->hugetlbsize, 0,
+                           errp);
     if (fd < 0) {
-        return 0;
+        return false;
     }
-    size = qemu_fd_getpagesize(fd);
+    fits = check_size(backend->size, qemu_fd_getpagesize(fd), errp);
     close(fd);
-    return size;
+    return fits;
 }
 
 /* Returns a sealed memfd of the backend's size, or -1. */
-static int open_shared_half(HostMemoryBackend *backend, Error **errp)
+static int open_shared_half(MemfdPrivate *m, Error **errp)
 {
     ERRP_GUARD();
-    MemfdPrivate *m = MEMFD_PRIVATE(backend);
-    uint64_t page = shared_page_size(m, errp);
     int fd;
 
-    if (!page || !check_size(backend->size, page, errp)) {
+    if (!check_size_of_huge_pages(m, errp)) {
         return -1;
     }
-    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, backend->size, m->hugetlb,
-                           m->hugetlbsize,
+    fd = qemu_memfd_create(TYPE_MEMFD_PRIVATE, MEMORY_BACKEND(m)->size,
+                           m->hugetlb, m->hugetlbsize,
                            F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL, errp);
     if (fd < 0) {
         error_prepend(errp, "cannot create the shared half: ");
@@ -162,7 +161,7 @@ static bool memfd_private_alloc(HostMemoryBackend *backend, Error **errp)
     MemfdPrivate *m = MEMFD_PRIVATE(backend);
     g_autofree char *name = host_memory_backend_get_name(backend);
     uint32_t flags = RAM_SHARED | RAM_GUEST_MEMFD;
-    int fd = open_shared_half(backend, errp);
+    int fd = open_shared_half(m, errp);
 
     if (fd < 0) {
         return false;

@@ -67,6 +67,7 @@ void snp_cpu_reset(X86CPU *cpu)
         .ghcb_gpa = SNP_NO_GHCB,
         .flush_queued = qatomic_read(&vcpu->flush_queued),
     };
+    snp_wait_for_init(cpu);
 }
 
 static uint32_t masked(uint32_t leaf, uint32_t subleaf, int reg,

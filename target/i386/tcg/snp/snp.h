@@ -275,6 +275,12 @@ void snp_reset_hold_release(CPUX86State *env);
 const char *snp_vmsa_load(CPUX86State *env, const void *page);
 
 /**
+ * snp_wait_for_init: the end of a vCPU's reset; all but the boot processor
+ * wait for INIT and SIPI, or for AP creation
+ */
+void snp_wait_for_init(X86CPU *cpu);
+
+/**
  * snp_ap_create: NAE event 80000013h, SNP AP Creation
  * @info1: request in bits 31:0, APIC ID in bits 63:32
  * @vmsa_gpa: guest-physical address of the VMSA page

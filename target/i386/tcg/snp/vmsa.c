@@ -7,8 +7,8 @@
  * made of a page of its own (GHCB specification, 4.1.12).  INIT and SIPI
  * only say when.  What KVM does with them is followed, step by step.
  *
- * A vCPU without a usable VMSA cannot run.  It is kept halted with GIF clear,
- * so that neither interrupt nor NMI wakes it.
+ * A vCPU that waits for a signal, or has no usable VMSA, is kept halted with
+ * GIF clear, so that neither interrupt nor NMI wakes it.
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
@@ -317,6 +317,32 @@ const char *snp_vmsa_load(CPUX86State *env, const void *page)
 }
 
 /*
+ * Whether a vCPU runs: in its thread outside of guest code, with the BQL, or
+ * before the machine runs
+ */
+
+static void wait_in(X86CPU *cpu, SnpRunState state)
+{
+    snp_vcpu(&cpu->env)->run_state = state;
+    cpu->env.hflags2 &= ~HF2_GIF_MASK;
+    CPU(cpu)->halted = 1;
+}
+
+static void start(X86CPU *cpu)
+{
+    snp_vcpu(&cpu->env)->run_state = SNP_RUN_STARTED;
+    cpu->env.hflags2 |= HF2_GIF_MASK;
+    CPU(cpu)->halted = 0;
+}
+
+void snp_wait_for_init(X86CPU *cpu)
+{
+    if (!cpu_is_bsp(cpu)) {
+        wait_in(cpu, SNP_RUN_RESET);
+    }
+}
+
+/*
  * AP creation
  */
 
@@ -339,18 +365,14 @@ static const char *load_guest_vmsa(CPUX86State *env, uint64_t gpa)
 
 static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
 {
-    CPUX86State *env = &cpu->env;
-    CPUState *cs = CPU(cpu);
+    int index = CPU(cpu)->cpu_index;
 
-    trace_snp_ap_offline(cs->cpu_index, vmsa_gpa, why);
+    trace_snp_ap_offline(index, vmsa_gpa, why);
     if (vmsa_gpa != SNP_NO_VMSA) {
         qemu_log_mask(LOG_GUEST_ERROR, "SEV-SNP: vCPU %d cannot start with "
-                      "the VMSA at 0x%" PRIx64 ": %s\n", cs->cpu_index,
-                      vmsa_gpa, why);
+                      "the VMSA at 0x%" PRIx64 ": %s\n", index, vmsa_gpa, why);
     }
-    snp_vcpu(env)->run_state = SNP_RUN_OFFLINE;
-    env->hflags2 &= ~HF2_GIF_MASK;
-    cs->halted = 1;
+    wait_in(cpu, SNP_RUN_OFFLINE);
 }
 
 /*
@@ -361,7 +383,9 @@ static void replace_vmsa(X86CPU *cpu)
 {
     CPUX86State *env = &cpu->env;
     SnpVcpu *vcpu = snp_vcpu(env);
-    SnpVcpu kept = *vcpu;
+    uint64_t ghcb_msr = vcpu->ghcb_msr, ghcb_gpa = vcpu->ghcb_gpa;
+    uint64_t vmsa_gpa = vcpu->vmsa_gpa;
+    bool first_sipi_done = vcpu->first_sipi_done;
     const char *why;
 
     vcpu->resetting = true;
@@ -369,18 +393,17 @@ static void replace_vmsa(X86CPU *cpu)
     vcpu->resetting = false;
     vcpu->vmsa_pending = false;
     vcpu->reset_hold = SNP_RESET_HOLD_NONE;
-    vcpu->ghcb_msr = kept.ghcb_msr;
-    vcpu->ghcb_gpa = kept.ghcb_gpa;
-    vcpu->first_sipi_done = kept.first_sipi_done;
+    vcpu->ghcb_msr = ghcb_msr;
+    vcpu->ghcb_gpa = ghcb_gpa;
+    vcpu->first_sipi_done = first_sipi_done;
 
-    why = load_guest_vmsa(env, kept.vmsa_gpa);
+    why = load_guest_vmsa(env, vmsa_gpa);
     if (why) {
-        go_offline(cpu, kept.vmsa_gpa, why);
+        go_offline(cpu, vmsa_gpa, why);
         return;
     }
-    vcpu->run_state = SNP_RUN_STARTED;
-    CPU(cpu)->halted = 0;
-    trace_snp_ap_start(CPU(cpu)->cpu_index, kept.vmsa_gpa, env->eip);
+    start(cpu);
+    trace_snp_ap_start(CPU(cpu)->cpu_index, vmsa_gpa, env->eip);
 }
 
 static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
@@ -497,8 +520,7 @@ bool snp_init_signal(X86CPU *cpu)
     }
     /* Registers are the guest's: it goes on where it was after a SIPI. */
     if (vcpu->run_state != SNP_RUN_OFFLINE && !cpu_is_bsp(cpu)) {
-        vcpu->run_state = SNP_RUN_WAIT_SIPI;
-        cs->halted = 1;
+        wait_in(cpu, SNP_RUN_WAIT_SIPI);
     }
     return true;
 }
@@ -522,8 +544,7 @@ bool snp_sipi_signal(X86CPU *cpu)
     if (vcpu->run_state != SNP_RUN_WAIT_SIPI) {
         return true;
     }
-    vcpu->run_state = SNP_RUN_STARTED;
-    cs->halted = 0;
+    start(cpu);
     if (vcpu->first_sipi_done) {
         snp_reset_hold_release(env);
     }

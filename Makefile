@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The two commands are "make demo" and "make check"; "make help" has the rest.
+
+PREFIX ?= /usr/local
+BUILD := $(CURDIR)/build
+TREE := $(BUILD)/qemu
+PLAIN := $(BUILD)/plain
+OUT := $(TREE)/build
+# The tests that come with us are targets of QEMU's own build.
+TESTS := $(patsubst %.c,%,$(wildcard tests/unit/test-*.c tests/qtest/*-test.c))
+
+help:
+	@echo 'make demo             boot Linux as an SEV-SNP guest, on any machine'
+	@echo 'make check            build everything and run every test'
+	@echo 'make all              build QEMU: build/qemu-system-x86_64'
+	@echo 'make bench            measure, see build/bench.jsonl'
+	@echo 'make check-patches    try the patches on each QEMU that apt offers'
+	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
+	@echo 'make clean            remove build/; downloads and ccache stay'
+
+setup:
+	@scripts/setup
+
+source: setup
+	@pristine=$$(scripts/fetch source) && scripts/lay-over $$pristine $(TREE)
+
+all: source
+	@scripts/build $(TREE) qemu-system-x86_64 qemu-img $(ALSO)
+	@scripts/equip $(TREE)
+	@ln -sfn qemu/build/qemu-system-x86_64 $(BUILD)/qemu-system-x86_64
+
+demo: all
+	@scripts/demo
+
+check: export ALSO := $(TESTS)
+check:
+	@$(MAKE) --no-print-directory all
+	@[ ! -f tests/guest/Makefile ] || \
+		$(MAKE) --no-print-directory -s -C tests/guest out=$(BUILD)/guest
+	@scripts/check-style $(TREE)
+	@scripts/check-hooks $(TREE)
+	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests $(PYTEST_ARGS)
+
+# QEMU as Debian has it, of the same version and with the same options.
+plain: setup
+	@pristine=$$(scripts/fetch source) && scripts/lay-over -n $$pristine $(PLAIN)
+	@scripts/build $(PLAIN) qemu-system-x86_64
+	@scripts/equip $(PLAIN)
+
+bench: export ALSO := tests/unit/test-upm
+bench: plain
+	@$(MAKE) --no-print-directory all
+	@bench/run $(BENCH_ARGS)
+
+check-patches: setup
+	@scripts/check-patches
+
+install: all
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qemu/keymaps
+	install -m 755 $(OUT)/qemu-system-x86_64 $(OUT)/qemu-img \
+		$(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(BUILD)/firmware/* $(DESTDIR)$(PREFIX)/share/qemu
+	install -m 644 $(TREE)/pc-bios/keymaps/[a-z]* \
+		$(DESTDIR)$(PREFIX)/share/qemu/keymaps
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help setup source all demo check plain bench check-patches install clean

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Unmodified firmware and kernels run as SNP guests on the emulation."""
+import re
+
+import pytest
+
+from guest import FIRMWARE, linux, snp
+
+# What Linux says of itself in every SNP guest.
+KERNEL_LINES = [
+    'Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP',
+    'SEV: Status: SEV SEV-ES SEV-SNP',
+    'SEV: Using SNP CPUID table',
+    'SEV: SNP running at VMPL0.',
+    'PCI-DMA: Using software bounce buffering for IO (SWIOTLB)',
+    'SEV: SNP guest platform device initialized.',
+]
+FLAGS = "grep -m1 ^flags /proc/cpuinfo | sed 's/^/cpu /'"
+
+needs_amdsev = pytest.mark.skipif(
+    not (FIRMWARE / 'OVMF.amdsev.fd').exists(),
+    reason='OVMF.amdsev.fd was not to be had')
+
+
+def check_kernel(serial, vcpus=1):
+    """Check that Linux got to userspace and knows that it is an SNP guest."""
+    missing = [line for line in KERNEL_LINES if line not in serial]
+    assert not missing
+    assert f'userspace: {vcpus} CPUs' in serial
+    assert not re.search('WARNING:|Call Trace|kernel BUG', serial)
+
+
+@pytest.mark.parametrize('firmware', [
+    'OVMF.fd', pytest.param('OVMF.amdsev.fd', marks=needs_amdsev)])
+def test_boot_manager(start, firmware):
+    """Stock firmware without a disk gets to its boot manager."""
+    guest = start(*snp(firmware=firmware))
+    guest.wait_for('BdsDxe')
+    assert 'onfidential' in guest.messages(), 'no banner at start'
+
+
+@pytest.mark.parametrize('vcpus', [1, 2, 4])
+def test_linux(start, folder, vcpus):
+    """Firmware and Linux to userspace and power-off."""
+    guest = start(*snp(vcpus=vcpus), *linux(folder))
+    serial = guest.finish()
+    check_kernel(serial, vcpus)
+    if vcpus > 1:
+        assert 'replaced with wakeup_cpu_via_vmgexit()' in serial
+
+
+@needs_amdsev
+@pytest.mark.parametrize('vcpus', [1, 2])
+def test_linux_kernel_hashes(start, folder, vcpus):
+    """The firmware checks kernel, initrd and command line."""
+    guest = start(*snp(vcpus=vcpus, firmware='OVMF.amdsev.fd',
+                       guest=',kernel-hashes=on'), *linux(folder))
+    check_kernel(guest.finish(), vcpus)
+
+
+@pytest.mark.parametrize('cpu', ['EPYC-v4', 'EPYC-Milan', 'max'])
+def test_cpu_model(start, folder, cpu):
+    """CPU models need no extra flags and keep their vector units."""
+    guest = start(*snp(cpu=cpu), *linux(folder, FLAGS))
+    serial = guest.finish()
+    check_kernel(serial)
+    flags = set(re.search('^cpu flags.*', serial, re.M)[0].split())
+    assert {'sev', 'sev_es', 'sev_snp', 'avx2', 'xsavec'} <= flags
+
+
+def test_memfd_backend(start, folder):
+    """The backend that KVM's users know gets a private half as well."""
+    args = [arg.replace('memfd-private', 'memfd') for arg in snp()]
+    check_kernel(start(*args, *linux(folder)).finish())
+
+
+def test_documented_command_line(start):
+    """AMD's command line of 2022, but for the accelerator."""
+    guest = start(
+        '-accel', 'tcg', '-cpu', 'EPYC-v4', '-m', '1G', '-bios', 'OVMF.fd',
+        '-object',
+        'memory-backend-memfd-private,id=ram1,size=1G,share=true',
+        '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
+        'discard=both',
+        '-machine', 'q35,confidential-guest-support=sev0,'
+        'memory-backend=ram1,kvm-type=protected')
+    guest.wait_for('BdsDxe')
+
+
+def test_cbit_47(start, folder):
+    """The C-bit of older processors."""
+    args = [arg.replace('cbitpos=51', 'cbitpos=47') for arg in snp()]
+    check_kernel(start(*args, *linux(folder)).finish())
+
+
+def test_unaccepted_memory(start, folder):
+    """Linux accepts memory above 4 GiB when it comes to need it."""
+    script = '''
+grep Unaccepted /proc/meminfo | sed 's/^/before /'
+mount -t tmpfs -o size=4g big /run
+dd if=/dev/zero of=/run/big bs=1M count=2500 2>/dev/null
+grep Unaccepted /proc/meminfo | sed 's/^/after /'
+'''
+    guest = start(*snp(memory='6G', vcpus=2), *linux(folder, script))
+    serial = guest.finish()
+    check_kernel(serial, 2)
+    before, after = (int(re.search(fr'^{when} Unaccepted: *(\d+) kB', serial,
+                                   re.M)[1]) for when in ('before', 'after'))
+    assert before > 1 << 20
+    assert after < before
