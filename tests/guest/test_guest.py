@@ -37,8 +37,8 @@ VARIANTS = {
 }
 # Payloads that stop their guest: what QEMU's message has to say.
 STOPPED = {
-    'terminate_msr': ('0x5', '0x42'),
-    'terminate_nae': ('0x3', '0x21'),
+    'terminate_msr': ('GHCB MSR', 'set 5', 'code 66'),
+    'terminate_nae': ('GHCB', '0x3', '0x21'),
     'unsupported': ('0x1ff',),
     'shutdown': (),
     'lost_root': (),
