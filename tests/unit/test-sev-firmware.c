@@ -40,6 +40,7 @@ static uint32_t signature;
 static uint32_t ap_reset;
 static SevVmsa loaded[4];
 static unsigned loads;
+static unsigned broken_vcpu;
 
 static void *fake_page(uint64_t gpa)
 {
@@ -100,10 +101,14 @@ static void fake_vcpu_reset(unsigned index, PspVcpuReset *reset)
     };
 }
 
-static void fake_vcpu_load(unsigned index, const SevVmsa *vmsa)
+static const char *fake_vcpu_load(unsigned index, const SevVmsa *vmsa)
 {
+    if (index == broken_vcpu) {
+        return "it is broken";
+    }
     g_assert_cmpuint(index, ==, loads++);
     loaded[index] = *vmsa;
+    return NULL;
 }
 
 static const PspProcessor fake_processor = {
@@ -130,6 +135,7 @@ static PspGuest new_guest(void)
     signature = SIGNATURE;
     ap_reset = 0x80b004;
     loads = 0;
+    broken_vcpu = -1;
     return (PspGuest) { .processor = &fake_processor };
 }
 
@@ -657,6 +663,11 @@ static void test_finish(void)
     finish.auth_key_en = 1;
     expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EOPNOTSUPP, -1);
     finish.auth_key_en = 0;
+
+    broken_vcpu = 0;
+    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EIO, -1);
+    g_assert_cmpint(guest.state, ==, PSP_STATE_LAUNCH);
+    broken_vcpu = -1;
 
     expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
     g_assert_cmpint(guest.state, ==, PSP_STATE_RUNNING);

@@ -14,9 +14,6 @@
 
 enum { EAX, EBX, ECX, EDX };
 
-/* APM volume 3, E.4.10: EBX[31], the caches need no flush by software */
-#define COHERENCY_SFW_NO (1U << 31)
-
 typedef struct List {
     CPUX86State *env;
     struct kvm_cpuid_entry2 *entries;
@@ -67,9 +64,6 @@ static void add_plain(List *list, uint32_t leaf)
     if (leaf == 1) {
         /* mirrors CR4 of the moment; the guest puts its own in */
         regs[ECX] &= ~CPUID_EXT_OSXSAVE;
-    }
-    if (leaf == 0x8000001f) {
-        regs[EBX] |= COHERENCY_SFW_NO;
     }
     if (!is_empty(regs)) {
         add(list, leaf, 0, WITHOUT_SUBLEAF, regs);

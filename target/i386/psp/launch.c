@@ -429,7 +429,12 @@ static int launch_finish(PspGuest *guest,
     }
 
     for (unsigned i = 0; i < guest->processor->vcpus(); i++) {
-        guest->processor->vcpu_load(i, &vmsas[i]);
+        const char *why = guest->processor->vcpu_load(i, &vmsas[i]);
+
+        if (why) {
+            return refuse(-EIO, "LAUNCH_FINISH: vCPU %u can not start: %s",
+                          i, why);
+        }
         guest->pages[PSP_PAGE_VMSA]++;
     }
     memcpy(guest->digest, digest, sizeof(digest));

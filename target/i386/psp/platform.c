@@ -72,9 +72,9 @@ static void processor_vcpu_reset(unsigned index, PspVcpuReset *reset)
     };
 }
 
-static void processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
+static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
 {
-    snp_vmsa_load(cpu_env(vcpu(index)), vmsa);
+    return snp_vmsa_load(cpu_env(vcpu(index)), vmsa);
 }
 
 PspGuest *psp_guest(void)

@@ -173,14 +173,14 @@ void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
  * @cpuid: see psp_cpuid_check()
  * @vcpus: number of vCPUs
  * @vcpu_reset: reset state of vCPU @index, in order of creation
- * @vcpu_load: let vCPU @index start with @vmsa
+ * @vcpu_load: let vCPU @index start with @vmsa; NULL, or why it cannot
  */
 typedef struct PspProcessor {
     void *(*page)(uint64_t gpa);
     PspCpuidFn *cpuid;
     unsigned (*vcpus)(void);
     void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);
-    void (*vcpu_load)(unsigned index, const SevVmsa *vmsa);
+    const char *(*vcpu_load)(unsigned index, const SevVmsa *vmsa);
 } PspProcessor;
 
 /* GSTATE of 56860 section 4.1, and the time before the guest exists */
