@@ -34,6 +34,7 @@ VARIANTS = {
                    for name, options in POLICIES.items()},
     'ap': {'plain': {'smp': 4}},
     'sipi': {'plain': {'smp': 2}},
+    'vmsa': {'plain': {'smp': 2}},
     'stress': {name: {**POLICIES[name], 'smp': 2}
                for name in ('both', 'none')},
 }
