@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-import guest
+import payload as guest
 
 # Payload, then its variants by name.  Which half of a page is discarded
 # shows in what the host can read, so some run under every policy.
