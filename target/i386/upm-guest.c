@@ -9,6 +9,7 @@
 #include "system/system.h"
 #include "system/upm.h"
 #include "system/upm-compat.h"
+#include "sev-firmware.h"
 #include "upm-guest.h"
 
 /*
@@ -41,6 +42,23 @@ static void set_emulated(Object *obj, bool value, Error **errp)
     options.emulated = value;
 }
 
+/* The measurement of what was launched so far, as 96 hexadecimal digits */
+static char *get_launch_digest(Object *obj, Error **errp)
+{
+    uint8_t digest[48];
+    GString *hex;
+    size_t i;
+
+    if (!sev_firmware_launch_digest(digest)) {
+        return g_strdup("");
+    }
+    hex = g_string_sized_new(2 * sizeof(digest) + 1);
+    for (i = 0; i < sizeof(digest); i++) {
+        g_string_append_printf(hex, "%02x", digest[i]);
+    }
+    return g_string_free(hex, false);
+}
+
 void upm_guest_init(Object *obj)
 {
     object_property_add_enum(obj, "discard", "UpmDiscardPolicy",
@@ -52,6 +70,9 @@ void upm_guest_init(Object *obj)
     object_property_add_bool(obj, "emulated", get_emulated, set_emulated);
     object_property_set_description(obj, "emulated",
         "Run on the emulated platform, without any confidentiality");
+    object_property_add_str(obj, "launch-digest", get_launch_digest, NULL);
+    object_property_set_description(obj, "launch-digest",
+        "Measurement of the launch; empty where the firmware keeps it");
 }
 
 bool upm_guest_emulated(Object *obj)

@@ -28,7 +28,7 @@ def name(row):
 
 def launch_digest(guest):
     """Return the measurement that QEMU reports, in hexadecimal."""
-    return guest.cmd('query-sev')['launch-digest']
+    return guest.cmd('qom-get', path='sev0', property='launch-digest')
 
 
 @pytest.mark.parametrize('row', rows(), ids=name)

@@ -1,8 +1,660 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * memory-backend-memfd-private, the options of its guest and machine, and
+ * query-upm, as a user sees them
+ *
+ * Options are refused without any guest.  What needs private memory runs on
+ * the emulated SEV-SNP processor, whose launch wants firmware for it: the
+ * environment variable UPM_OVMF names an OVMF image.
+ */
 #include "qemu/osdep.h"
+#include <sys/resource.h>
 #include "libqtest.h"
+#include "qapi/error.h"
+#include "qemu/units.h"
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
+#include "qobject/qlist.h"
+#include "qobject/qstring.h"
+
+#define TYPE "memory-backend-memfd-private"
+#define GUEST "-object sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1"
+#define MACHINE "-machine q35,confidential-guest-support=sev0"
+
+/*
+ * Helpers
+ */
+
+static unsigned int count_fds(QTestState *qts)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", qtest_pid(qts));
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    unsigned int count = 0;
+
+    g_assert_nonnull(dir);
+    while (g_dir_read_name(dir)) {
+        count++;
+    }
+    return count;
+}
+
+/* RAM blocks are freed by RCU, some time after their object. */
+static void wait_for_fds(QTestState *qts, unsigned int expected)
+{
+    unsigned int i;
+
+    for (i = 0; i < 500 && count_fds(qts) != expected; i++) {
+        g_usleep(10 * 1000);
+    }
+    g_assert_cmpuint(count_fds(qts), ==, expected);
+}
+
+static QDict *object_add(QTestState *qts, const char *options)
+{
+    g_autofree char *json =
+        g_strdup_printf("{ 'qom-type': '" TYPE "', 'id': 'r', %s }", options);
+
+    return qtest_qmp(qts, "{ 'execute': 'object-add', 'arguments': %p }",
+                     qobject_from_json(json, &error_abort));
+}
+
+static char *take_error(QDict *response)
+{
+    char *desc;
+
+    g_assert_true(qdict_haskey(response, "error"));
+    desc = g_strdup(qdict_get_str(qdict_get_qdict(response, "error"), "desc"));
+    qobject_unref(response);
+    return desc;
+}
+
+static void expect_refused(QTestState *qts, const char *options,
+                           const char *message)
+{
+    unsigned int fds = count_fds(qts);
+    g_autofree char *desc = take_error(object_add(qts, options));
+
+    g_assert_cmpstr(desc, ==, message);
+    g_assert_cmpuint(count_fds(qts), ==, fds);
+}
+
+static void expect_success(QDict *response)
+{
+    if (qdict_haskey(response, "error")) {
+        g_test_message("%s",
+            qdict_get_str(qdict_get_qdict(response, "error"), "desc"));
+    }
+    g_assert_true(qdict_haskey(response, "return"));
+    qobject_unref(response);
+}
+
+/* Run QEMU for its messages.  Returns true where it ended with status 0. */
+static bool run_qemu(const char *options, char **output)
+{
+    g_autofree char *line = g_strdup_printf("%s -display none %s",
+                                            getenv("QTEST_QEMU_BINARY"),
+                                            options);
+    g_autofree char *errors = NULL;
+    g_autofree char *text = NULL;
+    int status;
+
+    g_assert_true(g_spawn_command_line_sync(line, &text, &errors, &status,
+                                            NULL));
+    *output = g_strconcat(text, errors, NULL);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void expect_exit(const char *options, const char *message)
+{
+    g_autofree char *output = NULL;
+
+    g_assert_false(run_qemu(options, &output));
+    if (!strstr(output, message)) {
+        g_test_message("%s: %s", options, output);
+    }
+    g_assert_nonnull(strstr(output, message));
+}
+
+static QDict *query_upm(QTestState *qts)
+{
+    QDict *response = qtest_qmp(qts, "{ 'execute': 'query-upm' }");
+    QDict *info = qdict_get_qdict(response, "return");
+
+    g_assert_nonnull(info);
+    qobject_ref(info);
+    qobject_unref(response);
+    return info;
+}
+
+/* Returns a reference, or NULL. */
+static QDict *find_block(QTestState *qts, const char *id)
+{
+    QDict *info = query_upm(qts);
+    QDict *found = NULL;
+    QListEntry *entry;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(info, "blocks"), entry) {
+        QDict *block = qobject_to(QDict, qlist_entry_obj(entry));
+
+        if (!strcmp(qdict_get_str(block, "id"), id)) {
+            found = qobject_ref(block);
+        }
+    }
+    qobject_unref(info);
+    return found;
+}
+
+static void expect_block(QTestState *qts, const char *id, uint64_t size,
+                         const char *discard)
+{
+    QDict *block = find_block(qts, id);
+
+    g_assert_nonnull(block);
+    g_assert_cmpuint(qdict_get_int(block, "size"), ==, size);
+    g_assert_cmpuint(qdict_get_int(block, "private-bytes") +
+                     qdict_get_int(block, "shared-bytes"), ==, size);
+    g_assert_cmpstr(qdict_get_str(block, "discard"), ==, discard);
+    qobject_unref(block);
+}
+
+static bool can_launch(void)
+{
+    if (getenv("UPM_OVMF")) {
+        return true;
+    }
+    g_test_skip("UPM_OVMF does not name firmware for an SEV-SNP guest");
+    return false;
+}
+
+static QTestState *launch(const char *guest_options, const char *options)
+{
+    return qtest_initf("-accel tcg -S -nodefaults -bios %s "
+                       GUEST ",emulated=on%s " MACHINE "%s",
+                       getenv("UPM_OVMF"), guest_options, options);
+}
+
+/*
+ * Without private memory
+ */
+
+static void test_options_refused(void)
+{
+    static const struct {
+        const char *options;
+        const char *message;
+    } cases[] = {
+        { "'size': 1048576, 'share': false",
+          TYPE " 'r' (1 MiB): share=off cannot hold: the shared half is what "
+          "the guest shares with QEMU and its devices" },
+        { "'size': 1048576, 'merge': true",
+          TYPE " 'r' (1 MiB): merge=on cannot hold: the kernel merges no page "
+          "that is mapped as shared, and no private one" },
+        { "'size': 1048576, 'hugetlbsize': 2097152",
+          TYPE " 'r' (1 MiB): hugetlbsize needs hugetlb=on" },
+        { "'size': 1048576, 'hugetlb': true, 'hugetlbsize': 3000",
+          TYPE " 'r' (1 MiB): hugetlbsize=3000 is not the size of a page" },
+        { "'size': 1048576, 'hugetlb': true, 'hugetlbsize': 2048",
+          TYPE " 'r' (1 MiB): hugetlbsize=2048 is not the size of a page" },
+        { "'size': 1048576, 'host-nodes': [ 0 ]",
+          TYPE " 'r' (1 MiB): host-nodes needs a policy other than default" },
+        { "'size': 1048576, 'policy': 'bind'",
+          TYPE " 'r' (1 MiB): policy=bind needs host-nodes" },
+        { "'size': 1048577",
+          TYPE " 'r' (1 MiB): size must be a multiple of 4 KiB" },
+        { "'size': 0",
+          "property 'size' of " TYPE " doesn't take value '0'" },
+        { "'size': 1048576, 'discard': 'some'",
+          "Parameter 'discard' does not accept value 'some', only: both, "
+          "shared, private, none" },
+        { "'size': 1048576, 'seal': false",
+          "Parameter 'seal' is unexpected" },
+        { "'size': 1048576, 'prealloc': true, 'reserve': false",
+          "'prealloc=on' and 'reserve=off' are incompatible" },
+        { "'size': 1048576, 'prealloc-threads': 0",
+          "property 'prealloc-threads' of " TYPE " doesn't take value '0'" },
+        { "'share': true",
+          "Parameter 'size' is missing" },
+    };
+    QTestState *qts = qtest_init("-machine none");
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(cases); i++) {
+        expect_refused(qts, cases[i].options, cases[i].message);
+    }
+    qtest_quit(qts);
+}
+
+static void test_no_guest(void)
+{
+    QTestState *qts = qtest_init("-machine none");
+
+    expect_refused(qts, "'size': 1048576",
+                   TYPE " 'r' (1 MiB): only a confidential guest has private "
+                   "memory");
+    qtest_quit(qts);
+}
+
+static void test_no_provider(void)
+{
+    expect_exit("-machine none,confidential-guest-support=sev0 -accel qtest "
+                GUEST " -object " TYPE ",id=r,size=1G",
+                TYPE " 'r' (1 GiB): the accelerator cannot keep guest memory "
+                "private");
+}
+
+static void test_command_line(void)
+{
+    expect_exit("-machine none -object " TYPE ",id=r,size=1M,discard=x",
+                "does not accept value 'x', only: both, shared, private, none");
+    expect_exit("-machine none " GUEST ",discard=x",
+                "does not accept value 'x', only: both, shared, private, none");
+    expect_exit("-machine none -object "
+                "'{\"qom-type\":\"" TYPE "\",\"id\":\"r\",\"size\":4097}'",
+                "size must be a multiple of 4 KiB");
+    expect_exit("-machine none -object " TYPE ",id=r,size=1M",
+                "Give the guest, an object such as sev-snp-guest, with "
+                "-machine confidential-guest-support=ID.");
+    expect_exit("-machine q35,kvm-type=other",
+                "kvm-type must be 'protected' or left out");
+}
+
+static void test_help(void)
+{
+    static const char *const options[] = {
+        "discard=<UpmDiscardPolicy>", "dump=<bool>", "host-nodes=<int>",
+        "hugetlb=<bool>", "hugetlbsize=<size>", "merge=<bool>",
+        "policy=<HostMemPolicy>", "prealloc=<bool>", "prealloc-threads=<int>",
+        "share=<bool>", "size=<int>",
+    };
+    g_autofree char *output = NULL;
+    unsigned int i;
+
+    g_assert_true(run_qemu("-object " TYPE ",help", &output));
+    for (i = 0; i < ARRAY_SIZE(options); i++) {
+        g_assert_nonnull(strstr(output, options[i]));
+    }
+}
+
+static void test_query_without_memory(void)
+{
+    QTestState *qts = qtest_init("-machine none");
+    QDict *info = query_upm(qts);
+    g_autofree char *text = qtest_hmp(qts, "info upm");
+
+    g_assert_false(qdict_haskey(info, "provider"));
+    g_assert_true(qlist_empty(qdict_get_qlist(info, "blocks")));
+    g_assert_true(qlist_empty(qdict_get_qlist(info, "conversions")));
+    g_assert_cmpint(qdict_get_int(info, "failed-requests"), ==, 0);
+    g_assert_cmpstr(text, ==,
+                    "no memory with a private half; provider: none\r\n");
+    qobject_unref(info);
+    qtest_quit(qts);
+}
+
+/*
+ * The shape of QAPI
+ */
+
+static QDict *find_type(QList *schema, const char *name)
+{
+    QListEntry *entry;
+
+    QLIST_FOREACH_ENTRY(schema, entry) {
+        QDict *type = qobject_to(QDict, qlist_entry_obj(entry));
+
+        if (!strcmp(qdict_get_str(type, "name"), name)) {
+            return type;
+        }
+    }
+    g_assert_not_reached();
+}
+
+/* Type of member @name of the list @member, or NULL. */
+static const char *find_member(QDict *type, const char *list,
+                               const char *key, const char *name)
+{
+    QListEntry *entry;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(type, list), entry) {
+        QDict *member = qobject_to(QDict, qlist_entry_obj(entry));
+
+        if (!strcmp(qdict_get_str(member, key), name)) {
+            return qdict_get_str(member, "type");
+        }
+    }
+    return NULL;
+}
+
+static QDict *object_options(QList *schema, const char *type)
+{
+    QDict *command = find_type(schema, "object-add");
+    QDict *all = find_type(schema, qdict_get_str(command, "arg-type"));
+
+    return find_type(schema, find_member(all, "variants", "case", type));
+}
+
+static void check_policies(QList *schema, const char *type)
+{
+    QDict *policies = find_type(schema, type);
+    QListEntry *entry;
+    g_autoptr(GString) names = g_string_new(NULL);
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(policies, "members"), entry) {
+        QDict *member = qobject_to(QDict, qlist_entry_obj(entry));
+
+        g_string_append_printf(names, "%s ", qdict_get_str(member, "name"));
+    }
+    g_assert_cmpstr(names->str, ==, "both shared private none ");
+}
+
+static void test_schema(void)
+{
+    static const char *const known[] = {
+        "size", "share", "prealloc", "prealloc-threads", "merge", "dump",
+        "host-nodes", "policy", "hugetlb", "hugetlbsize", "discard",
+    };
+    static const char *const counters[] = {
+        "blocks", "conversions", "unchanged-requests", "failed-requests",
+        "discarded-shared", "discarded-private", "held-back", "time",
+        "provider",
+    };
+    QTestState *qts = qtest_init("-machine none");
+    QDict *response = qtest_qmp(qts, "{ 'execute': 'query-qmp-schema' }");
+    QList *schema = qdict_get_qlist(response, "return");
+    QDict *backend = object_options(schema, TYPE);
+    QDict *guest = object_options(schema, "sev-snp-guest");
+    QDict *info;
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(known); i++) {
+        g_assert_nonnull(find_member(backend, "members", "name", known[i]));
+    }
+    check_policies(schema, find_member(backend, "members", "name", "discard"));
+    check_policies(schema, find_member(guest, "members", "name", "discard"));
+    g_assert_cmpstr(find_member(guest, "members", "name", "emulated"), ==,
+                    "bool");
+
+    info = find_type(schema, qdict_get_str(find_type(schema, "query-upm"),
+                                           "ret-type"));
+    for (i = 0; i < ARRAY_SIZE(counters); i++) {
+        g_assert_nonnull(find_member(info, "members", "name", counters[i]));
+    }
+    qobject_unref(response);
+    qtest_quit(qts);
+}
+
+/*
+ * With private memory
+ */
+
+static void test_documented_command_line(void)
+{
+    QTestState *qts;
+    QDict *info;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch(",discard=both", ",memory-backend=ram1,kvm-type=protected "
+                 "-object " TYPE ",id=ram1,size=256M,share=true -m 256M");
+    info = query_upm(qts);
+    g_assert_true(qdict_haskey(info, "provider"));
+    qobject_unref(info);
+    expect_block(qts, "ram1", 256 * MiB, "both");
+    qtest_quit(qts);
+}
+
+static void test_kvm_type_untrue(void)
+{
+    g_autofree char *options = NULL;
+
+    if (!can_launch()) {
+        return;
+    }
+    options = g_strdup_printf("-accel qtest -S -nodefaults -bios %s "
+                              "-machine q35,kvm-type=protected",
+                              getenv("UPM_OVMF"));
+    expect_exit(options, "kvm-type=protected: this machine has no private "
+                "memory; give a guest that has, such as sev-snp-guest, with "
+                "confidential-guest-support=ID");
+}
+
+static void qom_set_discard(QTestState *qts, const char *path,
+                            const char *policy)
+{
+    expect_success(qtest_qmp(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': %s, 'property': 'discard',"
+                             " 'value': %s } }", path, policy));
+}
+
+static void test_discard(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch(",discard=shared", ",memory-backend=own -m 256M "
+                 "-object " TYPE ",id=own,size=256M,discard=none "
+                 "-object " TYPE ",id=other,size=64M");
+    expect_block(qts, "own", 256 * MiB, "none");
+    expect_block(qts, "other", 64 * MiB, "shared");
+    qom_set_discard(qts, "/objects/own", "private");
+    expect_block(qts, "own", 256 * MiB, "private");
+    /* the guest's choice is for those that have none of their own */
+    qom_set_discard(qts, "/objects/sev0", "both");
+    expect_block(qts, "own", 256 * MiB, "private");
+    expect_block(qts, "other", 64 * MiB, "both");
+    qtest_quit(qts);
+}
+
+static void test_object_add_del(void)
+{
+    unsigned int fds, i;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M");
+    fds = count_fds(qts);
+    for (i = 0; i < 3; i++) {
+        expect_success(object_add(qts, "'size': 67108864, 'prealloc': true"));
+        expect_block(qts, "r", 64 * MiB, "both");
+        /* a descriptor for each half */
+        g_assert_cmpuint(count_fds(qts), ==, fds + 2);
+        expect_success(qtest_qmp(qts, "{ 'execute': 'object-del',"
+                                 " 'arguments': { 'id': 'r' } }"));
+        wait_for_fds(qts, fds);
+        g_assert_null(find_block(qts, "r"));
+    }
+    qtest_quit(qts);
+}
+
+/* Leave @spare descriptors to QEMU; the limit is one of their numbers. */
+static void set_spare_fds(QTestState *qts, unsigned int spare)
+{
+    struct rlimit limits;
+    unsigned int limit;
+
+    for (limit = 0; ; limit++) {
+        g_autofree char *path = g_strdup_printf("/proc/%d/fd/%u",
+                                                qtest_pid(qts), limit);
+
+        if (access(path, F_OK) && errno == ENOENT && !spare--) {
+            break;
+        }
+    }
+    g_assert_cmpint(prlimit(qtest_pid(qts), RLIMIT_NOFILE, NULL, &limits), ==,
+                    0);
+    limits.rlim_cur = limit;
+    g_assert_cmpint(prlimit(qtest_pid(qts), RLIMIT_NOFILE, &limits, NULL), ==,
+                    0);
+}
+
+static unsigned long address_space(QTestState *qts)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/statm", qtest_pid(qts));
+    g_autofree char *text = NULL;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return g_ascii_strtoull(text, NULL, 10) * qemu_real_host_page_size();
+}
+
+static void test_fd_limit(void)
+{
+    unsigned int fds;
+    unsigned int spare;
+    unsigned long size;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M");
+    fds = count_fds(qts);
+    size = address_space(qts);
+    for (spare = 0; spare < 2; spare++) {
+        g_autofree char *desc = NULL;
+
+        set_spare_fds(qts, spare);
+        desc = take_error(object_add(qts, "'size': 1073741824"));
+        g_test_message("%s", desc);
+        g_assert_true(g_str_has_prefix(desc, TYPE " 'r' (1 GiB): "));
+        g_assert_true(g_str_has_suffix(desc, "Too many open files"));
+        g_assert_cmpuint(count_fds(qts), ==, fds);
+        g_assert_null(find_block(qts, "r"));
+    }
+    /* of the shared half, mapped before the private one failed, nothing */
+    g_assert_cmpuint(address_space(qts), <, size + 512 * MiB);
+
+    set_spare_fds(qts, 64);
+    expect_success(object_add(qts, "'size': 1073741824"));
+    expect_block(qts, "r", GiB, "both");
+    qtest_quit(qts);
+}
+
+static void test_numa(void)
+{
+    g_autofree char *twice = NULL;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M -smp 2 "
+                 "-object " TYPE ",id=a,size=128M "
+                 "-object " TYPE ",id=b,size=128M,discard=none "
+                 "-numa node,memdev=a,cpus=0 -numa node,memdev=b,cpus=1");
+    expect_block(qts, "a", 128 * MiB, "both");
+    expect_block(qts, "b", 128 * MiB, "none");
+    qtest_quit(qts);
+
+    twice = g_strdup_printf("-accel tcg -S -nodefaults -bios %s " GUEST " "
+                            MACHINE " -m 256M -object " TYPE ",id=a,size=128M "
+                            "-numa node,memdev=a -numa node,memdev=a",
+                            getenv("UPM_OVMF"));
+    expect_exit(twice, "memory backend a can't be used multiple times");
+}
+
+static void test_hotplug(void)
+{
+    g_autofree char *desc = NULL;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", ",memory-backend=m -m 256M,slots=2,maxmem=1G "
+                 "-object " TYPE ",id=m,size=256M");
+    expect_success(object_add(qts, "'size': 134217728"));
+    expect_success(qtest_qmp(qts, "{ 'execute': 'device_add', 'arguments': {"
+                             " 'driver': 'pc-dimm', 'id': 'd',"
+                             " 'memdev': 'r' } }"));
+    expect_block(qts, "r", 128 * MiB, "both");
+    desc = take_error(qtest_qmp(qts, "{ 'execute': 'object-del',"
+                                " 'arguments': { 'id': 'r' } }"));
+    g_assert_cmpstr(desc, ==, "object 'r' is in use, can not be deleted");
+    qtest_quit(qts);
+}
+
+static void test_fixed_after_use(void)
+{
+    g_autofree char *desc = NULL;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M -object " TYPE ",id=r,size=64M");
+    desc = take_error(qtest_qmp(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                                " 'path': '/objects/r',"
+                                " 'property': 'hugetlb', 'value': true } }"));
+    g_assert_cmpstr(desc, ==, "hugetlb of 'r' cannot change any more");
+    qtest_quit(qts);
+}
+
+static void test_no_migration(void)
+{
+    g_autofree char *desc = NULL;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M");
+    desc = take_error(qtest_qmp(qts, "{ 'execute': 'migrate', 'arguments': {"
+                                " 'uri': 'exec:cat' } }"));
+    g_test_message("%s", desc);
+    g_assert_nonnull(strstr(desc, "A guest with private memory can not be "
+                            "migrated or saved: QEMU can not read that "
+                            "memory"));
+    qtest_quit(qts);
+}
+
+static void test_info(void)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    QTestState *qts;
+    char **line;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M -object " TYPE ",id="
+                 "a-name-that-is-longer-than-the-column-for-it,size=64M");
+    text = qtest_hmp(qts, "info upm");
+    lines = g_strsplit(text, "\r\n", -1);
+    for (line = lines; *line; line++) {
+        g_assert_cmpuint(strlen(*line), <=, 80);
+    }
+    g_assert_nonnull(strstr(text, "the-column-for-it"));
+    g_assert_nonnull(strstr(text, "provider: "));
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+
+    qtest_add_func("/upm/options-refused", test_options_refused);
+    qtest_add_func("/upm/no-guest", test_no_guest);
+    qtest_add_func("/upm/no-provider", test_no_provider);
+    qtest_add_func("/upm/command-line", test_command_line);
+    qtest_add_func("/upm/help", test_help);
+    qtest_add_func("/upm/query-without-memory", test_query_without_memory);
+    qtest_add_func("/upm/schema", test_schema);
+    qtest_add_func("/upm/documented-command-line",
+                   test_documented_command_line);
+    qtest_add_func("/upm/kvm-type-untrue", test_kvm_type_untrue);
+    qtest_add_func("/upm/discard", test_discard);
+    qtest_add_func("/upm/object-add-del", test_object_add_del);
+    qtest_add_func("/upm/fd-limit", test_fd_limit);
+    qtest_add_func("/upm/numa", test_numa);
+    qtest_add_func("/upm/hotplug", test_hotplug);
+    qtest_add_func("/upm/fixed-after-use", test_fixed_after_use);
+    qtest_add_func("/upm/no-migration", test_no_migration);
+    qtest_add_func("/upm/info", test_info);
     return g_test_run();
 }
