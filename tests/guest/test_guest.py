@@ -40,7 +40,7 @@ VARIANTS = {
 }
 # Payloads that stop their guest: what QEMU's message has to say.
 STOPPED = {
-    'terminate_msr': ('GHCB MSR', 'set 5', 'code 66'),
+    'terminate_msr': ('GHCB MSR', 'set 0x5', 'code 0x42'),
     'terminate_nae': ('GHCB', '0x3', '0x21'),
     'unsupported': ('0x1ff',),
     'shutdown': (),
