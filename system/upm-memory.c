@@ -145,38 +145,17 @@ char *upm_memory_describe(hwaddr gpa)
                            mr->name);
 }
 
-static bool is_all_private(const UpmBlock *block, uint64_t offset,
-                           uint64_t size)
-{
-    uint64_t first = offset >> UPM_FRAME_BITS;
-    uint64_t end = (offset + size) >> UPM_FRAME_BITS;
-
-    return find_next_bit(block->shared_map, end, first) >= end;
-}
-
-/*
- * A huge page can only go as a whole, and only where all of it is private.
- * Runs of such pages go together.
- */
+/* A huge page can only go as a whole, and only where all of it is private. */
 static int64_t drop_huge_pages(const UpmPiece *piece, size_t page_size)
 {
     uint64_t at = QEMU_ALIGN_DOWN(piece->offset, page_size);
     uint64_t end = QEMU_ALIGN_UP(piece->offset + piece->size, page_size);
     int64_t dropped = 0;
+    uint64_t size;
 
-    while (at < end) {
-        uint64_t size = 0;
-        int ret;
+    while ((size = upm_next_private(piece->block, page_size, &at, end))) {
+        int ret = ram_block_discard_range(piece->block->rb, at, size);
 
-        while (at + size < end &&
-               is_all_private(piece->block, at + size, page_size)) {
-            size += page_size;
-        }
-        if (!size) {
-            at += page_size;
-            continue;
-        }
-        ret = ram_block_discard_range(piece->block->rb, at, size);
         if (ret < 0) {
             return ret;
         }

@@ -110,7 +110,7 @@ static void expect_exit(const char *options, const char *message)
 
     g_assert_false(run_qemu(options, &output));
     if (!strstr(output, message)) {
-        g_test_message("%s\n%s", options, output);
+        g_test_message("%s: %s", options, output);
     }
     g_assert_nonnull(strstr(output, message));
 }
@@ -492,20 +492,21 @@ static void set_spare_fds(QTestState *qts, unsigned int spare)
                     0);
 }
 
-static unsigned long address_space(QTestState *qts)
+/* Size of the address space, proc_pid_statm(5), in bytes */
+static uint64_t address_space(QTestState *qts)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/statm", qtest_pid(qts));
     g_autofree char *text = NULL;
 
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    return strtoul(text, NULL, 10) * getpagesize();
+    return g_ascii_strtoull(text, NULL, 10) * qemu_real_host_page_size();
 }
 
 static void test_fd_limit(void)
 {
     unsigned int fds;
     unsigned int spare;
-    unsigned long size;
+    uint64_t size;
     QTestState *qts;
 
     if (!can_launch()) {
