@@ -23,6 +23,7 @@
 
 #define POLICY          0x30000
 #define SIGNATURE       0x800f12
+#define OSXSAVE         (1U << 27)
 #define SYNTHETIC_DIGEST \
     "b1dec2e7a5bbf2a1394afe35a6cb182e12288da742e459d6a18ec45b4141a713" \
     "927d7a69f86df89c97175b63cd989a5f"
@@ -65,7 +66,7 @@ static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
     static const struct {
         uint32_t leaf, subleaf, regs[4];
     } have[] = {
-        { 0x1, 0, { 0, 0x800, 0xf6da3203, 0x178bfbff } },
+        { 0x1, 0, { 0, 0x800, 0xfeda3203, 0x178bfbff } },
         { 0x7, 0, { 0, 0x209c01a9, 0, 0 } },
         { 0xd, 0, { 7, 0x240, 0x340, 0 } },
         { 0xd, 1, { 0xf, 0x340, 0x1800, 0 } },
@@ -226,6 +227,9 @@ static PspCpuidPage *good_cpuid_page(void)
     page->count = cpu_to_le32(ARRAY_SIZE(leaves));
     for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
         fake_cpuid(leaves[i][0], leaves[i][1], regs);
+        if (leaves[i][0] == 1) {
+            regs[ECX] &= ~OSXSAVE;
+        }
         page->entries[i] = (PspCpuidEntry) {
             .leaf = cpu_to_le32(leaves[i][0]),
             .subleaf = cpu_to_le32(leaves[i][1]),
@@ -386,7 +390,7 @@ static void spoil_reserved(PspCpuidPage *page)
 
 static void spoil_osxsave(PspCpuidPage *page)
 {
-    page->entries[0].ecx |= cpu_to_le32(1 << 27);
+    page->entries[0].ecx |= cpu_to_le32(OSXSAVE);
 }
 
 static void spoil_feature(PspCpuidPage *page)

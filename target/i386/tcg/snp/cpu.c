@@ -15,6 +15,7 @@
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/snp.h"
 
+#define CPUID_8000_001F_EAX_RMPQUERY (1U << 6)
 #define CPUID_8000_001F_EBX_COHERENCY_SFW_NO (1U << 31)
 
 /* What a guest is told of physical address bits; without the C-bit's */
@@ -106,6 +107,7 @@ void snp_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
         *eax = *ebx = *ecx = *edx = 0;
         break;
     case 0x8000001f:
+        *eax |= CPUID_8000_001F_EAX_RMPQUERY;
         /* Memory is coherent whatever the C-bit: no cache eviction needed */
         *ebx |= CPUID_8000_001F_EBX_COHERENCY_SFW_NO;
         break;

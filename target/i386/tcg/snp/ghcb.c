@@ -671,7 +671,7 @@ static void msr_terminate(CPUX86State *env, uint64_t request)
     unsigned set = extract64(request, 12, 4);
     unsigned code = extract64(request, 16, 8);
 
-    snp_terminate(env, "request by GHCB MSR, %s (set %u code %u)",
+    snp_terminate(env, "request by GHCB MSR, %s (set 0x%x code 0x%x)",
                   termination_reason(set, code), set, code);
 }
 

@@ -72,7 +72,8 @@ void snp_intercept_io(CPUX86State *env, uintptr_t retaddr);
 
 /** snp_rdmsr, snp_wrmsr: GHCB and SEV_STATUS; false if not on this guest */
 bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
-bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value);
+bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
+               uintptr_t retaddr);
 
 /**
  * snp_debug_translate: a debugger's view of a virtual address

@@ -125,13 +125,21 @@ bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
     }
 }
 
-bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value)
+bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
+               uintptr_t retaddr)
 {
-    if (!snp_active() || index != MSR_SEV_ES_GHCB) {
+    if (!snp_active()) {
         return false;
     }
-    snp_ghcb_msr_write(env, value);
-    return true;
+    switch (index) {
+    case MSR_SEV_ES_GHCB:
+        snp_ghcb_msr_write(env, value);
+        return true;
+    case MSR_SEV_STATUS:
+        raise_exception_err_ra(env, EXCP0D_GPF, 0, retaddr);
+    default:
+        return false;
+    }
 }
 
 /*

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run a bare-metal SNP payload and collect what it reports.
+
+usage: guest.py PAYLOAD [POLICY] [QEMU-ARGUMENT...]
+
+A payload prints lines to the first serial port:
+
+    ok NAME
+    not ok NAME: expected 0x.. found 0x..
+    skip NAME: why
+    @VERB NAME GPA SIZE VALUE       asks the host to do or check something
+    # anything                      comment
+
+and ends by isa-debug-exit, with status 33 where all went well.  See snp.h for
+the verbs; each is answered by one byte.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
+PAGE = 4096
+MIB = 1 << 20
+EXIT_GOOD = 33
+EXIT_FAILED_CHECKS = 35
+
+
+def qemu_binary():
+    named = os.environ.get('UPM_QEMU')
+    return named or str(BUILD / 'qemu/build/qemu-system-x86_64')
+
+
+def image(payload):
+    return BUILD / 'guest' / f'{payload}.bin'
+
+
+def source_text(payload):
+    """A payload's source with what it includes."""
+    folder = HERE / 'payloads'
+    text = (folder / f'{payload}.c').read_text()
+    return re.sub(r'^#include "(\w+)\.c"$',
+                  lambda match: source_text(match.group(1)), text,
+                  flags=re.MULTILINE)
+
+
+def check_names(payload):
+    """The names of all checks that a payload has to report, in order."""
+    text = source_text(payload)
+    prefixes = re.findall(r'\bA\("([^"]+)"\)', text)
+    names = re.findall(r'\bT\("([^"]+)"\)', text)
+    for prefix in prefixes:
+        names += [f'{prefix}/{name}'
+                  for name in re.findall(r'\bS\("([^"]+)"\)', text)]
+    return names
+
+
+def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
+              extra=()):
+    """QEMU's arguments; the serial port and QMP are left to the caller."""
+    backend = f'memory-backend-memfd-private,id=ram0,size={size_mib}M'
+    if policy:
+        backend += f',discard={policy}'
+    machine = 'q35,confidential-guest-support=sev0,memory-backend=ram0'
+    if below_mib:
+        machine += f',max-ram-below-4g={below_mib}M'
+    return ['-accel', 'tcg', '-machine', machine, '-object', backend,
+            '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1',
+            '-cpu', 'EPYC-v4', '-smp', str(smp), '-m', f'{size_mib}M',
+            '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
+            '-net', 'none',
+            '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', *extra]
+
+
+class Host:
+    """What the host can see and do: both halves of RAM by their memfds."""
+
+    def __init__(self, pid, policy, size, below):
+        self.policy = policy or 'both'
+        self.below = below or size
+        self.shared = self.private = None
+        folder = pathlib.Path(f'/proc/{pid}/fd')
+        for entry in folder.iterdir():
+            try:
+                name = os.readlink(entry)
+                found = os.stat(entry).st_size
+            except OSError:
+                continue
+            if not name.startswith('/memfd:') or found != size:
+                continue
+            if name.startswith('/memfd:memory-backend'):
+                self.shared = os.open(entry, os.O_RDWR)
+            elif self.private is None:
+                self.private = os.open(entry, os.O_RDONLY)
+        if self.shared is None:
+            raise RuntimeError('no memfd of the shared half in QEMU')
+        self.size = size
+        self.watcher = None
+
+    def close(self):
+        self.stop_watching()
+        for descriptor in (self.shared, self.private):
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def offset(self, gpa):
+        return gpa if gpa < 1 << 32 else gpa - (1 << 32) + self.below
+
+    # By read and write: a mapping would allocate every page that is looked at.
+    def read(self, start, size):
+        return os.pread(self.shared, size, start)
+
+    def compare(self, gpa, size, value):
+        start = self.offset(gpa)
+        found = self.read(start, size)
+        if found == bytes([value]) * size:
+            return None
+        at = next(i for i in range(size) if found[i] != value)
+        return (f'expected {value:#04x} found {found[at]:#04x} by the host '
+                f'at GPA {gpa + at:#x}')
+
+    @staticmethod
+    def extents(descriptor, start, size):
+        """Offset and size of what has backing in a memfd's range."""
+        at, end = start, start + size
+        while at < end:
+            try:
+                data = os.lseek(descriptor, at, os.SEEK_DATA)
+            except OSError:
+                return
+            at = os.lseek(descriptor, data, os.SEEK_HOLE)
+            if data < end:
+                yield data, min(at, end) - data
+
+    def allocated(self, descriptor, start, size):
+        return sum(found for _, found in
+                   self.extents(descriptor, start, size))
+
+    def find(self, pattern):
+        """Offset of a pattern in the shared half, or -1."""
+        for start, size in self.extents(self.shared, 0, self.size):
+            at = self.read(start, size).find(pattern)
+            if at >= 0:
+                return start + at
+        return -1
+
+    def watch(self, gpa, size, value):
+        start = self.offset(gpa)
+        self.seen = 0
+        self.looks = 0
+        self.watching = True
+
+        def look():
+            while self.watching:
+                self.seen += value in self.read(start, size)
+                self.looks += 1
+
+        self.watcher = threading.Thread(target=look, daemon=True)
+        self.watcher.start()
+
+    def stop_watching(self):
+        if self.watcher:
+            self.watching = False
+            self.watcher.join()
+            self.watcher = None
+
+    def serve(self, verb, gpa, size, value):
+        """Do what a payload asked for; None, or what was found wrong."""
+        start = self.offset(gpa)
+        if verb == 'fill':
+            os.pwrite(self.shared, bytes([value]) * size, start)
+        elif verb == 'expect':
+            return self.compare(gpa, size, value)
+        elif verb == 'kept':
+            kept = self.policy in ('private', 'none')
+            return self.compare(gpa, size, value if kept else 0)
+        elif verb == 'absent':
+            at = self.find(bytes([value]) * 8)
+            if at >= 0:
+                return f'{value:#04x} found in the shared half at {at:#x}'
+        elif verb == 'backing':
+            return self.check_backing(start, size)
+        elif verb == 'watch':
+            self.watch(gpa, size, value)
+        elif verb == 'watched':
+            self.stop_watching()
+            if self.seen or not self.looks:
+                return f'seen {self.seen} times in {self.looks} looks'
+        else:
+            return f'unknown request {verb}'
+        return None
+
+    def check_backing(self, start, size):
+        if self.policy != 'both':
+            return 'skip: backing is only given back on both sides by "both"'
+        shared = self.allocated(self.shared, start, size)
+        if self.private is None:
+            return 'no memfd of the private half in QEMU'
+        private = self.allocated(self.private, start, size)
+        if 0 < shared + private <= size:
+            return None
+        return f'{shared} bytes shared and {private} private for {size}'
+
+
+class Result:
+    """What a run reported: {name: (state, detail)} and how it ended."""
+
+    def __init__(self):
+        self.checks = {}
+        self.lines = []
+        self.messages = ''
+        self.status = None
+        self.seconds = 0.0
+
+    def add(self, line):
+        self.lines.append(line)
+        for state in ('ok', 'not ok', 'skip'):
+            if line.startswith(state + ' '):
+                name, _, detail = line[len(state) + 1:].partition(': ')
+                if name in self.checks:
+                    state, detail = 'not ok', 'reported twice'
+                self.checks[name] = (state, detail)
+                return
+
+    def serve(self, line, host):
+        verb, name, *numbers = line[1:].split(' ')
+        wrong = host.serve(verb, *(int(number, 16) for number in numbers))
+        if name == '-':
+            if wrong:
+                self.add(f'not ok {verb}: {wrong}')
+        elif wrong and wrong.startswith('skip: '):
+            self.add(f'skip {name}: {wrong[6:]}')
+        else:
+            self.add(f'not ok {name}: {wrong}' if wrong else f'ok {name}')
+
+    def ended_well(self):
+        return (self.status == EXIT_GOOD and '# finished' in self.lines) or (
+            self.status == EXIT_FAILED_CHECKS)
+
+    def text(self):
+        return '\n'.join([*self.lines, f'exit status {self.status}',
+                          self.messages])
+
+
+def run(payload, timeout=60, echo=False, **options):
+    """Run a payload to its end."""
+    result = Result()
+    size = options.get('size_mib', 64) * MIB
+    below = options.get('below_mib')
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [qemu_binary(), *arguments(payload, **options), '-display', 'none',
+         '-serial', 'stdio', '-monitor', 'none'],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    killer = threading.Timer(timeout, process.kill)
+    killer.start()
+    messages = []
+    reader = threading.Thread(
+        target=lambda: messages.append(process.stderr.read()))
+    reader.start()
+    host = None
+    try:
+        for raw in process.stdout:
+            line = raw.decode('ascii', 'replace').strip()
+            if echo:
+                print(f'{time.monotonic() - began:6.3f} {line}', flush=True)
+            if not line.startswith('@'):
+                result.add(line)
+                continue
+            host = host or Host(process.pid, options.get('policy'), size,
+                                below and below * MIB)
+            result.serve(line, host)
+            if echo and result.lines:
+                print('   ', result.lines[-1], flush=True)
+            process.stdin.write(b'.')
+            process.stdin.flush()
+    except BrokenPipeError:
+        pass
+    finally:
+        killer.cancel()
+        if host:
+            host.close()
+        try:
+            result.status = process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            result.status = process.wait()
+        reader.join()
+    result.messages = messages[0].decode(errors='replace')
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    from test_guest import VARIANTS
+    payload = sys.argv[1]
+    options = dict(next(iter(VARIANTS[payload].values())))
+    if len(sys.argv) > 2:
+        options['policy'] = sys.argv[2]
+    options['extra'] = sys.argv[3:]
+    result = run(payload, echo=True, **options)
+    missing = [name for name in check_names(payload)
+               if name not in result.checks]
+    bad = [name for name, (state, _) in result.checks.items()
+           if state == 'not ok']
+    print(result.messages, end='')
+    print(f'{len(result.checks)} checks, {len(bad)} failed, '
+          f'{len(missing)} missing {missing[:5]}, status {result.status}, '
+          f'{result.seconds:.2f} s')
+    sys.exit(bool(bad or missing or not result.ended_well()))
+
+
+if __name__ == '__main__':
+    main()

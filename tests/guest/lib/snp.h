@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What bare-metal SNP payloads share: traps, the GHCB, page states, checks
+ *
+ * Sources: AMD64 APM volumes 2 and 3 (24593, 24594), GHCB specification
+ * version 2 (56421).
+ */
+#ifndef SNP_H
+#define SNP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "layout.h"
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+#define CBIT            (1ULL << CBIT_POS)
+#define PAGE            0x1000ULL
+#define PAGE_2M         0x200000ULL
+#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
+#define NOINLINE        __attribute__((noinline))
+
+void *memset(void *p, int c, size_t n);
+void *memcpy(void *to, const void *from, size_t n);
+
+/* ---- traps ---- */
+
+#define UD 6
+#define DF 8
+#define GP 13
+#define PF 14
+#define VC 29
+
+#define PF_PRESENT      0x1
+#define PF_WRITE        0x2
+#define PF_RSVD         0x8
+
+struct frame {
+    u64 r15, r14, r13, r12, r11, r10, r9, r8;
+    u64 rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    u64 vector, error, rip, cs, rflags, rsp, ss;
+};
+
+/* What catch() caught; vector is -1 where nothing was. */
+struct trap {
+    u64 rsp;
+    u64 outer;
+    int vector;
+    u64 error;
+    u64 rip;
+    u64 cr2;
+    struct frame frame;
+};
+
+/**
+ * catch: call @fn and say whether an exception ended it
+ *
+ * May be nested.
+ */
+bool catch(struct trap *t, void (*fn)(void *), void *arg);
+
+/** try_fn: catch(), as a trap by value */
+struct trap try_fn(void (*fn)(void *), void *arg);
+
+void run_user(void *code, void *stack) __attribute__((noreturn));
+void run_compat(void *code) __attribute__((noreturn));
+
+/** map_page: map 4 KiB at WINDOW_VA + @slot * 4 KiB; @slot below 1024 */
+void *map_page(unsigned slot, u64 gpa, bool private);
+/** map_entry: any entry in the window's table; @entry 0 unmaps */
+void *map_entry(unsigned slot, u64 entry);
+/** window_directory: entry of the window's page directory, 2 MiB each */
+volatile u64 *window_directory(unsigned index);
+#define PTE     0x063ULL        /* present, writable, accessed, dirty */
+#define PTE_2M  0x0e3ULL
+
+/** priv, shar: an address below 1 GiB through either view */
+static inline void *priv(u64 gpa) { return (void *)gpa; }
+static inline void *shar(u64 gpa) { return (void *)(gpa + SHARED_VA); }
+/** gpa_of: the guest-physical address of something in .bss or the image */
+u64 gpa_of(const volatile void *p);
+
+/* ---- vCPUs ---- */
+
+struct cpu {
+    struct cpu *self;
+    struct trap *trap;
+    unsigned index;
+    u64 ghcb_gpa;
+    volatile u64 interrupts;
+};
+
+extern struct cpu cpus[MAX_CPUS];
+extern u8 stacks[MAX_CPUS][STACK_SIZE];
+extern u8 gdt[], pml4[], start_c[], ap_reset[];
+
+static inline struct cpu *this_cpu(void)
+{
+    struct cpu *cpu;
+
+    asm volatile("mov %%gs:0, %0" : "=r"(cpu));
+    return cpu;
+}
+
+/** payload: what the boot processor runs; its end is finish() */
+void payload(void);
+/** ap_main: what the others run; the default halts */
+void ap_main(unsigned index);
+
+/* ---- instructions ---- */
+
+static inline u64 rdmsr(u32 msr)
+{
+    u32 low, high;
+
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr) : "memory");
+    return (u64)high << 32 | low;
+}
+
+static inline void wrmsr(u32 msr, u64 value)
+{
+    asm volatile("wrmsr" :: "c"(msr), "a"((u32)value), "d"(value >> 32)
+                 : "memory");
+}
+
+static inline u64 rdtsc(void)
+{
+    u32 low, high;
+
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (u64)high << 32 | low;
+}
+
+static inline void invlpg(const volatile void *p)
+{
+    asm volatile("invlpg (%0)" :: "r"(p) : "memory");
+}
+
+static inline void pause(void)
+{
+    asm volatile("pause" ::: "memory");
+}
+
+/** PVALIDATE; EAX, and whether CF said that nothing changed */
+struct result {
+    u32 eax;
+    bool cf;
+    u64 rcx, rdx;
+};
+
+struct result pvalidate(const volatile void *va, u64 rcx, u64 rdx);
+struct result rmpadjust(const volatile void *va, u64 rcx, u64 rdx);
+struct result rmpquery(const volatile void *va, u64 rdx);
+
+/* Validate or rescind 4 KiB pages; a failure ends the payload. */
+void validate(const volatile void *va, u64 size);
+void rescind(const volatile void *va, u64 size);
+
+/* ---- GHCB ---- */
+
+#define MSR_GHCB        0xc0010130
+#define MSR_SEV_STATUS  0xc0010131
+
+enum {
+    GHCB_CPL = 0x0cb, GHCB_XSS = 0x140, GHCB_RAX = 0x1f8, GHCB_RCX = 0x308,
+    GHCB_RDX = 0x310, GHCB_RBX = 0x318, GHCB_RSI = 0x330, GHCB_CODE = 0x390,
+    GHCB_INFO1 = 0x398, GHCB_INFO2 = 0x3a0, GHCB_SCRATCH = 0x3a8,
+    GHCB_XCR0 = 0x3e8, GHCB_VALID = 0x3f0, GHCB_BUFFER = 0x800,
+    GHCB_BUFFER_END = 0xff0, GHCB_VERSION = 0xffa, GHCB_USAGE = 0xffc,
+};
+
+enum {
+    NAE_READ_DR7 = 0x27, NAE_WRITE_DR7 = 0x37, NAE_RDTSC = 0x6e,
+    NAE_RDPMC = 0x6f, NAE_CPUID = 0x72, NAE_INVD = 0x76, NAE_IOIO = 0x7b,
+    NAE_MSR = 0x7c, NAE_VMMCALL = 0x81, NAE_RDTSCP = 0x87, NAE_WBINVD = 0x89,
+    NAE_MONITOR = 0x8a, NAE_MWAIT = 0x8b, NPF_MMIO = 0x400,
+    NPF_NOT_VALIDATED = 0x404,
+};
+
+#define NAE_MMIO_READ   0x80000001
+#define NAE_MMIO_WRITE  0x80000002
+#define NAE_NMI_DONE    0x80000003
+#define NAE_RESET_HOLD  0x80000004
+#define NAE_JUMP_TABLE  0x80000005
+#define NAE_PSC         0x80000010
+#define NAE_GUEST_REQ   0x80000011
+#define NAE_EXT_REQ     0x80000012
+#define NAE_AP_CREATE   0x80000013
+#define NAE_FEATURES    0x8000fffd
+#define NAE_TERMINATE   0x8000fffe
+#define NAE_UNSUPPORTED 0x8000ffff
+
+enum {
+    GHCB_ERR_NOT_REGISTERED = 1, GHCB_ERR_USAGE = 2, GHCB_ERR_SCRATCH = 3,
+    GHCB_ERR_MISSING = 4, GHCB_ERR_INPUT = 5, GHCB_ERR_EVENT = 6,
+};
+
+/** vmgexit: with @value in the GHCB MSR; what the MSR holds afterwards */
+u64 vmgexit(u64 value);
+
+/* The GHCB of this vCPU, through its shared mapping */
+volatile u8 *ghcb(void);
+/** ghcb_setup: make a page shared by the MSR protocol, and register it */
+void ghcb_setup(void);
+void ghcb_clear(void);
+u64 ghcb_get(unsigned offset);
+void ghcb_poke(unsigned offset, u64 value);     /* without its valid bit */
+void ghcb_set(unsigned offset, u64 value);      /* and its valid bit */
+bool ghcb_is_valid(unsigned offset);
+/**
+ * ghcb_call: run an event with what has been set so far
+ *
+ * Sets exit code, SW_EXITINFO1 and 2.  Returns SW_EXITINFO1, low half.
+ */
+u32 ghcb_call(u64 code, u64 info1, u64 info2);
+/**
+ * answer: what the GHCB held after the first vCPU's last ghcb_call()
+ *
+ * Stays when output goes through the GHCB.
+ */
+u64 answer(unsigned offset);
+
+/* I/O by NAE event; @size in bytes.  A failure ends the payload. */
+void io_out(u16 port, unsigned size, u32 value);
+u32 io_in(u16 port, unsigned size);
+u64 mmio_read(u64 gpa, unsigned size);
+void mmio_write(u64 gpa, unsigned size, u64 value);
+
+/* ---- page state change ---- */
+
+#define PSC_PRIVATE     1
+#define PSC_SHARED      2
+#define PSC_2M          (1ULL << 56)
+
+static inline u64 psc_entry(u64 gpa, unsigned op)
+{
+    return gpa | (u64)op << 52;
+}
+
+/** psc_msr: one page by MSR protocol; the response */
+u64 psc_msr(u64 gpa, unsigned op);
+/**
+ * psc: entries by NAE event; SW_EXITINFO2
+ *
+ * Entries are updated with the progress, and psc_current is the header's
+ * current entry afterwards.
+ */
+u64 psc(u64 *entries, unsigned n);
+extern u16 psc_current;
+/* A range of 4 KiB or, for aligned ranges, 2 MiB pages; failure ends all. */
+void to_shared(u64 gpa, u64 size);      /* rescinds first */
+void to_private(u64 gpa, u64 size);     /* validates after */
+
+/* ---- application processors ---- */
+
+#define AP_ON_INIT      0
+#define AP_CREATE       1
+#define AP_DESTROY      2
+#define SEV_FEATURES    1
+
+/**
+ * ap_vmsa: a VMSA page, filled in for vCPU 1 to MAX_CPUS - 1 to run start_c
+ *
+ * Two pages take turns, as the one in use must not be written.
+ */
+u8 *ap_vmsa(unsigned index);
+/** ap_request: SNP AP Creation; SW_EXITINFO1 << 32 | SW_EXITINFO2 */
+u64 ap_request(unsigned op, u32 apic_id, u64 vmsa_gpa, u64 features);
+/** ap_start: VMSA, RMPADJUST and creation; a failure ends the payload */
+void ap_start(unsigned index);
+/** ap_signal: INIT and SIPI by the local APIC */
+void ap_signal(u32 apic_id);
+/** wait_for: until @p is @value, at most a second; whether it became so */
+bool wait_for(const volatile u64 *p, u64 value);
+void delay_us(u64 us);
+
+/* ---- checks ---- */
+
+/*
+ * T() marks the name of a check; test_guest.py collects them from the
+ * sources, and each has to appear once in the output.  S() marks one that
+ * appears once for each prefix, and A() marks such a prefix.
+ */
+#define T(name) name
+#define S(name) name
+#define A(name) name
+
+/** set_prefix: what S() names in the output begin with, NULL for nothing */
+void set_prefix(const char *prefix);
+/** check, check_eq: print `ok NAME`, or `not ok NAME: expected .. found ..` */
+bool check(const char *name, bool ok);
+bool check_eq(const char *name, u64 found, u64 expected);
+/** check_trap: @t is exception @vector with error code @error (-1: any) */
+bool check_trap(const char *name, struct trap t, int vector, u64 error);
+/** check_bytes: all of the range holds @value */
+bool check_bytes(const char *name, const volatile void *p, u64 size,
+                 u8 value);
+/** no_bytes: no eight bytes of the range are all @value */
+bool no_bytes(const char *name, const volatile void *p, u64 size, u8 value);
+/** skip: print `skip NAME: WHY` */
+void skip(const char *name, const char *why);
+void fill(volatile void *p, u64 size, u8 value);
+
+void print(const char *s);
+void print_hex(u64 value);
+/** finish: exit by isa-debug-exit */
+void finish(void) __attribute__((noreturn));
+/** fatal: say why and exit with another status */
+void fatal(const char *why, u64 value) __attribute__((noreturn));
+
+/*
+ * What the host is asked to do, in lines that begin with '@'; each waits for
+ * the host's answer.  The host sees the shared half of RAM only.
+ */
+void host_fill(u64 gpa, u64 size, u8 value);
+/** host_expect: all of the range holds @value, in the shared half */
+void host_expect(const char *name, u64 gpa, u64 size, u8 value);
+/** host_kept: @value if to-private keeps the shared half, else 0 */
+void host_kept(const char *name, u64 gpa, u64 size, u8 value);
+/** host_absent: eight bytes @value nowhere in the shared half */
+void host_absent(const char *name, u8 value);
+/** host_backing: shared and private backing are not more than @size */
+void host_backing(const char *name, u64 gpa, u64 size);
+/** host_watch: until host_watched(), no byte @value in the range */
+void host_watch(u64 gpa, u64 size, u8 value);
+void host_watched(const char *name);
+
+#endif

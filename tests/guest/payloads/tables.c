@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Page tables where none should be, and fetches through a clear C-bit
+ *
+ * Tables and instructions are private whatever the entry says, APM volume 2,
+ * 15.34.5.
+ */
+#include "snp.h"
+
+static void read_byte(void *va)
+{
+    *(volatile u8 *)va;
+}
+
+static void write_byte(void *va)
+{
+    *(volatile u8 *)va = 1;
+}
+
+static void call(void *va)
+{
+    asm volatile("call *%0" :: "r"(va) : "rax", "memory");
+}
+
+/* The window's entry 3 names a table; VA is what that table maps. */
+static void *with_table(u64 entry)
+{
+    void *va = (void *)(WINDOW_VA + 3 * PAGE_2M);
+
+    *window_directory(3) = entry;
+    asm volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" ::: "rax", "memory");
+    return va;
+}
+
+static void check_tables(void)
+{
+    u64 area = AREA_GPA;
+    u64 target = area + PAGE_2M;
+    volatile u64 *table;
+    void *va;
+
+    validate(priv(target), PAGE);
+    fill(priv(target), PAGE, 0x44);
+
+    va = with_table(area | CBIT | PTE);
+    check_trap(T("table-unvalidated-read"), try_fn(read_byte, va), VC,
+               NPF_NOT_VALIDATED);
+    check_trap(T("table-unvalidated-write"), try_fn(write_byte, va), VC,
+               NPF_NOT_VALIDATED);
+    check_trap(T("table-unvalidated-fetch"), try_fn(call, va), VC,
+               NPF_NOT_VALIDATED);
+    /* It works once it is validated. */
+    validate(priv(area), PAGE);
+    table = priv(area);
+    table[0] = target | CBIT | PTE;
+    check_bytes(T("table-validated"), va, PAGE, 0x44);
+
+    /* An entry with a clear C-bit names the private page all the same. */
+    va = with_table(area | PTE);
+    check_bytes(T("table-with-c-bit-clear"), va, PAGE, 0x44);
+
+    /* A page that is shared by now: what the host writes is no table. */
+    to_shared(area, PAGE);
+    *(volatile u64 *)shar(area) = target | CBIT | PTE;
+    va = with_table(area | PTE);
+    check_trap(T("table-in-shared-page"), try_fn(read_byte, va), VC,
+               NPF_NOT_VALIDATED);
+
+    va = with_table(0xfed00000 | CBIT | PTE);
+    check(T("table-in-mmio"), try_fn(read_byte, va).vector == VC);
+    va = with_table(0x80000000 | CBIT | PTE);
+    check(T("table-in-a-hole"), try_fn(read_byte, va).vector == VC);
+    va = with_table(0x7ffffffff0000ULL | CBIT | PTE);
+    check(T("table-beyond-memory"), try_fn(read_byte, va).vector != -1);
+    va = with_table(0xffe00000 | CBIT | PTE);
+    check(T("table-below-the-image"), try_fn(read_byte, va).vector == VC);
+    /* A level above: the directory itself. */
+    *(volatile u64 *)((u64)pml4 + 8) = (area + 8 * PAGE_2M) | CBIT | PTE;
+    check_trap(T("directory-unvalidated"),
+               try_fn(read_byte, (void *)(1ULL << 39)), VC,
+               NPF_NOT_VALIDATED);
+    *(volatile u64 *)((u64)pml4 + 8) = 0;
+    with_table(0);
+}
+
+static void check_reserved(void)
+{
+    void *va = map_entry(9, AREA_GPA | CBIT | 1ULL << 52 | PTE);
+
+    /* Bits 62:52 are the guest's own, those below are physical. */
+    check(T("available-bits"), try_fn(read_byte, va).vector != PF);
+    map_entry(9, 0);
+}
+
+/* mov $VALUE, %eax; ret */
+static void write_code(u64 gpa, u32 value)
+{
+    volatile u8 *p = priv(gpa);
+
+    p[0] = 0xb8;
+    *(volatile u32 *)(p + 1) = value;
+    p[5] = 0xc3;
+}
+
+static u32 run(const void *p)
+{
+    u32 eax;
+
+    asm volatile("call *%1" : "=a"(eax) : "r"(p) : "memory");
+    return eax;
+}
+
+static void check_fetch(void)
+{
+    u64 gpa = AREA_GPA + 4 * PAGE_2M;
+    void *clear;
+
+    validate(priv(gpa), PAGE);
+    write_code(gpa, 0x1111);
+    clear = map_page(10, gpa, false);
+    check_eq(T("fetch-with-c-bit-clear"), run(clear), 0x1111);
+    check(T("fetch-with-c-bit-clear-keeps-private"),
+          pvalidate(priv(gpa), 0, 1).cf);
+
+    /* What the host can write is never run. */
+    to_shared(gpa, PAGE);
+    ((volatile u8 *)shar(gpa))[0] = 0xc3;
+    check_trap(T("fetch-from-shared-page"), try_fn(call, clear), VC,
+               NPF_NOT_VALIDATED);
+}
+
+/* Translations of code that is gone */
+static void check_stale(void)
+{
+    u64 gpa = AREA_GPA + 6 * PAGE_2M;
+    u64 other = gpa + PAGE;
+    u64 entry = psc_entry(gpa, PSC_SHARED);
+
+    validate(priv(gpa), 2 * PAGE);
+    write_code(gpa, 1);
+    write_code(other, 2);
+    for (int i = 0; i < 100; i++) {
+        run(priv(gpa));
+        run(priv(other));
+    }
+    check_eq(T("code"), run(priv(gpa)), 1);
+    /* Changed in place */
+    write_code(gpa, 3);
+    check_eq(T("code-changed"), run(priv(gpa)), 3);
+
+    rescind(priv(gpa), PAGE);
+    check_trap(T("code-rescinded"), try_fn(call, priv(gpa)), VC,
+               NPF_NOT_VALIDATED);
+    psc(&entry, 1);
+    check_trap(T("code-discarded"), try_fn(call, priv(gpa)), VC,
+               NPF_NOT_VALIDATED);
+    to_private(gpa, PAGE);
+    check(T("code-not-back"), *(volatile u32 *)(priv(gpa) + 1) != 3 ||
+          run(priv(gpa)) == 3);
+    write_code(gpa, 4);
+    check_eq(T("code-new"), run(priv(gpa)), 4);
+    check_eq(T("code-of-neighbour"), run(priv(other)), 2);
+
+    /* The same through a 2 MiB conversion */
+    entry = psc_entry(gpa, PSC_SHARED) | PSC_2M;
+    psc(&entry, 1);
+    check_trap(T("code-discarded-2m"), try_fn(call, priv(other)), VC,
+               NPF_NOT_VALIDATED);
+    to_private(gpa, PAGE_2M);
+    write_code(other, 5);
+    check_eq(T("code-new-2m"), run(priv(other)), 5);
+    /* and a page that goes away by an access with a clear C-bit */
+    *(volatile u8 *)shar(other) = 0xc3;
+    check_trap(T("code-gone-by-access"), try_fn(call, priv(other)), VC,
+               NPF_NOT_VALIDATED);
+}
+
+void payload(void)
+{
+    check_tables();
+    check_reserved();
+    check_fetch();
+    check_stale();
+}

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bare-metal SNP payloads: each check that one reports is a test here."""
+import functools
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+import guest
+
+# Payload, then its variants by name.  Which half of a page is discarded
+# shows in what the host can read, so some run under every policy.
+POLICIES = {policy: {'policy': policy}
+            for policy in ('both', 'shared', 'private', 'none')}
+PLAIN = {'plain': {}}
+VARIANTS = {
+    'hello': PLAIN,
+    'registers': PLAIN,
+    'msr_protocol': PLAIN,
+    'vc': PLAIN,
+    'nae': PLAIN,
+    'ghcb_errors': PLAIN,
+    'pvalidate': PLAIN,
+    'psc': POLICIES,
+    'psc_errors': {'plain': {'size_mib': 63}},
+    'tables': {name: POLICIES[name] for name in ('both', 'none')},
+    'area': POLICIES,
+    'seeds': POLICIES,
+    'seeds_high': {name: {**options, 'below_mib': 32}
+                   for name, options in POLICIES.items()},
+    'ap': {'plain': {'smp': 4}},
+    'sipi': {'plain': {'smp': 2}},
+    'stress': {name: {**POLICIES[name], 'smp': 2}
+               for name in ('both', 'none')},
+}
+# Payloads that stop their guest: what QEMU's message has to say.
+STOPPED = {
+    'terminate_msr': ('GHCB MSR', 'set 5', 'code 66'),
+    'terminate_nae': ('GHCB', '0x3', '0x21'),
+    'unsupported': ('0x1ff',),
+    'shutdown': (),
+    'lost_root': (),
+}
+STOPPED_STATES = ('guest-panicked', 'internal-error', 'shutdown')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def images():
+    subprocess.run(['make', '-s', '-C', str(guest.HERE),
+                    f'out={guest.BUILD / "guest"}'], check=True)
+
+
+@functools.lru_cache(maxsize=None)
+def run(payload, variant):
+    return guest.run(payload, **VARIANTS[payload][variant])
+
+
+def all_variants():
+    for payload, variants in VARIANTS.items():
+        for variant in variants:
+            yield pytest.param(payload, variant, id=f'{payload}-{variant}')
+
+
+def all_checks():
+    for payload, variants in VARIANTS.items():
+        for variant in variants:
+            for name in guest.check_names(payload):
+                yield pytest.param(payload, variant, name,
+                                   id=f'{payload}-{variant}-{name}')
+
+
+@pytest.mark.parametrize('payload, variant, name', all_checks())
+def test_check(payload, variant, name):
+    result = run(payload, variant)
+    if name not in result.checks:
+        pytest.fail(f'not reported; the run said:\n{result.text()}',
+                    pytrace=False)
+    state, detail = result.checks[name]
+    if state == 'skip':
+        pytest.skip(detail)
+    if state != 'ok':
+        pytest.fail(detail or 'not ok', pytrace=False)
+
+
+@pytest.mark.parametrize('payload, variant', all_variants())
+def test_end(payload, variant):
+    """The payload came to its end, and reported nothing else."""
+    result = run(payload, variant)
+    if not result.ended_well():
+        pytest.fail(result.text(), pytrace=False)
+    unknown = set(result.checks) - set(guest.check_names(payload))
+    assert not unknown
+
+
+@pytest.mark.parametrize('payload', STOPPED)
+def test_stopped_guest(payload, tmp_path):
+    """The guest is stopped for a named reason; QEMU stays and answers."""
+    sys.path.insert(0, str(guest.BUILD / 'qemu/python'))
+    from qemu.machine import QEMUMachine
+    serial = tmp_path / 'serial'
+    arguments = guest.arguments(payload)
+    machine = QEMUMachine(guest.qemu_binary(), base_temp_dir=str(tmp_path),
+                          log_dir=str(tmp_path))
+    machine.add_args(*arguments, '-serial', f'file:{serial}', '-no-shutdown',
+                     '-action', 'panic=pause')
+    with machine:
+        machine.launch()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            status = machine.cmd('query-status')
+            if not status['running']:
+                break
+            time.sleep(0.02)
+        events = [event['event'] for event in machine.get_qmp_events()]
+        assert machine.is_running()
+        assert status['status'] in STOPPED_STATES, (status, events)
+        assert machine.cmd('query-version')
+        machine.cmd('human-monitor-command', command_line='info registers')
+    reported = serial.read_text().split('\n')
+    for name in guest.check_names(payload):
+        assert f'ok {name}' in reported
+    assert not [line for line in reported if line.startswith('not ok')]
+    for word in STOPPED[payload]:
+        assert word in (machine.get_log() or '')
+
+
+@pytest.mark.parametrize('payload', [*VARIANTS, *STOPPED])
+def test_image(payload):
+    """The image is one that any SNP host can launch."""
+    subprocess.run([str(guest.HERE / 'check_image.py'),
+                    str(guest.image(payload))], check=True)
+
+
+def test_image_checker_objects(tmp_path):
+    """An image without its footer, or with a wrong section, is refused."""
+    good = guest.image('hello').read_bytes()
+    checker = str(guest.HERE / 'check_image.py')
+    for change in (slice(-48, -32), slice(-72, -68)):
+        bad = bytearray(good)
+        bad[change] = bytes(len(good[change]))
+        path = pathlib.Path(tmp_path) / 'bad.bin'
+        path.write_bytes(bad)
+        assert subprocess.run([checker, str(path)], check=False,
+                              capture_output=True).returncode
+
+
+def test_names_are_unique():
+    for payload in [*VARIANTS, *STOPPED]:
+        names = guest.check_names(payload)
+        assert names
+        assert len(names) == len(set(names)), payload
