@@ -105,6 +105,11 @@ def snp(memory='1G', vcpus=1, cpu='EPYC-v4', firmware='OVMF.fd', backend='',
             f'reduced-phys-bits=1{guest}', '-bios', firmware]
 
 
+def launch_digest(guest):
+    """Return the measurement of an SNP guest that runs, in hexadecimal."""
+    return guest.cmd('qom-get', path='sev0', property='launch-digest')
+
+
 def plain(memory='1G', vcpus=1, cpu='EPYC-v4', firmware='OVMF.fd'):
     """Return the arguments of the same guest without SNP."""
     return ['-accel', 'tcg', '-cpu', cpu, '-smp', str(vcpus), '-m', memory,

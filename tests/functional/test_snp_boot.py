@@ -27,7 +27,7 @@ def check_kernel(serial, vcpus=1):
     missing = [line for line in KERNEL_LINES if line not in serial]
     assert not missing
     assert f'userspace: {vcpus} CPUs' in serial
-    assert not re.search('WARNING:|Call Trace|kernel BUG', serial)
+    assert not re.search(r'WARNING: CPU|Call Trace|kernel BUG', serial)
 
 
 @pytest.mark.parametrize('firmware', [
@@ -65,7 +65,7 @@ def test_cpu_model(start, folder, cpu):
     serial = guest.finish()
     check_kernel(serial)
     flags = set(re.search('^cpu flags.*', serial, re.M)[0].split())
-    assert {'sev', 'sev_es', 'sev_snp', 'avx2', 'xsavec'} <= flags
+    assert {'avx2', 'xsavec'} <= flags
 
 
 def test_memfd_backend(start, folder):

@@ -36,12 +36,13 @@ def keeper(start, folder):
 
 
 def memfds(pid):
-    """Yield (descriptor's name, open file) of the memfds of a process."""
-    folder = f'/proc/{pid}/fd'
+    """Yield (name, open file) of each memfd of a process, once."""
+    folder, seen = f'/proc/{pid}/fd', set()
     for fd in os.listdir(folder):
         path = f'{folder}/{fd}'
-        name = os.readlink(path)
-        if name.startswith('/memfd:'):
+        name, inode = os.readlink(path), os.stat(path).st_ino
+        if name.startswith('/memfd:') and inode not in seen:
+            seen.add(inode)
             with open(path, 'rb') as memfd:
                 yield name.split(' ')[0], memfd
 

@@ -777,9 +777,24 @@ void host_absent(const char *name, u8 value)
     host("absent", name, 0, 0, value);
 }
 
-void host_backing(const char *name, u64 gpa, u64 size)
+void host_backing(const char *name, u64 gpa, u64 size, bool private)
 {
-    host("backing", name, gpa, size, 0);
+    host("backing", name, gpa, size, private);
+}
+
+void host_mark(void)
+{
+    host("mark", NULL, 0, 0, 0);
+}
+
+void host_counted(const char *name, unsigned cause, u64 private, u64 shared)
+{
+    host("counted", name, cause, private, shared);
+}
+
+void host_refused(const char *name)
+{
+    host("refused", name, 0, 0, 0);
 }
 
 void host_watch(u64 gpa, u64 size, u8 value)

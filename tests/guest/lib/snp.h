@@ -323,8 +323,20 @@ void host_expect(const char *name, u64 gpa, u64 size, u8 value);
 void host_kept(const char *name, u64 gpa, u64 size, u8 value);
 /** host_absent: eight bytes @value nowhere in the shared half */
 void host_absent(const char *name, u8 value);
-/** host_backing: shared and private backing are not more than @size */
-void host_backing(const char *name, u64 gpa, u64 size);
+/**
+ * host_backing: both halves of an area, that is @private or not and was
+ * written to on both sides, have the backing that the policy gives them
+ */
+void host_backing(const char *name, u64 gpa, u64 size, bool private);
+/** host_mark: counters are compared with what they are now */
+void host_mark(void);
+/**
+ * host_counted: since the last look this many bytes have become private and
+ * shared, for one cause: 0 page state change, 1 access
+ */
+void host_counted(const char *name, unsigned cause, u64 private, u64 shared);
+/** host_refused: one request was counted as failed */
+void host_refused(const char *name);
 /** host_watch: until host_watched(), no byte @value in the range */
 void host_watch(u64 gpa, u64 size, u8 value);
 void host_watched(const char *name);

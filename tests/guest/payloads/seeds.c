@@ -237,23 +237,23 @@ static void psawdat(void)
     void *va = start_private();
 
     fill(va, size, PAT1);
-    host_backing(S("PSAWDAT-backing-private"), gpa, size);
+    host_backing(S("PSAWDAT-backing-private"), gpa, size, true);
     va = make_shared(change_by_nae);
     fill(va, size, PAT2);
     host_expect(S("PSAWDAT-host-reads-guest's"), gpa, size, PAT2);
     host_fill(gpa, size, PAT1);
     check_bytes(S("PSAWDAT-guest-reads-host's"), va, size, PAT1);
-    host_backing(S("PSAWDAT-backing-shared"), gpa, size);
+    host_backing(S("PSAWDAT-backing-shared"), gpa, size, false);
     va = make_private(change_by_nae);
     fill(va, size, PAT2);
     check_bytes(S("PSAWDAT-private-again"), va, size, PAT2);
-    host_backing(S("PSAWDAT-backing-private-again"), gpa, size);
+    host_backing(S("PSAWDAT-backing-private-again"), gpa, size, true);
     va = make_shared(change_by_nae);
     fill(va, size, PAT3);
     host_expect(S("PSAWDAT-host-reads-guest's-again"), gpa, size, PAT3);
     host_fill(gpa, size, PAT4);
     check_bytes(S("PSAWDAT-guest-reads-host's-again"), va, size, PAT4);
-    host_backing(S("PSAWDAT-backing-shared-again"), gpa, size);
+    host_backing(S("PSAWDAT-backing-shared-again"), gpa, size, false);
 }
 
 static void all_cases(void)

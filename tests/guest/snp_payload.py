@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run a bare-metal SNP payload and collect what it reports.
 
-usage: guest.py PAYLOAD [POLICY] [QEMU-ARGUMENT...]
+usage: snp_payload.py PAYLOAD [POLICY] [QEMU-ARGUMENT...]
 
 A payload prints lines to the first serial port:
 
@@ -14,9 +14,11 @@ A payload prints lines to the first serial port:
 and ends by isa-debug-exit, with status 33 where all went well.  See snp.h for
 the verbs; each is answered by one byte.
 """
+import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -77,10 +79,44 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', *extra]
 
 
+class Monitor:
+    """Just enough of QMP; the socket is open when QEMU starts."""
+
+    def __init__(self):
+        self.ours, self.theirs = socket.socketpair()
+        self.lines = self.ours.makefile()
+        self.greeted = False
+
+    def arguments(self):
+        return ['-chardev', f'socket,id=qmp,fd={self.theirs.fileno()}',
+                '-mon', 'chardev=qmp,mode=control']
+
+    def command(self, name):
+        if not self.greeted:
+            self.greeted = True
+            self.lines.readline()
+            self.command('qmp_capabilities')
+        self.ours.sendall(json.dumps({'execute': name}).encode())
+        while True:
+            answer = json.loads(self.lines.readline())
+            if 'return' in answer:
+                return answer['return']
+            if 'error' in answer:
+                raise RuntimeError(answer['error']['desc'])
+
+    def close(self):
+        self.lines.close()
+        self.ours.close()
+        self.theirs.close()
+
+
 class Host:
     """What the host can see and do: both halves of RAM by their memfds."""
 
-    def __init__(self, pid, policy, size, below):
+    CAUSES = ('ghcb', 'fault')
+
+    def __init__(self, pid, monitor, policy, size, below):
+        self.monitor = monitor
         self.policy = policy or 'both'
         self.below = below or size
         self.shared = self.private = None
@@ -169,6 +205,42 @@ class Host:
             self.watcher.join()
             self.watcher = None
 
+    def counters(self):
+        """Bytes converted by cause, and what the core counts besides."""
+        info = self.monitor.command('query-upm')
+        found = {key: value for key, value in info.items()
+                 if isinstance(value, int) and key != 'time'}
+        for cause in self.CAUSES:
+            found[cause + '-private'] = found[cause + '-shared'] = 0
+        for entry in info['conversions']:
+            found[entry['cause'] + '-private'] = entry['to-private-bytes']
+            found[entry['cause'] + '-shared'] = entry['to-shared-bytes']
+        for block in info['blocks']:
+            if block['private-bytes'] + block['shared-bytes'] != block['size']:
+                raise RuntimeError(f'states of {block} do not add up')
+            if block['id'] == 'ram0':
+                found['shared'] = block['shared-bytes']
+        return found
+
+    def check_counters(self, cause, private, shared):
+        now = self.counters()
+        grown = {key: now[key] - self.mark[key] for key in now}
+        self.mark = now
+        expected = dict.fromkeys(now, 0)
+        expected[f'{self.CAUSES[cause]}-private'] = private
+        expected[f'{self.CAUSES[cause]}-shared'] = shared
+        expected['shared'] = shared - private
+        if self.policy in ('both', 'shared'):
+            expected['discarded-shared'] = private
+        if self.policy in ('both', 'private'):
+            expected['discarded-private'] = shared
+        wrong = {key: grown[key] for key in now if grown[key] != expected[key]
+                 and not key.endswith('-requests')}
+        if wrong:
+            wanted = {key: expected[key] for key in wrong}
+            return f'expected {wanted} found {wrong} in query-upm'
+        return None
+
     def serve(self, verb, gpa, size, value):
         """Do what a payload asked for; None, or what was found wrong."""
         start = self.offset(gpa)
@@ -184,7 +256,16 @@ class Host:
             if at >= 0:
                 return f'{value:#04x} found in the shared half at {at:#x}'
         elif verb == 'backing':
-            return self.check_backing(start, size)
+            return self.check_backing(start, size, value)
+        elif verb == 'mark':
+            self.mark = self.counters()
+        elif verb == 'counted':
+            return self.check_counters(gpa, size, value)
+        elif verb == 'refused':
+            now, before = self.counters(), self.mark
+            self.mark = now
+            if now['failed-requests'] != before['failed-requests'] + 1:
+                return 'failed-requests did not count it'
         elif verb == 'watch':
             self.watch(gpa, size, value)
         elif verb == 'watched':
@@ -195,16 +276,20 @@ class Host:
             return f'unknown request {verb}'
         return None
 
-    def check_backing(self, start, size):
-        if self.policy != 'both':
-            return 'skip: backing is only given back on both sides by "both"'
-        shared = self.allocated(self.shared, start, size)
+    def check_backing(self, start, size, private):
+        """What each half has to have by the policy, to the byte."""
+        drops_shared = self.policy in ('both', 'shared')
+        drops_private = self.policy in ('both', 'private')
+        expected = (0 if private and drops_shared else size,
+                    0 if not private and drops_private else size)
         if self.private is None:
             return 'no memfd of the private half in QEMU'
-        private = self.allocated(self.private, start, size)
-        if 0 < shared + private <= size:
+        found = (self.allocated(self.shared, start, size),
+                 self.allocated(self.private, start, size))
+        if found == expected:
             return None
-        return f'{shared} bytes shared and {private} private for {size}'
+        return (f'expected {expected} bytes of backing, shared and private, '
+                f'found {found}')
 
 
 class Result:
@@ -233,8 +318,6 @@ class Result:
         if name == '-':
             if wrong:
                 self.add(f'not ok {verb}: {wrong}')
-        elif wrong and wrong.startswith('skip: '):
-            self.add(f'skip {name}: {wrong[6:]}')
         else:
             self.add(f'not ok {name}: {wrong}' if wrong else f'ok {name}')
 
@@ -253,10 +336,12 @@ def run(payload, timeout=60, echo=False, **options):
     size = options.get('size_mib', 64) * MIB
     below = options.get('below_mib')
     began = time.monotonic()
+    monitor = Monitor()
     process = subprocess.Popen(
         [qemu_binary(), *arguments(payload, **options), '-display', 'none',
-         '-serial', 'stdio', '-monitor', 'none'],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+         '-serial', 'stdio', *monitor.arguments()],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        pass_fds=[monitor.theirs.fileno()])
     killer = threading.Timer(timeout, process.kill)
     killer.start()
     messages = []
@@ -272,7 +357,8 @@ def run(payload, timeout=60, echo=False, **options):
             if not line.startswith('@'):
                 result.add(line)
                 continue
-            host = host or Host(process.pid, options.get('policy'), size,
+            host = host or Host(process.pid, monitor,
+                                options.get('policy'), size,
                                 below and below * MIB)
             result.serve(line, host)
             if echo and result.lines:
@@ -291,6 +377,7 @@ def run(payload, timeout=60, echo=False, **options):
             process.kill()
             result.status = process.wait()
         reader.join()
+        monitor.close()
     result.messages = messages[0].decode(errors='replace')
     result.seconds = time.monotonic() - began
     return result
