@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-import snp_payload
+import payload as guest
 
 # Payload, then its variants by name.  Which half of a page is discarded
 # shows in what the host can read, so some run under every policy.
@@ -29,6 +29,10 @@ VARIANTS = {
     'area': POLICIES,
     'counters': POLICIES,
     'devices': PLAIN,
+    'access': {name: POLICIES[name] for name in ('both', 'none')},
+    'vmsa': {'plain': {'smp': 2}},
+    'remote': {name: {**POLICIES[name], 'smp': 2}
+               for name in ('both', 'none')},
     'seeds': POLICIES,
     'seeds_high': {name: {**options, 'below_mib': 32}
                    for name, options in POLICIES.items()},
@@ -51,13 +55,13 @@ STOPPED_STATES = ('guest-panicked', 'internal-error', 'shutdown')
 
 @pytest.fixture(scope='session', autouse=True)
 def images():
-    subprocess.run(['make', '-s', '-C', str(snp_payload.HERE),
-                    f'out={snp_payload.BUILD / "guest"}'], check=True)
+    subprocess.run(['make', '-s', '-C', str(guest.HERE),
+                    f'out={guest.BUILD / "guest"}'], check=True)
 
 
 @functools.lru_cache(maxsize=None)
 def run(payload, variant):
-    return snp_payload.run(payload, **VARIANTS[payload][variant])
+    return guest.run(payload, **VARIANTS[payload][variant])
 
 
 def all_variants():
@@ -69,7 +73,7 @@ def all_variants():
 def all_checks():
     for payload, variants in VARIANTS.items():
         for variant in variants:
-            for name in snp_payload.check_names(payload):
+            for name in guest.check_names(payload):
                 yield pytest.param(payload, variant, name,
                                    id=f'{payload}-{variant}-{name}')
 
@@ -93,18 +97,18 @@ def test_end(payload, variant):
     result = run(payload, variant)
     if not result.ended_well():
         pytest.fail(result.text(), pytrace=False)
-    unknown = set(result.checks) - set(snp_payload.check_names(payload))
+    unknown = set(result.checks) - set(guest.check_names(payload))
     assert not unknown
 
 
 @pytest.mark.parametrize('payload', STOPPED)
 def test_stopped_guest(payload, tmp_path):
     """The guest is stopped for a named reason; QEMU stays and answers."""
-    sys.path.insert(0, str(snp_payload.BUILD / 'qemu/python'))
+    sys.path.insert(0, str(guest.BUILD / 'qemu/python'))
     from qemu.machine import QEMUMachine
     serial = tmp_path / 'serial'
-    arguments = snp_payload.arguments(payload)
-    machine = QEMUMachine(snp_payload.qemu_binary(), base_temp_dir=str(tmp_path),
+    arguments = guest.arguments(payload)
+    machine = QEMUMachine(guest.qemu_binary(), base_temp_dir=str(tmp_path),
                           log_dir=str(tmp_path))
     machine.add_args(*arguments, '-serial', f'file:{serial}', '-no-shutdown',
                      '-action', 'panic=pause')
@@ -122,7 +126,7 @@ def test_stopped_guest(payload, tmp_path):
         assert machine.cmd('query-version')
         machine.cmd('human-monitor-command', command_line='info registers')
     reported = serial.read_text().split('\n')
-    for name in snp_payload.check_names(payload):
+    for name in guest.check_names(payload):
         assert f'ok {name}' in reported
     assert not [line for line in reported if line.startswith('not ok')]
     for word in STOPPED[payload]:
@@ -132,14 +136,14 @@ def test_stopped_guest(payload, tmp_path):
 @pytest.mark.parametrize('payload', [*VARIANTS, *STOPPED])
 def test_image(payload):
     """The image is one that any SNP host can launch."""
-    subprocess.run([str(snp_payload.HERE / 'check_image.py'),
-                    str(snp_payload.image(payload))], check=True)
+    subprocess.run([str(guest.HERE / 'check_image.py'),
+                    str(guest.image(payload))], check=True)
 
 
 def test_image_checker_objects(tmp_path):
     """An image without its footer, or with a wrong section, is refused."""
-    good = snp_payload.image('hello').read_bytes()
-    checker = str(snp_payload.HERE / 'check_image.py')
+    good = guest.image('hello').read_bytes()
+    checker = str(guest.HERE / 'check_image.py')
     for change in (slice(-48, -32), slice(-72, -68)):
         bad = bytearray(good)
         bad[change] = bytes(len(good[change]))
@@ -151,6 +155,6 @@ def test_image_checker_objects(tmp_path):
 
 def test_names_are_unique():
     for payload in [*VARIANTS, *STOPPED]:
-        names = snp_payload.check_names(payload)
+        names = guest.check_names(payload)
         assert names
         assert len(names) == len(set(names)), payload

@@ -13,6 +13,9 @@
 #include <stdint.h>
 #include "layout.h"
 
+/* Addresses by RIP: the image is linked to where it runs. */
+#pragma GCC visibility push(hidden)
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run a bare-metal SNP payload and collect what it reports.
 
-usage: snp_payload.py PAYLOAD [POLICY] [QEMU-ARGUMENT...]
+usage: payload.py PAYLOAD [POLICY] [QEMU-ARGUMENT...]
 
 A payload prints lines to the first serial port:
 
