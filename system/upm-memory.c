@@ -40,10 +40,55 @@ static void unblock_migration(void)
     }
 }
 
+/*
+ * From QEMU 10.1 on, assigned devices follow page states through an object
+ * that ram_block_add() makes and reclaim_ramblock() destroys.
+ */
+#ifdef TYPE_RAM_BLOCK_ATTRIBUTES
+static int tell_attributes(NotifierWithReturn *notifier, void *data,
+                           Error **errp)
+{
+    const UpmConversion *c = data;
+    int ret = ram_block_attributes_state_change(c->piece.block->rb->attributes,
+                                                c->piece.offset,
+                                                c->piece.size, c->to_private);
+
+    if (ret) {
+        error_setg_errno(errp, -ret, "an assigned device cannot follow");
+    }
+    return ret;
+}
+
+static NotifierWithReturn attributes_notifier = { .notify = tell_attributes };
+
+static bool make_attributes(RAMBlock *rb, Error **errp)
+{
+    rb->attributes = ram_block_attributes_create(rb);
+    if (!rb->attributes) {
+        error_setg(errp, "cannot set up page states of '%s' for assigned "
+                   "devices", memory_region_name(rb->mr));
+        return false;
+    }
+    if (!attributes_notifier.node.le_prev) {
+        upm_notifier_add(&attributes_notifier);
+    }
+    return true;
+}
+
+#define ram_block_require ram_block_coordinated_discard_require
+#else
+static bool make_attributes(RAMBlock *rb, Error **errp)
+{
+    return true;
+}
+
+#define ram_block_require ram_block_discard_require
+#endif
+
 static bool require_discard(RAMBlock *rb, Error **errp)
 {
     ERRP_GUARD();
-    int ret = ram_block_discard_require(true);
+    int ret = ram_block_require(true);
 
     if (ret < 0) {
         error_setg_errno(errp, -ret, "cannot set up the private half of '%s' "
@@ -58,22 +103,32 @@ static bool require_discard(RAMBlock *rb, Error **errp)
 
 static bool add_private_half(RAMBlock *rb, Error **errp)
 {
+    int fd;
+
     if (!require_discard(rb, errp)) {
         return false;
     }
     if (!block_migration(errp)) {
-        ram_block_discard_require(false);
-        return false;
+        goto undo_require;
     }
-
-    rb->guest_memfd = upm_block_register(rb, memory_region_name(rb->mr),
-                                         rb->max_length, errp);
-    if (rb->guest_memfd < 0) {
-        unblock_migration();
-        ram_block_discard_require(false);
-        return false;
+    fd = upm_block_register(rb, memory_region_name(rb->mr), rb->max_length,
+                            errp);
+    if (fd < 0) {
+        goto undo_block;
     }
+    if (!make_attributes(rb, errp)) {
+        upm_block_unregister(rb);
+        close(fd);
+        goto undo_block;
+    }
+    rb->guest_memfd = fd;
     return true;
+
+undo_block:
+    unblock_migration();
+undo_require:
+    ram_block_require(false);
+    return false;
 }
 
 bool upm_block_add(RAMBlock *rb, Error **errp)
@@ -145,38 +200,17 @@ char *upm_memory_describe(hwaddr gpa)
                            mr->name);
 }
 
-static bool is_all_private(const UpmBlock *block, uint64_t offset,
-                           uint64_t size)
-{
-    uint64_t first = offset >> UPM_FRAME_BITS;
-    uint64_t end = (offset + size) >> UPM_FRAME_BITS;
-
-    return find_next_bit(block->shared_map, end, first) >= end;
-}
-
-/*
- * A huge page can only go as a whole, and only where all of it is private.
- * Runs of such pages go together.
- */
+/* A huge page can only go as a whole, and only where all of it is private. */
 static int64_t drop_huge_pages(const UpmPiece *piece, size_t page_size)
 {
     uint64_t at = QEMU_ALIGN_DOWN(piece->offset, page_size);
     uint64_t end = QEMU_ALIGN_UP(piece->offset + piece->size, page_size);
     int64_t dropped = 0;
+    uint64_t size;
 
-    while (at < end) {
-        uint64_t size = 0;
-        int ret;
+    while ((size = upm_next_private(piece->block, page_size, &at, end))) {
+        int ret = ram_block_discard_range(piece->block->rb, at, size);
 
-        while (at + size < end &&
-               is_all_private(piece->block, at + size, page_size)) {
-            size += page_size;
-        }
-        if (!size) {
-            at += page_size;
-            continue;
-        }
-        ret = ram_block_discard_range(piece->block->rb, at, size);
         if (ret < 0) {
             return ret;
         }

@@ -381,6 +381,22 @@ static bool next_run(const UpmPiece *piece, uint64_t from, bool private,
     return true;
 }
 
+uint64_t upm_next_private(const UpmBlock *block, uint64_t page_size,
+                          uint64_t *at, uint64_t end)
+{
+    for (; *at < end; *at += page_size) {
+        uint64_t shared = next_in_state(block, end >> UPM_FRAME_BITS,
+                                        *at >> UPM_FRAME_BITS, false);
+        uint64_t size = QEMU_ALIGN_DOWN(shared << UPM_FRAME_BITS, page_size)
+                        - *at;
+
+        if (size) {
+            return size;
+        }
+    }
+    return 0;
+}
+
 static uint64_t find_runs_of_piece(const UpmPiece *piece, bool to_private)
 {
     uint64_t from = piece->offset;

@@ -58,7 +58,8 @@ class Program(pytest.File):
                    G_TEST_BUILDDIR=str(binary.parent),
                    QTEST_QEMU_BINARY=str(OUT / 'qemu-system-x86_64'),
                    QTEST_QEMU_IMG=str(OUT / 'qemu-img'),
-                   UPM_FIRMWARE=str(BUILD / 'firmware'))
+                   UPM_FIRMWARE=str(BUILD / 'firmware'),
+                   UPM_OVMF=str(BUILD / 'firmware/OVMF.fd'))
         return subprocess.run([binary, *args], cwd=OUT, env=env, text=True,
                               stdin=subprocess.DEVNULL, check=False,
                               capture_output=True, timeout=PROGRAM_LIMIT)

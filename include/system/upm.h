@@ -193,6 +193,19 @@ UpmBlock *upm_block_find(RAMBlock *rb);
  */
 bool upm_block_is_private(const UpmBlock *block, uint64_t offset);
 
+/**
+ * upm_next_private: the next pages of which all frames are private
+ * @page_size: bytes, a power of 2 and at least UPM_FRAME_SIZE
+ * @at: offset to start from, a multiple of @page_size; on return the offset
+ *     of the first such page
+ * @end: offset to stop at, a multiple of @page_size
+ *
+ * Locking: the core's lock, so for providers and upm-memory.c only.
+ * Returns: bytes of such pages in a row, 0 where there are none.
+ */
+uint64_t upm_next_private(const UpmBlock *block, uint64_t page_size,
+                          uint64_t *at, uint64_t end);
+
 /** upm_block_set_discard: the policy of one block, instead of the default */
 void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy);
 

@@ -59,19 +59,21 @@ static char *get_launch_digest(Object *obj, Error **errp)
     return g_string_free(hex, false);
 }
 
-void upm_guest_init(Object *obj)
+void upm_guest_class_init(ObjectClass *oc)
 {
-    object_property_add_enum(obj, "discard", "UpmDiscardPolicy",
-                             &UpmDiscardPolicy_lookup, get_discard,
-                             set_discard);
-    object_property_set_description(obj, "discard",
+    object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
+                                   &UpmDiscardPolicy_lookup, get_discard,
+                                   set_discard);
+    object_class_property_set_description(oc, "discard",
         "Half of the guest's memory that gives its backing back on a "
         "conversion (both, shared, private, none)");
-    object_property_add_bool(obj, "emulated", get_emulated, set_emulated);
-    object_property_set_description(obj, "emulated",
+    object_class_property_add_bool(oc, "emulated", get_emulated,
+                                   set_emulated);
+    object_class_property_set_description(oc, "emulated",
         "Run on the emulated platform, without any confidentiality");
-    object_property_add_str(obj, "launch-digest", get_launch_digest, NULL);
-    object_property_set_description(obj, "launch-digest",
+    object_class_property_add_str(oc, "launch-digest", get_launch_digest,
+                                  NULL);
+    object_class_property_set_description(oc, "launch-digest",
         "Measurement of the launch; empty where the firmware keeps it");
 }
 

@@ -8,10 +8,10 @@
 #include "qom/object.h"
 
 /**
- * upm_guest_init: give a guest object the options "discard" and "emulated"
- * @obj: a confidential guest with private memory, in its instance_init
+ * upm_guest_class_init: give a type of confidential guests with private
+ * memory the options "discard" and "emulated", and its "launch-digest"
  */
-void upm_guest_init(Object *obj);
+void upm_guest_class_init(ObjectClass *oc);
 
 /** upm_guest_emulated: emulated=on was given to the guest object @obj */
 bool upm_guest_emulated(Object *obj);

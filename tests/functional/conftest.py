@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 # pylint: disable=wrong-import-position
-from guest import LIMIT, LOGS, QEMU, Guest  # noqa: E402
+from linux_guest import LIMIT, LOGS, QEMU, Guest  # noqa: E402
 
 
 @pytest.fixture

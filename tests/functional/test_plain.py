@@ -2,7 +2,7 @@
 """The same build still runs guests that are not confidential."""
 import pytest
 
-from guest import linux, plain
+from linux_guest import linux, plain
 
 
 @pytest.mark.parametrize('vcpus', [1, 2])

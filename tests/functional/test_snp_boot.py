@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from guest import FIRMWARE, linux, snp
+from linux_guest import FIRMWARE, linux, snp
 
 # What Linux says of itself in every SNP guest.
 KERNEL_LINES = [

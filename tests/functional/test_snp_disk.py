@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 
-from guest import linux, snp
+from linux_guest import linux, snp
 
 SIZE = 32 << 20
 SCRIPT = '''

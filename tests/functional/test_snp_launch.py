@@ -6,8 +6,8 @@ import pathlib
 import launch_digest as oracle
 import pytest
 
-from guest import (COMMAND_LINE, FIRMWARE, KERNEL, initramfs, launch_digest,
-                   snp)
+from linux_guest import (COMMAND_LINE, FIRMWARE, KERNEL, initramfs,
+                         launch_digest, snp)
 
 TABLE = pathlib.Path(__file__).parents[1] / 'data/launch-digests.tsv'
 COLUMNS = 'firmware cpu vcpus features hashes digest'.split()

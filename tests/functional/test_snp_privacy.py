@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from guest import linux, snp
+from linux_guest import linux, snp
 
 MEMORY = 512 << 20
 # Names that QEMU gives its memfds.

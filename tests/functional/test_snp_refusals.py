@@ -4,7 +4,7 @@ import pytest
 
 from qemu.qmp import QMPError
 
-from guest import snp
+from linux_guest import snp
 
 
 def test_no_silent_emulation(refusal):

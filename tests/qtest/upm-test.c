@@ -258,6 +258,15 @@ static void test_command_line(void)
                 "kvm-type must be 'protected' or left out");
 }
 
+static void test_guest_help(void)
+{
+    g_autofree char *output = NULL;
+
+    g_assert_true(run_qemu("-object sev-snp-guest,help", &output));
+    g_assert_nonnull(strstr(output, "discard=<UpmDiscardPolicy>"));
+    g_assert_nonnull(strstr(output, "emulated=<bool>"));
+}
+
 static void test_help(void)
 {
     static const char *const options[] = {
@@ -492,7 +501,8 @@ static void set_spare_fds(QTestState *qts, unsigned int spare)
                     0);
 }
 
-static unsigned long address_space(QTestState *qts)
+/* Size of the address space, proc_pid_statm(5), in bytes */
+static uint64_t address_space(QTestState *qts)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/statm", qtest_pid(qts));
     g_autofree char *text = NULL;
@@ -505,7 +515,7 @@ static void test_fd_limit(void)
 {
     unsigned int fds;
     unsigned int spare;
-    unsigned long size;
+    uint64_t size;
     QTestState *qts;
 
     if (!can_launch()) {
@@ -531,6 +541,27 @@ static void test_fd_limit(void)
     set_spare_fds(qts, 64);
     expect_success(object_add(qts, "'size': 1073741824"));
     expect_block(qts, "r", GiB, "both");
+    qtest_quit(qts);
+}
+
+static void test_no_memory(void)
+{
+    g_autofree char *desc = NULL;
+    unsigned int fds;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M");
+    fds = count_fds(qts);
+    /* more than the largest hole of an address space with 47 bits */
+    desc = take_error(object_add(qts, "'size': 109951162777600"));
+    g_test_message("%s", desc);
+    g_assert_true(g_str_has_prefix(desc, TYPE " 'r' (100 TiB): "));
+    g_assert_true(g_str_has_suffix(desc, "Cannot allocate memory"));
+    g_assert_cmpuint(count_fds(qts), ==, fds);
+    g_assert_null(find_block(qts, "r"));
     qtest_quit(qts);
 }
 
@@ -643,6 +674,7 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/no-provider", test_no_provider);
     qtest_add_func("/upm/command-line", test_command_line);
     qtest_add_func("/upm/help", test_help);
+    qtest_add_func("/upm/guest-help", test_guest_help);
     qtest_add_func("/upm/query-without-memory", test_query_without_memory);
     qtest_add_func("/upm/schema", test_schema);
     qtest_add_func("/upm/documented-command-line",
@@ -651,6 +683,7 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/discard", test_discard);
     qtest_add_func("/upm/object-add-del", test_object_add_del);
     qtest_add_func("/upm/fd-limit", test_fd_limit);
+    qtest_add_func("/upm/no-memory", test_no_memory);
     qtest_add_func("/upm/numa", test_numa);
     qtest_add_func("/upm/hotplug", test_hotplug);
     qtest_add_func("/upm/fixed-after-use", test_fixed_after_use);

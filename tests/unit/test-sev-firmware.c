@@ -41,6 +41,7 @@ static uint32_t signature;
 static uint32_t ap_reset;
 static SevVmsa loaded[4];
 static unsigned loads;
+static unsigned finished_pages;
 static unsigned broken_vcpu;
 
 static void *fake_page(uint64_t gpa)
@@ -59,6 +60,12 @@ static void *fake_page(uint64_t gpa)
     memset(page, 0xa5, PSP_PAGE_SIZE);
     g_hash_table_insert(memory, key, page);
     return page;
+}
+
+static void fake_page_done(uint64_t gpa)
+{
+    g_assert_true(g_hash_table_contains(memory, &gpa));
+    finished_pages++;
 }
 
 static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
@@ -114,6 +121,7 @@ static const char *fake_vcpu_load(unsigned index, const SevVmsa *vmsa)
 
 static const PspProcessor fake_processor = {
     .page = fake_page,
+    .page_done = fake_page_done,
     .cpuid = fake_cpuid,
     .vcpus = fake_vcpus,
     .vcpu_reset = fake_vcpu_reset,
@@ -136,6 +144,7 @@ static PspGuest new_guest(void)
     signature = SIGNATURE;
     ap_reset = 0x80b004;
     loads = 0;
+    finished_pages = 0;
     broken_vcpu = -1;
     return (PspGuest) { .processor = &fake_processor };
 }
@@ -613,7 +622,9 @@ static void test_update_partial(void)
     g_assert_cmphex(update.uaddr, ==,
                     (uintptr_t)pages + 2 * PSP_PAGE_SIZE);
     g_assert_cmphex(update.len, ==, PSP_PAGE_SIZE);
+    g_assert_cmpuint(finished_pages, ==, 2);
     expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO, -1);
+    g_assert_cmpuint(finished_pages, ==, 2);
     g_assert_cmphex(update.len, ==, PSP_PAGE_SIZE);
 
     /* the source of zero pages is left alone */
@@ -906,12 +917,17 @@ static void *perf_page(uint64_t gpa)
     return perf_private + gpa;
 }
 
+static void perf_page_done(uint64_t gpa)
+{
+}
+
 static double time_launch(uint8_t *source)
 {
     PspProcessor processor = fake_processor;
     PspGuest guest = new_guest();
 
     processor.page = perf_page;
+    processor.page_done = perf_page_done;
     guest.processor = &processor;
     start_guest(&guest);
     g_test_timer_start();

@@ -905,6 +905,42 @@ static void test_foreach_shared(void)
     tear_down();
 }
 
+static void expect_private(uint64_t page_size, uint64_t at, uint64_t end,
+                           const char *expected)
+{
+    uint64_t size;
+
+    while ((size = upm_next_private(blocks[0], page_size, &at, end))) {
+        note("%" PRIx64 "+%" PRIx64, at, size);
+        at += size;
+    }
+    expect_calls(expected);
+}
+
+static void test_next_private(void)
+{
+    const uint64_t page = 64 * KiB;
+
+    set_up();
+    expect_private(page, 0, 0x40000, "0+40000");
+    expect_private(page, 0, 0, "");
+    to_shared(0x1f000, 0x1000);
+    expect_private(page, 0, 0x40000, "0+10000 20000+20000");
+    expect_private(page, 0x10000, 0x20000, "");
+    expect_private(K4, 0x10000, 0x20000, "10000+f000");
+    to_shared(0x20000, 0x1000);
+    expect_private(page, 0, 0x40000, "0+10000 30000+10000");
+    to_shared(0, 0x1000);
+    expect_private(page, 0, 0x40000, "30000+10000");
+    to_shared(0x3f000, 0x1000);
+    expect_private(page, 0, 0x40000, "");
+    expect_private(page, 0, 0x50000, "40000+10000");
+    to_shared(0, BLOCK0_SIZE);
+    expect_private(page, 0, BLOCK0_SIZE, "");
+    expect_private(BLOCK0_SIZE, 0, BLOCK0_SIZE, "");
+    tear_down();
+}
+
 /* Random requests, against a plain array of states. */
 static void test_random(void)
 {
@@ -1016,6 +1052,7 @@ int main(int argc, char **argv)
     add_test("range/alias", test_alias);
     add_test("range/random", test_random);
     add_test("range/foreach-shared", test_foreach_shared);
+    add_test("range/next-private", test_next_private);
     add_test("policy/all", test_policies);
     add_test("policy/block", test_policy_of_block);
     add_test("counters/conversions", test_counters);

@@ -326,6 +326,9 @@ static int put_pages(PspGuest *guest, struct kvm_sev_snp_launch_update *update,
                     "LAUNCH_UPDATE: %zu pages at GPA 0x%" PRIx64 " can not be"
                     " measured", done, gpa);
     }
+    for (size_t i = 0; i < done; i++) {
+        guest->processor->page_done(gpa + i * PSP_PAGE_SIZE);
+    }
     guest->pages[update->type] += done;
     advance(update, done);
     return ret;

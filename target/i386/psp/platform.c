@@ -28,6 +28,11 @@ static void *processor_page(uint64_t gpa)
     return snp_launch_page(gpa);
 }
 
+static void processor_page_done(uint64_t gpa)
+{
+    snp_launch_page_done(gpa);
+}
+
 static void processor_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
     snp_cpuid(cpu_env(first_cpu), leaf, subleaf, &regs[0], &regs[1],
@@ -81,6 +86,7 @@ PspGuest *psp_guest(void)
 {
     static const PspProcessor processor = {
         .page = processor_page,
+        .page_done = processor_page_done,
         .cpuid = processor_cpuid,
         .vcpus = processor_vcpus,
         .vcpu_reset = processor_vcpu_reset,

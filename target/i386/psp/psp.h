@@ -170,9 +170,10 @@ void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
 /**
  * PspProcessor: what the firmware asks of the processor
  *
- * @page: make the frame at @gpa private, assigned and validated and return
- *     its host address; NULL where it is not a private page that is still
- *     to be populated
+ * @page: assign the private frame at @gpa to the guest, immutable (the
+ *     Pre-Guest state), and return its host address; NULL where it is not a
+ *     private page that is still to be populated
+ * @page_done: the frame at @gpa has its content: validated (Guest-Valid)
  * @cpuid: see psp_cpuid_check()
  * @vcpus: number of vCPUs
  * @vcpu_reset: reset state of vCPU @index, in order of creation
@@ -180,6 +181,7 @@ void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
  */
 typedef struct PspProcessor {
     void *(*page)(uint64_t gpa);
+    void (*page_done)(uint64_t gpa);
     PspCpuidFn *cpuid;
     unsigned (*vcpus)(void);
     void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);

@@ -356,8 +356,18 @@ void *snp_launch_page(hwaddr gpa)
         qatomic_read(frame.rmp)) {
         return NULL;
     }
-    qatomic_set(frame.rmp, SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED);
+    qatomic_set(frame.rmp, SNP_RMP_ASSIGNED | SNP_RMP_IMMUTABLE);
     return frame.private_host;
+}
+
+void snp_launch_page_done(hwaddr gpa)
+{
+    SnpFrame frame;
+
+    RCU_READ_LOCK_GUARD();
+    if (snp_frame_find(gpa, &frame)) {
+        qatomic_set(frame.rmp, SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED);
+    }
 }
 
 /*
@@ -489,6 +499,11 @@ static int snp_mark(const UpmPiece *piece, bool to_private)
     SnpFrame frame = { .piece = *piece, .rmp = &snp->rmp[first] };
     uint64_t i;
 
+    for (i = first; i < first + count; i++) {
+        if (snp->rmp[i] & SNP_RMP_IMMUTABLE) {
+            return -EBUSY;
+        }
+    }
     /* A large page that is left in part has to go through small ones. */
     snp_frame_split(&frame);
     frame.piece.offset += piece->size - UPM_FRAME_SIZE;

@@ -69,6 +69,8 @@ static bool emulation_was_asked_for(ConfidentialGuestSupport *cgs)
 
 static bool check_machine(ConfidentialGuestSupport *cgs, Error **errp)
 {
+    ERRP_GUARD();
+
     if (!emulation_was_asked_for(cgs)) {
         error_setg(errp, "no accelerator with SEV-SNP could be used, and "
                    "emulation protects nothing");

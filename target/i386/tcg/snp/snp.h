@@ -110,6 +110,7 @@ void snp_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
 #define SNP_RMP_VALIDATED   (1U << 1)
 #define SNP_RMP_PAGE_2M     (1U << 2)
 #define SNP_RMP_VMSA        (1U << 3)
+#define SNP_RMP_IMMUTABLE   (1U << 4)
 /* Permissions of VMPL 1 to 3, a byte each; VMPL0 has all, always. */
 #define SNP_RMP_PERM_SHIFT(vmpl) ((vmpl) * 8)
 #define SNP_VMPLS 4
@@ -208,13 +209,19 @@ bool snp_rmp_read(hwaddr gpa, uint32_t *entry);
 void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags);
 
 /**
- * snp_launch_page: make @gpa private, assigned and validated, for the
- * firmware's LAUNCH_UPDATE, and return its host address
+ * snp_launch_page: assign a private frame to the guest for the firmware's
+ * LAUNCH_UPDATE, and return its host address
+ *
+ * The frame is immutable until snp_launch_page_done(): no conversion can take
+ * it away (state Pre-Guest, 56860 section 5).
  *
  * Returns: NULL where the page state is not private (the caller converts
  * first) or the page is assigned already (populated before).
  */
 void *snp_launch_page(hwaddr gpa);
+
+/** snp_launch_page_done: the frame is the guest's, validated */
+void snp_launch_page_done(hwaddr gpa);
 
 /**
  * snp_msr_is_direct: an MSR that the guest reaches by itself
