@@ -14,6 +14,8 @@ import payload as guest
 POLICIES = {policy: {'policy': policy}
             for policy in ('both', 'shared', 'private', 'none')}
 PLAIN = {'plain': {}}
+# All vCPUs take turns in one thread.
+SINGLE = {'accel': 'tcg,thread=single'}
 VARIANTS = {
     'hello': PLAIN,
     'registers': PLAIN,
@@ -30,16 +32,17 @@ VARIANTS = {
     'devices': PLAIN,
     'access': {name: POLICIES[name] for name in ('both', 'none')},
     'vmsa': {'plain': {'smp': 2}},
-    'remote': {name: {**POLICIES[name], 'smp': 2}
-               for name in ('both', 'none')},
+    'remote': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
+               'single': {'smp': 2, **SINGLE}},
     'seeds': POLICIES,
     'seeds_high': {name: {**options, 'below_mib': 32}
                    for name, options in POLICIES.items()},
-    'ap': {'plain': {'smp': 4}},
-    'sipi': {'plain': {'smp': 2}},
+    'ap': {'plain': {'smp': 4}, 'single': {'smp': 4, **SINGLE}},
+    'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'vmsa': {'plain': {'smp': 2}},
-    'stress': {name: {**POLICIES[name], 'smp': 2}
-               for name in ('both', 'none')},
+    'stress': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
+               'single': {'smp': 2, **SINGLE}},
+    'fuzz': {'plain': {'smp': 2}},
 }
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.
