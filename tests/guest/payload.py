@@ -63,6 +63,7 @@ def check_names(payload):
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
+              accel='tcg',
               extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller."""
     backend = f'memory-backend-memfd-private,id=ram0,size={size_mib}M'
@@ -71,7 +72,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     machine = 'q35,confidential-guest-support=sev0,memory-backend=ram0'
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
-    return ['-accel', 'tcg', '-machine', machine, '-object', backend,
+    return ['-accel', accel, '-machine', machine, '-object', backend,
             '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1',
             '-cpu', 'EPYC-v4', '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
