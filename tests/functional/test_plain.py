@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same build still runs guests that are not confidential."""
+import os
+
 import pytest
 
 from linux_guest import linux, plain
@@ -18,3 +20,14 @@ def test_plain_seabios(start, folder):
     """SeaBIOS and Linux on the default machine."""
     guest = start('-accel', 'tcg', '-m', '512M', *linux(folder))
     assert 'userspace: 1 CPUs' in guest.finish()
+
+
+@pytest.mark.skipif(not os.access('/dev/kvm', os.R_OK | os.W_OK),
+                    reason='this machine has no KVM')
+@pytest.mark.parametrize('machine', ['q35', 'pc'])
+def test_plain_kvm(start, machine):
+    """KVM takes a plain machine; no vCPU runs, as KVM here may be a slow one.
+    """
+    guest = start('-accel', 'kvm', '-machine', machine, '-S')
+    assert guest.cmd('query-kvm')['enabled']
+    assert guest.cmd('query-status')['status'] == 'prelaunch'

@@ -79,7 +79,12 @@ static void processor_vcpu_reset(unsigned index, PspVcpuReset *reset)
 
 static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
 {
-    return snp_vmsa_load(cpu_env(vcpu(index)), vmsa);
+    CPUX86State *env = cpu_env(vcpu(index));
+    const char *why = snp_vmsa_load(env, vmsa);
+
+    /* Outside of the execution loop, which takes all flags from here */
+    env->eflags = cpu_compute_eflags(env);
+    return why;
 }
 
 PspGuest *psp_guest(void)

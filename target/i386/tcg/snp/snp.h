@@ -50,6 +50,7 @@ typedef struct SnpNae SnpNae;
  * @run_state: what INIT and SIPI find
  * @first_sipi_done: has left the state that the launch gave it
  * @vmsa_pending: AP creation has named another VMSA (BQL)
+ * @vmsa_on_init: to be loaded by an INIT, not at once (BQL)
  * @vmsa_gpa: which one, SNP_NO_VMSA to go offline (BQL)
  * @resetting: this vCPU is being reset to load a VMSA
  * @walk_faulted: a page table of the last walk could not be read
@@ -68,6 +69,7 @@ typedef struct SnpVcpu {
     SnpRunState run_state;
     bool first_sipi_done;
     bool vmsa_pending;
+    bool vmsa_on_init;
     uint64_t vmsa_gpa;
     bool resetting;
     bool walk_faulted;

@@ -409,10 +409,13 @@ static void replace_vmsa(X86CPU *cpu)
 static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
 {
     X86CPU *cpu = X86_CPU(cs);
+    SnpVcpu *vcpu = snp_vcpu(&cpu->env);
 
-    /* An INIT may have come first. */
-    if (snp_vcpu(&cpu->env)->vmsa_pending) {
+    /* An INIT may have come first, or another request that waits for one. */
+    if (vcpu->vmsa_pending && !vcpu->vmsa_on_init) {
         replace_vmsa(cpu);
+        /* Outside of the execution loop, which takes all flags from here */
+        cpu->env.eflags = cpu_compute_eflags(&cpu->env);
     }
 }
 
@@ -469,6 +472,7 @@ static const char *create(CPUState *target, uint32_t request,
     bql_lock();
     vcpu->vmsa_gpa = vmsa_gpa;
     vcpu->vmsa_pending = true;
+    vcpu->vmsa_on_init = request == AP_CREATE_ON_INIT;
     bql_unlock();
     if (request != AP_CREATE_ON_INIT) {
         async_run_on_cpu(target, replace_vmsa_work, RUN_ON_CPU_NULL);
