@@ -26,6 +26,7 @@ VARIANTS = {
     'pvalidate': PLAIN,
     'psc': POLICIES,
     'psc_errors': {'plain': {'size_mib': 63}},
+    'blocks': {'plain': {'split_mib': (33, 31)}},
     'tables': {name: POLICIES[name] for name in ('both', 'none')},
     'area': POLICIES,
     'counters': POLICIES,
@@ -43,6 +44,7 @@ VARIANTS = {
     'stress': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
                'single': {'smp': 2, **SINGLE}},
     'fuzz': {'plain': {'smp': 2}},
+    'race': {'plain': {'smp': 2}},
 }
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.
