@@ -15,12 +15,13 @@ help:
 	@echo 'make check            build everything and run every test'
 	@echo 'make all              build QEMU: build/qemu-system-x86_64'
 	@echo 'make bench            measure, see build/bench.jsonl'
+	@echo 'make docs             the manual: build/docs/index.html'
 	@echo 'make check-patches    try the patches on each QEMU that apt offers'
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
 	@echo 'make clean            remove build/; downloads and ccache stay'
 
 setup:
-	@scripts/setup
+	@scripts/setup $(PACKAGES)
 
 source: setup
 	@pristine=$$(scripts/fetch source) && scripts/lay-over $$pristine $(TREE)
@@ -52,6 +53,14 @@ bench: plain
 	@$(MAKE) --no-print-directory all
 	@bench/run $(BENCH_ARGS)
 
+# QEMU's manual with ours in it, made as QEMU's own build makes it.
+check docs: export PACKAGES := python3-sphinx python3-sphinx-rtd-theme
+docs: source
+	@CONFDIR=/etc/qemu /usr/bin/python3 -B -m sphinx -q -j auto -b html \
+		-Dversion=$$(cat $(TREE)/VERSION) -Drelease= \
+		-d $(BUILD)/docs.cache $(TREE)/docs $(BUILD)/docs
+	@echo 'the manual is in $(BUILD)/docs/index.html'
+
 check-patches: setup
 	@scripts/check-patches
 
@@ -66,4 +75,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help setup source all demo check plain bench check-patches install clean
+.PHONY: help setup source all demo check docs plain bench check-patches install clean
