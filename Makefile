@@ -69,7 +69,8 @@ install: all
 	install -m 755 $(OUT)/qemu-system-x86_64 $(OUT)/qemu-img \
 		$(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/firmware/* $(DESTDIR)$(PREFIX)/share/qemu
-	install -m 644 $(TREE)/pc-bios/keymaps/[a-z]* \
+	install -m 644 $(filter-out %/meson.build,\
+		$(wildcard $(TREE)/pc-bios/keymaps/*)) \
 		$(DESTDIR)$(PREFIX)/share/qemu/keymaps
 
 clean:
