@@ -145,8 +145,8 @@ class Guest(QEMUMachine):
             text = self.serial_log.read_text(errors='replace')
         except FileNotFoundError:
             return ''
-        text = text.replace('\r', '')
-        return re.sub(r'\x1b(\[[0-9;?=]*[A-Za-z]|[()=].)', '', text)
+        text = re.sub(r'\x1b(\[[0-9;?=]*[A-Za-z]|[()=].)', '', text)
+        return re.sub(r'[^\n\t -~]', '', text)
 
     def wait_for(self, pattern, limit=LIMIT):
         """Wait until the guest says pattern, return the match."""
