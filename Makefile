@@ -3,7 +3,7 @@
 # The two commands are "make demo" and "make check"; "make help" has the rest.
 
 PREFIX ?= /usr/local
-BUILD := $(CURDIR)/build
+BUILD := $(or $(UPM_BUILD),$(CURDIR)/build)
 TREE := $(BUILD)/qemu
 PLAIN := $(BUILD)/plain
 OUT := $(TREE)/build
@@ -32,6 +32,7 @@ all: source
 	@ln -sfn qemu/build/qemu-system-x86_64 $(BUILD)/qemu-system-x86_64
 
 demo: all
+	@echo '==> booting an SNP guest' >&2
 	@scripts/demo
 
 check: export ALSO := $(TESTS)
@@ -39,6 +40,7 @@ check:
 	@$(MAKE) --no-print-directory all
 	@scripts/check-style $(TREE)
 	@scripts/check-hooks $(TREE)
+	@echo '==> running the tests, logs go to build/logs' >&2
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q \
 		--continue-on-collection-errors tests $(PYTEST_ARGS)
 
