@@ -124,6 +124,33 @@ void upm_kvm_init(void)
     upm_set_provider(&kvm_provider);
 }
 
+/* What private memory takes (api.rst, 4.140 and 4.142), asked of this VM. */
+bool upm_kvm_check(Error **errp)
+{
+    static const struct {
+        unsigned int extension;
+        int bit;
+        const char *name;
+    } needs[] = {
+        { KVM_CAP_USER_MEMORY2, 1, "KVM_CAP_USER_MEMORY2" },
+        { KVM_CAP_GUEST_MEMFD, 1, "KVM_CAP_GUEST_MEMFD" },
+        { KVM_CAP_MEMORY_ATTRIBUTES, KVM_MEMORY_ATTRIBUTE_PRIVATE,
+          "KVM_MEMORY_ATTRIBUTE_PRIVATE in KVM_CAP_MEMORY_ATTRIBUTES" },
+    };
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(needs); i++) {
+        int has = kvm_vm_check_extension(kvm_state, needs[i].extension);
+
+        if (has <= 0 || !(has & needs[i].bit)) {
+            error_setg(errp, "this kernel's KVM has no private memory for "
+                       "VMs of this type: %s is missing", needs[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 /*
  * Memory slots
  */
@@ -344,7 +371,7 @@ typedef struct MapGpa {
     bool to_private;
 } MapGpa;
 
-/* Returns NULL, or what is wrong. */
+/* Returns NULL, or what is wrong that upm_convert() would not see. */
 static const char *decode_map_gpa(const struct kvm_run *run, MapGpa *request)
 {
     uint64_t gpa = run->hypercall.args[0];
@@ -360,9 +387,6 @@ static const char *decode_map_gpa(const struct kvm_run *run, MapGpa *request)
         page_size != KVM_MAP_GPA_RANGE_PAGE_SZ_2M &&
         page_size != KVM_MAP_GPA_RANGE_PAGE_SZ_1G) {
         return "unknown page size";
-    }
-    if (!pages) {
-        return "no pages";
     }
     if (pages > UINT64_MAX >> UPM_FRAME_BITS) {
         return "too many pages";

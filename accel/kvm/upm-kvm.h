@@ -16,6 +16,16 @@ struct kvm_run;
 void upm_kvm_init(void);
 
 /**
+ * upm_kvm_check: can KVM keep memory of this VM private?
+ *
+ * To be called when the VM exists: the system as a whole promises what VMs
+ * of other types do not have.
+ *
+ * Returns: true, or false with @errp naming the capability that is missing.
+ */
+bool upm_kvm_check(Error **errp);
+
+/**
  * upm_kvm_slot_added: give a new memory slot the page states that its memory
  * has
  * @start: guest-physical address of the slot

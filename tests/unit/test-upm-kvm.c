@@ -11,7 +11,6 @@
 #include "hw/core/cpu.h"
 #include "hw/qdev-core.h"
 #include "qapi/error.h"
-#include "qemu/memfd.h"
 #include "qemu/units.h"
 #include "standard-headers/asm-x86/kvm_para.h"
 #include "standard-headers/linux/kvm_para.h"
@@ -57,7 +56,10 @@ static Script set_attributes, pre_faults;
 /* bytes that a call of KVM_PRE_FAULT_MEMORY gets done; 0: all of them */
 static uint64_t pre_fault_step;
 static uint64_t pre_faulted;
-static bool no_pre_fault;
+
+/* A capability that this kernel lacks, or has with another value. */
+static unsigned int odd_extension;
+static int odd_value;
 
 static int next_result(Script *script)
 {
@@ -122,14 +124,28 @@ int kvm_vcpu_ioctl(CPUState *cpu, unsigned long type, ...)
 
 int kvm_vm_check_extension(KVMState *s, unsigned int extension)
 {
-    g_assert_cmpuint(extension, ==, KVM_CAP_PRE_FAULT_MEMORY);
-    return !no_pre_fault;
+    if (extension == odd_extension) {
+        return odd_value;
+    }
+    switch (extension) {
+    case KVM_CAP_PRE_FAULT_MEMORY:
+    case KVM_CAP_USER_MEMORY2:
+    case KVM_CAP_GUEST_MEMFD:
+        return 1;
+    case KVM_CAP_MEMORY_ATTRIBUTES:
+        return KVM_MEMORY_ATTRIBUTE_PRIVATE;
+    default:
+        g_assert_not_reached();
+    }
 }
 
 int kvm_create_guest_memfd(uint64_t size, uint64_t flags, Error **errp)
 {
+    int fd = memfd_create("private", 0);
+
     g_assert_cmpuint(flags, ==, 0);
-    return qemu_memfd_create("private", size, false, 0, 0, errp);
+    g_assert_cmpint(ftruncate(fd, size), ==, 0);
+    return fd;
 }
 
 /*
@@ -354,6 +370,37 @@ static void test_not_in_use(void)
     g_assert_false(upm_kvm_handle_fault(&run, &ret));
     g_assert_false(upm_kvm_slot_added(0, host(ROM), K4));
     g_assert_cmpuint(set_attributes.calls, ==, 0);
+}
+
+static void expect_missing(unsigned int extension, int value,
+                           const char *message)
+{
+    Error *err = NULL;
+
+    odd_extension = extension;
+    odd_value = value;
+    g_assert_false(upm_kvm_check(&err));
+    g_assert_cmpstr(error_get_pretty(err), ==, message);
+    error_free(err);
+    odd_extension = 0;
+}
+
+static void test_check(void)
+{
+    #define MISSING "this kernel's KVM has no private memory for VMs of this " \
+                    "type: "
+
+    g_assert_true(upm_kvm_check(&error_abort));
+    expect_missing(KVM_CAP_USER_MEMORY2, 0,
+                   MISSING "KVM_CAP_USER_MEMORY2 is missing");
+    expect_missing(KVM_CAP_GUEST_MEMFD, -EINVAL,
+                   MISSING "KVM_CAP_GUEST_MEMFD is missing");
+    expect_missing(KVM_CAP_MEMORY_ATTRIBUTES, 0,
+                   MISSING "KVM_MEMORY_ATTRIBUTE_PRIVATE in "
+                   "KVM_CAP_MEMORY_ATTRIBUTES is missing");
+    expect_missing(KVM_CAP_MEMORY_ATTRIBUTES, 1,
+                   MISSING "KVM_MEMORY_ATTRIBUTE_PRIVATE in "
+                   "KVM_CAP_MEMORY_ATTRIBUTES is missing");
 }
 
 static void test_close_on_exec(void)
@@ -944,6 +991,7 @@ int main(int argc, char **argv)
     g_assert_cmpstr(upm_provider_name(), ==, "KVM");
 
     g_test_add_func("/upm-kvm/not-in-use", test_not_in_use);
+    g_test_add_func("/upm-kvm/check", test_check);
     g_test_add_func("/upm-kvm/close-on-exec", test_close_on_exec);
     g_test_add_func("/upm-kvm/hypercall/ok", test_hypercall);
     g_test_add_func("/upm-kvm/hypercall/crossing-regions",
