@@ -171,8 +171,21 @@ void upm_set_initial_state(bool private);
  */
 bool upm_block_add(RAMBlock *rb, Error **errp);
 
-/** upm_block_remove: forget @rb, whose descriptor the caller closes */
+/**
+ * upm_block_remove: forget @rb
+ *
+ * The caller closes its descriptor where there is one left.
+ */
 void upm_block_remove(RAMBlock *rb);
+
+/**
+ * upm_memory_allows: may a device discard memory by its own rules?
+ * @rb: the memory it deals with, or NULL for all of the guest's
+ * @device: for the message
+ *
+ * Locking: BQL.  Returns: false with @errp set where that is private memory.
+ */
+bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp);
 
 /**
  * upm_block_register: the part of upm_block_add() that knows no RAMBlock
