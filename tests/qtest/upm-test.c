@@ -386,6 +386,7 @@ static void test_schema(void)
     static const char *const known[] = {
         "size", "share", "prealloc", "prealloc-threads", "merge", "dump",
         "host-nodes", "policy", "hugetlb", "hugetlbsize", "discard",
+        "prealloc-shared",
     };
     static const char *const counters[] = {
         "blocks", "conversions", "unchanged-requests", "failed-requests",
@@ -634,6 +635,59 @@ static void test_hotplug(void)
     qtest_quit(qts);
 }
 
+/* Bytes that QEMU's memfds of a name and size have allocated. */
+static uint64_t allocated(QTestState *qts, const char *name, uint64_t size)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", qtest_pid(qts));
+    g_autofree char *wanted = g_strdup_printf("/memfd:%s", name);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    uint64_t bytes = 0;
+    const char *entry;
+
+    while ((entry = g_dir_read_name(dir))) {
+        g_autofree char *fd = g_strconcat(path, "/", entry, NULL);
+        g_autofree char *target = g_file_read_link(fd, NULL);
+        struct stat st;
+
+        if (target && g_str_has_prefix(target, wanted) &&
+            stat(fd, &st) == 0 && st.st_size == size) {
+            bytes = MAX(bytes, st.st_blocks * 512);
+        }
+    }
+    return bytes;
+}
+
+static void check_prealloc(QTestState *qts, const char *options,
+                           uint64_t private, uint64_t shared)
+{
+    g_autofree char *all = g_strdup_printf("'size': 50331648, %s", options);
+    unsigned int fds = count_fds(qts);
+
+    expect_success(object_add(qts, all));
+    g_assert_cmpuint(allocated(qts, "snp-private", 48 * MiB), ==, private);
+    g_assert_cmpuint(allocated(qts, TYPE, 48 * MiB), ==, shared);
+    expect_success(qtest_qmp(qts, "{ 'execute': 'object-del', 'arguments': {"
+                             " 'id': 'r' } }"));
+    wait_for_fds(qts, fds);
+}
+
+static void test_prealloc(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M -smp 2");
+    check_prealloc(qts, "'prealloc': false", 0, 0);
+    check_prealloc(qts, "'prealloc': true", 48 * MiB, 0);
+    check_prealloc(qts, "'prealloc': true, 'prealloc-threads': 7", 48 * MiB, 0);
+    check_prealloc(qts, "'prealloc-shared': true", 0, 48 * MiB);
+    check_prealloc(qts, "'prealloc': true, 'prealloc-shared': true",
+                   48 * MiB, 48 * MiB);
+    qtest_quit(qts);
+}
+
 static void expect_device_refused(QTestState *qts, const char *options,
                                   const char *message)
 {
@@ -742,6 +796,7 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/no-memory", test_no_memory);
     qtest_add_func("/upm/numa", test_numa);
     qtest_add_func("/upm/hotplug", test_hotplug);
+    qtest_add_func("/upm/prealloc", test_prealloc);
     qtest_add_func("/upm/devices-refused", test_devices_refused);
     qtest_add_func("/upm/fixed-after-use", test_fixed_after_use);
     qtest_add_func("/upm/no-migration", test_no_migration);
