@@ -458,7 +458,7 @@ static void pre_fault(const MapGpa *request)
 bool upm_kvm_handle_hypercall(struct kvm_run *run)
 {
     const char *wrong;
-    MapGpa request;
+    MapGpa request = {};
 
     if (!in_use || run->hypercall.nr != KVM_HC_MAP_GPA_RANGE) {
         return false;
