@@ -267,6 +267,31 @@ static void test_guest_help(void)
     g_assert_nonnull(strstr(output, "emulated=<bool>"));
 }
 
+static void test_upm_mode(void)
+{
+    expect_exit(GUEST ",upm-mode=off",
+                "upm-mode=off cannot hold for an SEV-SNP guest: "
+                "KVM_X86_SNP_VM has private memory in a guest_memfd only");
+    expect_exit(GUEST ",upm-mode=maybe",
+                "Parameter 'upm-mode' does not accept value 'maybe'");
+    expect_exit("-accel tcg -object sw-protected-guest,id=sev0 " MACHINE,
+                "sw-protected-guest needs KVM");
+}
+
+/* What only a kernel can answer; one without SEV and test VMs is enough. */
+static void test_upm_mode_kvm(void)
+{
+    if (access("/dev/kvm", R_OK | W_OK)) {
+        g_test_skip("no KVM");
+        return;
+    }
+    expect_exit("-accel kvm -object sev-guest,id=sev0,cbitpos=51,"
+                "reduced-phys-bits=1,upm-mode=on " MACHINE,
+                "sev-guest: upm-mode=on: this kernel's KVM has no private "
+                "memory for VMs of this type: KVM_MEMORY_ATTRIBUTE_PRIVATE in "
+                "KVM_CAP_MEMORY_ATTRIBUTES is missing");
+}
+
 static void test_help(void)
 {
     static const char *const options[] = {
@@ -674,6 +699,8 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/no-provider", test_no_provider);
     qtest_add_func("/upm/command-line", test_command_line);
     qtest_add_func("/upm/help", test_help);
+    qtest_add_func("/upm/mode", test_upm_mode);
+    qtest_add_func("/upm/mode-kvm", test_upm_mode_kvm);
     qtest_add_func("/upm/guest-help", test_guest_help);
     qtest_add_func("/upm/query-without-memory", test_query_without_memory);
     qtest_add_func("/upm/schema", test_schema);
