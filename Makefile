@@ -44,6 +44,7 @@ check:
 
 # The first time its kernel is built; "make check" takes it from there on.
 lab: all
+	@scripts/setup lab
 	@scripts/lab-kernel >/dev/null
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/lab \
 		$(PYTEST_ARGS)
