@@ -14,6 +14,7 @@ help:
 	@echo 'make demo             boot Linux as an SEV-SNP guest, on any machine'
 	@echo 'make check            build everything and run every test'
 	@echo 'make all              build QEMU: build/qemu-system-x86_64'
+	@echo 'make lab              KVM in an emulated machine: build a kernel, test'
 	@echo 'make bench            measure, see build/bench.jsonl'
 	@echo 'make check-patches    try the patches on each QEMU that apt offers'
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
@@ -41,6 +42,13 @@ check:
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q \
 		--continue-on-collection-errors tests $(PYTEST_ARGS)
 
+# The first time its kernel is built; "make check" takes it from there on.
+lab: all
+	@scripts/setup lab
+	@scripts/lab-kernel >/dev/null
+	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/lab \
+		$(PYTEST_ARGS)
+
 # QEMU as Debian has it, of the same version and with the same options.
 plain: setup
 	@pristine=$$(scripts/fetch source) && scripts/lay-over -n $$pristine $(PLAIN)
@@ -66,4 +74,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help setup source all demo check plain bench check-patches install clean
+.PHONY: help setup source all demo check lab plain bench check-patches \
+	install clean
