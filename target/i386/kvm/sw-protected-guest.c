@@ -74,6 +74,8 @@ static int sw_protected_init(ConfidentialGuestSupport *cgs, Error **errp)
     }
     warn_report("%s: nothing of this guest is protected from the host; "
                 "use it for tests only", TYPE_SW_PROTECTED_GUEST);
+    /* KVM has no read-only slots with a private half; nor has SEV-SNP any. */
+    kvm_readonly_mem_allowed = false;
     upm_set_initial_state(false);
     cgs->ready = true;
     return 0;
