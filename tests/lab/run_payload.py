@@ -51,6 +51,8 @@ def answer(line, host, cbit):
     verb, name, *numbers = line[1:].split(' ')
     if verb == 'cbit':
         return bytes([cbit]), None
+    if verb == 'policy':
+        return host.policy[:1].encode(), None
     wrong = host.serve(verb, *(int(number, 16) for number in numbers))
     if name == '-' and not wrong:
         return b'.', None

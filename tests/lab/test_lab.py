@@ -24,7 +24,7 @@ SELFTESTS = ('private_mem_conversions_test', 'private_mem_kvm_exits_test',
 # One run a line: payload, options, and the kernels that it is for.
 RUNS = {
     'seeds': KERNELS,
-    'seeds,policy=none': ('cbit',),
+    'seeds,policy=none': ('pristine',),
     'requests': KERNELS,
     'race,cpus=4': KERNELS,
     'slots': KERNELS,

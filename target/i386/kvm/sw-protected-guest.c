@@ -74,7 +74,12 @@ static int sw_protected_init(ConfidentialGuestSupport *cgs, Error **errp)
     }
     warn_report("%s: nothing of this guest is protected from the host; "
                 "use it for tests only", TYPE_SW_PROTECTED_GUEST);
-    /* KVM has no read-only slots with a private half; nor has SEV-SNP any. */
+    /*
+     * KVM refuses a read-only memory slot with a guest_memfd (api.rst,
+     * KVM_SET_USER_MEMORY_REGION2), and QEMU ends where a slot is refused.
+     * So the firmware, and RAM that the guest makes read-only, can be written
+     * to, as in an SEV-SNP guest, where KVM has no read-only slots at all.
+     */
     kvm_readonly_mem_allowed = false;
     upm_set_initial_state(false);
     cgs->ready = true;

@@ -227,6 +227,11 @@ void host_kept(const char *name, u64 gpa, u64 size, u8 value)
     ask("kept", name, gpa, size, value);
 }
 
+char host_policy(void)
+{
+    return ask("policy", NULL, 0, 0, 0);
+}
+
 void host_mark(void)
 {
     ask("mark", NULL, 0, 0, 0);

@@ -77,6 +77,8 @@ void host_fill(u64 gpa, u64 size, u8 value);
 void host_expect(const char *name, u64 gpa, u64 size, u8 value);
 /** host_kept: @value if to-private keeps the shared half, else 0 */
 void host_kept(const char *name, u64 gpa, u64 size, u8 value);
+/** host_policy: first letter of the policy of discarding */
+char host_policy(void);
 /** host_mark, host_counted: bytes converted since the last look */
 void host_mark(void);
 /** host_counted: @cause 0 hypercall, 1 access */

@@ -76,12 +76,12 @@ void payload(void)
     fill(shar(SHARED_GPA), PAGE, PAT2);
     host_mark();
 
-    /* the 32 KiB between the two are no RAM for a while */
+    /* the 32 KiB between the two are other memory, of ROMs, for a while */
     set_pam(3, 0);
     check_kept(split);
     set_pam(3, PAM_RAM);
     check_kept(merged);
-    /* both pages are no RAM for a while */
+    /* there is other memory, or none, in the place of both for a while */
     set_pam(2, 0);
     set_pam(5, 0);
     set_pam(2, PAM_RAM);
@@ -100,9 +100,18 @@ void payload(void)
     fill(shar(0xc0000), 0x20 * PAGE, PAT1);
     host_expect(T("crossing-shared"), 0xc0000, 0x20 * PAGE, PAT1);
     host_counted(T("crossing-counted-back"), 0, 0, 0x20 * PAGE);
+    /* one request for memory of two blocks; the host looks at one of them */
     set_pam(3, 0);
-    check(T("crossing-a-hole-refused"),
-          map_gpa_range(0xc0000, 0x20, TO_PRIVATE) != 0);
-    host_counted(T("crossing-a-hole-converts-nothing"), 0, 0, 0);
+    check_eq(T("two-blocks-to-private"),
+             map_gpa_range(0xc0000, 0x20, TO_PRIVATE), 0);
+    fill(priv(0xc0000), 0x20 * PAGE, PAT2);
+    check_bytes(T("two-blocks-private"), priv(0xc0000), 0x20 * PAGE, PAT2);
+    check_eq(T("two-blocks-to-shared"),
+             map_gpa_range(0xc0000, 0x20, TO_SHARED), 0);
+    fill(shar(0xc0000), 0x20 * PAGE, PAT2);
+    host_expect(T("two-blocks-shared"), 0xc0000, 0x10 * PAGE, PAT2);
     set_pam(3, PAM_RAM);
+    host_expect(T("two-blocks-hidden-part-kept"), 0xd0000, 8 * PAGE, PAT1);
+    check_bytes(T("two-blocks-hidden-part-seen"), shar(0xd0000), 8 * PAGE,
+                PAT1);
 }
