@@ -14,6 +14,7 @@ help:
 	@echo 'make demo             boot Linux as an SEV-SNP guest, on any machine'
 	@echo 'make check            build everything and run every test'
 	@echo 'make all              build QEMU: build/qemu-system-x86_64'
+	@echo 'make lab              KVM in an emulated machine: build a kernel, test'
 	@echo 'make bench            measure, see build/bench.jsonl'
 	@echo 'make docs             the manual: build/docs/index.html'
 	@echo 'make check-patches    try the patches on each QEMU that apt offers'
@@ -43,6 +44,13 @@ check:
 	@echo '==> running the tests, logs go to build/logs' >&2
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q \
 		--continue-on-collection-errors tests $(PYTEST_ARGS)
+
+# The first time its kernel is built; "make check" takes it from there on.
+lab: all
+	@scripts/setup lab
+	@scripts/lab-kernel >/dev/null
+	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/lab \
+		$(PYTEST_ARGS)
 
 # QEMU as Debian has it, of the same version and with the same options.
 plain: setup
@@ -78,4 +86,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help setup source all demo check docs plain bench check-patches install clean
+.PHONY: help setup source all demo check docs lab plain bench check-patches \
+	install clean

@@ -20,6 +20,12 @@
 #include "system/hostmem.h"
 #include "system/upm.h"
 #include "system/upm-compat.h"
+#include "system/upm-prealloc.h"
+
+#ifdef CONFIG_NUMA
+#include <numa.h>
+#include <numaif.h>
+#endif
 
 #define TYPE_MEMFD_PRIVATE "memory-backend-memfd-private"
 
@@ -33,6 +39,7 @@ struct MemfdPrivate {
     /* discard= was given; else the block follows the guest's default */
     bool has_discard;
     UpmDiscardPolicy discard;
+    bool prealloc_shared;
 };
 
 static void (*parent_complete)(UserCreatable *uc, Error **errp);
@@ -182,6 +189,49 @@ static bool memfd_private_alloc(HostMemoryBackend *backend, Error **errp)
     return true;
 }
 
+/* The parent has done the shared half. */
+static bool bind_private_half(HostMemoryBackend *backend, Error **errp)
+{
+    unsigned long last = find_last_bit(backend->host_nodes, MAX_NODES);
+    int mode = backend->policy;
+
+    if (last == MAX_NODES) {
+        return true;
+    }
+#ifdef HAVE_NUMA_HAS_PREFERRED_MANY
+    if (mode == MPOL_PREFERRED && numa_has_preferred_many() > 0) {
+        mode = MPOL_PREFERRED_MANY;
+    }
+#endif
+    return upm_bind(backend->mr.ram_block->guest_memfd, backend->size, mode,
+                    backend->host_nodes, last + 1, errp);
+}
+
+static bool prealloc_private_half(HostMemoryBackend *backend, Error **errp)
+{
+    const char *id = object_get_canonical_path_component(OBJECT(backend));
+
+    return upm_prealloc(backend->mr.ram_block->guest_memfd, id, backend->size,
+                        backend->prealloc_threads, backend->prealloc_context,
+                        errp);
+}
+
+/*
+ * The guest begins in its private half, so that is what prealloc=on means
+ * here; the shared half would take as much once more.
+ */
+static bool set_up(HostMemoryBackend *backend, Error **errp)
+{
+    ERRP_GUARD();
+    bool prealloc = backend->prealloc;
+
+    backend->prealloc = MEMFD_PRIVATE(backend)->prealloc_shared;
+    parent_complete(USER_CREATABLE(backend), errp);
+    backend->prealloc = prealloc;
+    return !*errp && bind_private_half(backend, errp) &&
+           (!prealloc || prealloc_private_half(backend, errp));
+}
+
 static void complete(UserCreatable *uc, Error **errp)
 {
     ERRP_GUARD();
@@ -190,7 +240,7 @@ static void complete(UserCreatable *uc, Error **errp)
     if (check_options(backend, errp) &&
         check_size(backend->size, UPM_FRAME_SIZE, errp) &&
         check_guest(backend, errp)) {
-        parent_complete(uc, errp);
+        set_up(backend, errp);
     }
     if (*errp) {
         g_autofree char *size = size_to_str(backend->size);
@@ -241,6 +291,18 @@ static void set_hugetlbsize(Object *obj, Visitor *v, const char *name,
     if (check_unused(MEMORY_BACKEND(obj), name, errp) &&
         visit_type_size(v, name, &value, errp)) {
         MEMFD_PRIVATE(obj)->hugetlbsize = value;
+    }
+}
+
+static bool get_prealloc_shared(Object *obj, Error **errp)
+{
+    return MEMFD_PRIVATE(obj)->prealloc_shared;
+}
+
+static void set_prealloc_shared(Object *obj, bool value, Error **errp)
+{
+    if (check_unused(MEMORY_BACKEND(obj), "prealloc-shared", errp)) {
+        MEMFD_PRIVATE(obj)->prealloc_shared = value;
     }
 }
 
@@ -299,6 +361,10 @@ static void memfd_private_class_init(ObjectClass *oc, const void *data)
         get_hugetlbsize, set_hugetlbsize, NULL, NULL);
     object_class_property_set_description(oc, "hugetlbsize",
         "Size of these huge pages (ex: 2M, 1G)");
+    object_class_property_add_bool(oc, "prealloc-shared", get_prealloc_shared,
+                                   set_prealloc_shared);
+    object_class_property_set_description(oc, "prealloc-shared",
+        "Preallocate the shared half; prealloc=on is about the private one");
     object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
         &UpmDiscardPolicy_lookup, get_discard, set_discard);
     object_class_property_set_description(oc, "discard",

@@ -11,6 +11,7 @@
 #include "system/runstate.h"
 #include "system/upm.h"
 #include "system/upm-compat.h"
+#include "system/upm-discard.h"
 #include "trace/trace-upm.h"
 
 /*
@@ -41,8 +42,9 @@ static void unblock_migration(void)
 }
 
 /*
- * From QEMU 10.1 on, assigned devices follow page states through an object
- * that ram_block_add() makes and reclaim_ramblock() destroys.
+ * Assigned devices follow page states, so that discarding is coordinated with
+ * them: from QEMU 10.1 on through an object that ram_block_add() makes and
+ * reclaim_ramblock() destroys, before that through one of ours.
  */
 #ifdef TYPE_RAM_BLOCK_ATTRIBUTES
 static int tell_attributes(NotifierWithReturn *notifier, void *data,
@@ -75,20 +77,18 @@ static bool make_attributes(RAMBlock *rb, Error **errp)
     return true;
 }
 
-#define ram_block_require ram_block_coordinated_discard_require
 #else
 static bool make_attributes(RAMBlock *rb, Error **errp)
 {
+    upm_discard_add(rb, rb->mr);
     return true;
 }
-
-#define ram_block_require ram_block_discard_require
 #endif
 
 static bool require_discard(RAMBlock *rb, Error **errp)
 {
     ERRP_GUARD();
-    int ret = ram_block_require(true);
+    int ret = ram_block_coordinated_discard_require(true);
 
     if (ret < 0) {
         error_setg_errno(errp, -ret, "cannot set up the private half of '%s' "
@@ -127,7 +127,7 @@ static bool add_private_half(RAMBlock *rb, Error **errp)
 undo_block:
     unblock_migration();
 undo_require:
-    ram_block_require(false);
+    ram_block_coordinated_discard_require(false);
     return false;
 }
 
@@ -146,9 +146,30 @@ bool upm_block_add(RAMBlock *rb, Error **errp)
 
 void upm_block_remove(RAMBlock *rb)
 {
-    if (upm_block_unregister(rb)) {
-        unblock_migration();
+    if (!upm_block_unregister(rb)) {
+        return;
     }
+    unblock_migration();
+#ifndef TYPE_RAM_BLOCK_ATTRIBUTES
+    /* QEMU would take back a demand that is not ours. */
+    upm_discard_remove(rb);
+    ram_block_coordinated_discard_require(false);
+    close(rb->guest_memfd);
+    rb->guest_memfd = -1;
+#endif
+}
+
+bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp)
+{
+    ERRP_GUARD();
+
+    if (rb ? !upm_block_find(rb) : !blocks_that_block) {
+        return true;
+    }
+    error_setg(errp, "%s cannot give back private memory", device);
+    error_append_hint(errp, "A guest with private memory gives memory back "
+                      "with its conversions, see discard=.\n");
+    return false;
 }
 
 bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)

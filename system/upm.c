@@ -23,6 +23,7 @@ static struct {
     QemuMutex lock;
     const UpmProviderOps *provider;
     UpmDiscardPolicy discard;
+    bool begin_shared;
     QLIST_HEAD(, UpmBlock) blocks;
     NotifierWithReturnList notifiers;
     UpmCounters counters;
@@ -67,6 +68,11 @@ void upm_set_default_discard(UpmDiscardPolicy policy)
     }
 }
 
+void upm_set_initial_state(bool private)
+{
+    upm.begin_shared = !private;
+}
+
 /*
  * Blocks
  */
@@ -90,6 +96,10 @@ static UpmBlock *block_new(RAMBlock *rb, const char *name, uint64_t size)
     if (!block->shared_map) {
         block_free(block);
         return NULL;
+    }
+    if (upm.begin_shared) {
+        block->shared_frames = size >> UPM_FRAME_BITS;
+        bitmap_set(block->shared_map, 0, block->shared_frames);
     }
     return block;
 }

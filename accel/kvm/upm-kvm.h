@@ -1,31 +1,78 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unmapped private memory under KVM: what kvm-all.c calls
+ * Unmapped private memory under KVM: what kvm-all.c and kvm.c call
+ *
+ * Each call is made for every guest; those without private memory keep
+ * QEMU's own answer, which is what a result of false means.
  */
 #ifndef ACCEL_KVM_UPM_KVM_H
 #define ACCEL_KVM_UPM_KVM_H
 
 #include "exec/hwaddr.h"
 
+struct kvm_run;
+
 /** upm_kvm_init: make KVM the provider of page states */
 void upm_kvm_init(void);
 
 /**
- * upm_kvm_convert: a conversion that KVM asks for
+ * upm_kvm_check: can KVM keep memory of this VM private?
+ *
+ * To be called when the VM exists: the system as a whole promises what VMs
+ * of other types do not have.
+ *
+ * Returns: true, or false with @errp naming the capability that is missing.
+ */
+bool upm_kvm_check(Error **errp);
+
+/**
+ * upm_kvm_slot_added: give a new memory slot the page states that its memory
+ * has
+ * @start: guest-physical address of the slot
+ * @host: where the shared half of the slot is mapped
+ * @size: bytes
+ *
+ * Attributes belong to addresses and outlive slots, so those of other memory
+ * may be left behind here.  Where KVM can not set them, the guest is stopped,
+ * or QEMU ends if there is no guest yet.
+ *
+ * Locking: BQL.
+ */
+bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size);
+
+/**
+ * upm_kvm_convert: what kvm_convert_memory() does for the callers left
  * @ret: 0 or a negative errno, where the result is true
  *
- * Returns: false where @start is not RAM with a private half.  QEMU has its
- * own answer for that.
+ * Returns: false where @start is not RAM with a private half.
  */
 bool upm_kvm_convert(hwaddr start, uint64_t size, bool to_private, int *ret);
 
 /**
- * upm_kvm_slot_added: a new memory slot was made private as a whole; give its
- * shared frames their attribute back
- * @start: guest-physical address of the slot
- * @host: where the shared half of the slot is mapped
- * @size: bytes
+ * upm_kvm_is_fault: did KVM_RUN return a fault that asks for a conversion?
+ * @ret: what KVM_RUN returned, a negative errno
+ *
+ * KVM leaves KVM_EXIT_MEMORY_FAULT behind for other failures, too; only
+ * EFAULT and EHWPOISON make it valid (Linux, Documentation/virt/kvm/api.rst,
+ * KVM_EXIT_MEMORY_FAULT).  Of the others the address is reported here.
  */
-void upm_kvm_slot_added(hwaddr start, void *host, uint64_t size);
+bool upm_kvm_is_fault(const struct kvm_run *run, int ret);
+
+/**
+ * upm_kvm_handle_fault: implicit conversion, for KVM_EXIT_MEMORY_FAULT
+ * @ret: 0 to run the vCPU again, EXCP_INTERRUPT where the guest was stopped,
+ *     with a named reason; where the result is true
+ */
+bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret);
+
+/**
+ * upm_kvm_handle_hypercall: explicit conversion, for KVM_HC_MAP_GPA_RANGE
+ *
+ * Writes @run->hypercall.ret, with one of the values that KVM takes: 0,
+ * EINVAL for a request that is refused and has changed nothing, EAGAIN for
+ * one that may be repeated.  Where the host has no memory for it, the guest
+ * is stopped, too.
+ */
+bool upm_kvm_handle_hypercall(struct kvm_run *run);
 
 #endif

@@ -76,7 +76,7 @@ struct UpmBlock {
  * @name: for messages
  * @create_private: return a close-on-exec descriptor for the private half of
  *     @size bytes, or -1 with @errp set.  Called with the ramlist lock held.
- * @block_added: prepare @provider_data; all frames are private then.
+ * @block_added: prepare @provider_data; all frames have the initial state.
  *     Called with the ramlist lock held, so it can not make RAM.  Optional.
  * @block_removed: release @provider_data.  Called from the RCU thread with
  *     the BQL held, when nobody can reach the block any more.  Optional.
@@ -151,10 +151,19 @@ const char *upm_provider_name(void);
 void upm_set_default_discard(UpmDiscardPolicy policy);
 
 /**
+ * upm_set_initial_state: the page state that frames of later blocks begin
+ * with; private unless something else is said
+ *
+ * For the accelerator or the guest object, before any RAM block exists.
+ */
+void upm_set_initial_state(bool private);
+
+/**
  * upm_block_add: give a RAM block its private half
  *
  * Called by ram_block_add() for blocks with RAM_GUEST_MEMFD, with the
- * ramlist lock held.  All frames start private.  On success the block's
+ * ramlist lock held.  Frames start private, see upm_set_initial_state().  On
+ * success the block's
  * guest_memfd is set; on failure nothing is left behind.
  *
  * Returns: true, or false with @errp set to a message that names the block,
@@ -162,8 +171,21 @@ void upm_set_default_discard(UpmDiscardPolicy policy);
  */
 bool upm_block_add(RAMBlock *rb, Error **errp);
 
-/** upm_block_remove: forget @rb, whose descriptor the caller closes */
+/**
+ * upm_block_remove: forget @rb
+ *
+ * The caller closes its descriptor where there is one left.
+ */
 void upm_block_remove(RAMBlock *rb);
+
+/**
+ * upm_memory_allows: may a device discard memory by its own rules?
+ * @rb: the memory it deals with, or NULL for all of the guest's
+ * @device: for the message
+ *
+ * Locking: BQL.  Returns: false with @errp set where that is private memory.
+ */
+bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp);
 
 /**
  * upm_block_register: the part of upm_block_add() that knows no RAMBlock

@@ -4,11 +4,14 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qapi/qapi-types-common.h"
 #include "qapi/qapi-types-upm.h"
 #include "qemu/error-report.h"
+#include "system/kvm.h"
 #include "system/system.h"
 #include "system/upm.h"
 #include "system/upm-compat.h"
+#include "accel/kvm/upm-kvm.h"
 #include "sev-firmware.h"
 #include "upm-guest.h"
 
@@ -19,6 +22,7 @@
 static struct {
     UpmDiscardPolicy discard;
     bool emulated;
+    OnOffAuto upm_mode;
 } options;
 
 static int get_discard(Object *obj, Error **errp)
@@ -42,6 +46,49 @@ static void set_emulated(Object *obj, bool value, Error **errp)
     options.emulated = value;
 }
 
+/*
+ * upm-mode: which guests have private memory is decided by KVM's VM types, so
+ * that the type of the guest object leaves little to choose.
+ */
+static bool is_snp(Object *obj)
+{
+    return object_dynamic_cast(obj, "sev-snp-guest");
+}
+
+static int get_upm_mode(Object *obj, Error **errp)
+{
+    return options.upm_mode;
+}
+
+static void set_upm_mode(Object *obj, int value, Error **errp)
+{
+    if (is_snp(obj) && value == ON_OFF_AUTO_OFF) {
+        error_setg(errp, "upm-mode=off cannot hold for an SEV-SNP guest: "
+                   "KVM_X86_SNP_VM has private memory in a guest_memfd only");
+        return;
+    }
+    options.upm_mode = value;
+    if (!is_snp(obj)) {
+        CONFIDENTIAL_GUEST_SUPPORT(obj)->require_guest_memfd =
+            value == ON_OFF_AUTO_ON;
+    }
+}
+
+bool upm_guest_check_mode(ConfidentialGuestSupport *cgs, Error **errp)
+{
+    ERRP_GUARD();
+
+    if (!kvm_enabled() || !cgs->require_guest_memfd || upm_kvm_check(errp)) {
+        return true;
+    }
+    error_prepend(errp, "%s: upm-mode=%s: ", object_get_typename(OBJECT(cgs)),
+                  OnOffAuto_str(options.upm_mode));
+    if (!is_snp(OBJECT(cgs))) {
+        error_append_hint(errp, "Use upm-mode=off, or sev-snp-guest.\n");
+    }
+    return false;
+}
+
 /* The measurement of what was launched so far, as 96 hexadecimal digits */
 static char *get_launch_digest(Object *obj, Error **errp)
 {
@@ -59,7 +106,7 @@ static char *get_launch_digest(Object *obj, Error **errp)
     return g_string_free(hex, false);
 }
 
-void upm_guest_class_init(ObjectClass *oc)
+void upm_guest_add_discard(ObjectClass *oc)
 {
     object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
                                    &UpmDiscardPolicy_lookup, get_discard,
@@ -67,6 +114,21 @@ void upm_guest_class_init(ObjectClass *oc)
     object_class_property_set_description(oc, "discard",
         "Half of the guest's memory that gives its backing back on a "
         "conversion (both, shared, private, none)");
+}
+
+void upm_guest_add_mode(ObjectClass *oc)
+{
+    object_class_property_add_enum(oc, "upm-mode", "OnOffAuto",
+                                   &OnOffAuto_lookup, get_upm_mode,
+                                   set_upm_mode);
+    object_class_property_set_description(oc, "upm-mode",
+        "Keep private pages in unmapped private memory (on, off, auto)");
+}
+
+void upm_guest_class_init(ObjectClass *oc)
+{
+    upm_guest_add_discard(oc);
+    upm_guest_add_mode(oc);
     object_class_property_add_bool(oc, "emulated", get_emulated,
                                    set_emulated);
     object_class_property_set_description(oc, "emulated",

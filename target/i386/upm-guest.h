@@ -6,12 +6,28 @@
 #define TARGET_I386_UPM_GUEST_H
 
 #include "qom/object.h"
+#include "system/confidential-guest-support.h"
 
 /**
  * upm_guest_class_init: give a type of confidential guests with private
- * memory the options "discard" and "emulated", and its "launch-digest"
+ * memory the options "discard", "upm-mode" and "emulated", and its
+ * "launch-digest"
  */
 void upm_guest_class_init(ObjectClass *oc);
+
+/** upm_guest_add_discard: give a type of guests the option "discard" */
+void upm_guest_add_discard(ObjectClass *oc);
+
+/** upm_guest_add_mode: give a type of guests the option "upm-mode" */
+void upm_guest_add_mode(ObjectClass *oc);
+
+/**
+ * upm_guest_check_mode: can KVM do what "upm-mode" says?
+ *
+ * To be called when the VM exists.  Returns: true, or false with @errp naming
+ * what the kernel lacks.
+ */
+bool upm_guest_check_mode(ConfidentialGuestSupport *cgs, Error **errp);
 
 /** upm_guest_emulated: emulated=on was given to the guest object @obj */
 bool upm_guest_emulated(Object *obj);

@@ -267,6 +267,31 @@ static void test_guest_help(void)
     g_assert_nonnull(strstr(output, "emulated=<bool>"));
 }
 
+static void test_upm_mode(void)
+{
+    expect_exit(GUEST ",upm-mode=off",
+                "upm-mode=off cannot hold for an SEV-SNP guest: "
+                "KVM_X86_SNP_VM has private memory in a guest_memfd only");
+    expect_exit(GUEST ",upm-mode=maybe",
+                "Parameter 'upm-mode' does not accept value 'maybe'");
+    expect_exit("-accel tcg -object sw-protected-guest,id=sev0 " MACHINE,
+                "sw-protected-guest needs KVM");
+}
+
+/* What only a kernel can answer; one without SEV and test VMs is enough. */
+static void test_upm_mode_kvm(void)
+{
+    if (access("/dev/kvm", R_OK | W_OK)) {
+        g_test_skip("no KVM");
+        return;
+    }
+    expect_exit("-accel kvm -object sev-guest,id=sev0,cbitpos=51,"
+                "reduced-phys-bits=1,upm-mode=on " MACHINE,
+                "sev-guest: upm-mode=on: this kernel's KVM has no private "
+                "memory for VMs of this type: KVM_MEMORY_ATTRIBUTE_PRIVATE in "
+                "KVM_CAP_MEMORY_ATTRIBUTES is missing");
+}
+
 static void test_help(void)
 {
     static const char *const options[] = {
@@ -361,6 +386,7 @@ static void test_schema(void)
     static const char *const known[] = {
         "size", "share", "prealloc", "prealloc-threads", "merge", "dump",
         "host-nodes", "policy", "hugetlb", "hugetlbsize", "discard",
+        "prealloc-shared",
     };
     static const char *const counters[] = {
         "blocks", "conversions", "unchanged-requests", "failed-requests",
@@ -609,6 +635,88 @@ static void test_hotplug(void)
     qtest_quit(qts);
 }
 
+/* Bytes that QEMU's memfds of a name and size have allocated. */
+static uint64_t allocated(QTestState *qts, const char *name, uint64_t size)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", qtest_pid(qts));
+    g_autofree char *wanted = g_strdup_printf("/memfd:%s", name);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    uint64_t bytes = 0;
+    const char *entry;
+
+    while ((entry = g_dir_read_name(dir))) {
+        g_autofree char *fd = g_strconcat(path, "/", entry, NULL);
+        g_autofree char *target = g_file_read_link(fd, NULL);
+        struct stat st;
+
+        if (target && g_str_has_prefix(target, wanted) &&
+            stat(fd, &st) == 0 && st.st_size == size) {
+            bytes = MAX(bytes, st.st_blocks * 512);
+        }
+    }
+    return bytes;
+}
+
+static void check_prealloc(QTestState *qts, const char *options,
+                           uint64_t private, uint64_t shared)
+{
+    g_autofree char *all = g_strdup_printf("'size': 50331648, %s", options);
+    unsigned int fds = count_fds(qts);
+
+    expect_success(object_add(qts, all));
+    g_assert_cmpuint(allocated(qts, "snp-private", 48 * MiB), ==, private);
+    g_assert_cmpuint(allocated(qts, TYPE, 48 * MiB), ==, shared);
+    expect_success(qtest_qmp(qts, "{ 'execute': 'object-del', 'arguments': {"
+                             " 'id': 'r' } }"));
+    wait_for_fds(qts, fds);
+}
+
+static void test_prealloc(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M -smp 2");
+    check_prealloc(qts, "'prealloc': false", 0, 0);
+    check_prealloc(qts, "'prealloc': true", 48 * MiB, 0);
+    check_prealloc(qts, "'prealloc': true, 'prealloc-threads': 7", 48 * MiB, 0);
+    check_prealloc(qts, "'prealloc-shared': true", 0, 48 * MiB);
+    check_prealloc(qts, "'prealloc': true, 'prealloc-shared': true",
+                   48 * MiB, 48 * MiB);
+    qtest_quit(qts);
+}
+
+static void expect_device_refused(QTestState *qts, const char *options,
+                                  const char *message)
+{
+    g_autofree char *json = g_strdup_printf("{ 'id': 'd', %s }", options);
+    g_autofree char *desc =
+        take_error(qtest_qmp(qts, "{ 'execute': 'device_add', 'arguments': "
+                             "%p }", qobject_from_json(json, &error_abort)));
+
+    g_assert_cmpstr(desc, ==, message);
+}
+
+/* Devices that would discard memory by rules of their own */
+static void test_devices_refused(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M,maxmem=1G -device pcie-root-port,id=p");
+    expect_device_refused(qts, "'driver': 'virtio-balloon-pci', 'bus': 'p'",
+                          "virtio-balloon cannot give back private memory");
+    expect_success(object_add(qts, "'size': 134217728"));
+    expect_device_refused(qts, "'driver': 'virtio-mem-pci', 'bus': 'p', "
+                          "'memdev': 'r'",
+                          "virtio-mem cannot give back private memory");
+    qtest_quit(qts);
+}
+
 static void test_fixed_after_use(void)
 {
     g_autofree char *desc = NULL;
@@ -674,6 +782,8 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/no-provider", test_no_provider);
     qtest_add_func("/upm/command-line", test_command_line);
     qtest_add_func("/upm/help", test_help);
+    qtest_add_func("/upm/mode", test_upm_mode);
+    qtest_add_func("/upm/mode-kvm", test_upm_mode_kvm);
     qtest_add_func("/upm/guest-help", test_guest_help);
     qtest_add_func("/upm/query-without-memory", test_query_without_memory);
     qtest_add_func("/upm/schema", test_schema);
@@ -686,6 +796,8 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/no-memory", test_no_memory);
     qtest_add_func("/upm/numa", test_numa);
     qtest_add_func("/upm/hotplug", test_hotplug);
+    qtest_add_func("/upm/prealloc", test_prealloc);
+    qtest_add_func("/upm/devices-refused", test_devices_refused);
     qtest_add_func("/upm/fixed-after-use", test_fixed_after_use);
     qtest_add_func("/upm/no-migration", test_no_migration);
     qtest_add_func("/upm/info", test_info);

@@ -129,7 +129,6 @@ static bool block_added(UpmBlock *block, Error **errp)
         error_setg(errp, "no room for one more");
         return false;
     }
-    g_assert_cmpuint(block->shared_frames, ==, 0);
     block->provider_data = block;
     return true;
 }
@@ -423,6 +422,20 @@ static void test_blocks(void)
     count = 0;
     upm_foreach_block(count_block, &count);
     g_assert_cmpuint(count, ==, 0);
+}
+
+static void test_begin_shared(void)
+{
+    upm_set_initial_state(false);
+    set_up();
+    upm_set_initial_state(true);
+    g_assert_false(upm_block_is_private(blocks[0], 0));
+    g_assert_false(upm_block_is_private(blocks[1], BLOCK1_SIZE - K4));
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, BLOCK0_SIZE / K4);
+    expect(0, K4, false, "");
+    expect(0, K4, true, "mark:a:0+1000=p flush drop-shared:a:0+1000");
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, BLOCK0_SIZE / K4 - 1);
+    tear_down();
 }
 
 static void test_map_bytes(void)
@@ -1040,6 +1053,7 @@ int main(int argc, char **argv)
     add_test("block/create-fails", test_create_fails);
     add_test("block/added-fails", test_added_fails);
     add_test("block/add-and-remove", test_blocks);
+    add_test("block/begin-shared", test_begin_shared);
     add_test("block/map-bytes", test_map_bytes);
     add_test("range/order", test_order);
     add_test("range/idempotent", test_idempotent);

@@ -1,0 +1,1026 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * KVM as the provider of page states, with a kernel that is an array
+ *
+ * The fake kernel keeps a memory attribute a frame, checks what it is given
+ * as the real one does, and fails on request.  The private half is a memfd,
+ * so that what was punched can be read.
+ */
+#include "qemu/osdep.h"
+#include <linux/kvm.h>
+#include "hw/core/cpu.h"
+#include "hw/qdev-core.h"
+#include "qapi/error.h"
+#include "qemu/units.h"
+#include "standard-headers/asm-x86/kvm_para.h"
+#include "standard-headers/linux/kvm_para.h"
+#include "system/cpus.h"
+#include "system/kvm.h"
+#include "system/upm.h"
+
+#include "upm/fake-kvm.h"
+#include "../../accel/kvm/upm-kvm.c"
+
+#define K4 (4 * KiB)
+#define ENC KVM_MAP_GPA_RANGE_ENCRYPTED
+
+/* Guest memory: two blocks side by side, MMIO behind them, a ROM apart. */
+#define LOW_SIZE    (2 * MiB)
+#define HIGH        LOW_SIZE
+#define HIGH_SIZE   (2 * MiB)
+#define MMIO        (HIGH + HIGH_SIZE)
+#define ROM         (16 * MiB)
+#define FRAMES      (MMIO / K4)
+
+static char ram_blocks[2];
+static UpmBlock *blocks[2];
+static const uint64_t base[] = { 0, HIGH };
+static const uint64_t block_size[] = { LOW_SIZE, HIGH_SIZE };
+
+/*
+ * The kernel
+ */
+
+KVMState *kvm_state;
+__thread CPUState *current_cpu;
+
+static bool attribute_private[FRAMES];
+
+/* What a call returns, the first one first; then 0. */
+typedef struct Script {
+    int result[4];
+    /* the same for ever */
+    int always;
+    unsigned int calls;
+} Script;
+
+static Script set_attributes, pre_faults;
+/* bytes that a call of KVM_PRE_FAULT_MEMORY gets done; 0: all of them */
+static uint64_t pre_fault_step;
+static uint64_t pre_faulted;
+
+/* A capability that this kernel lacks, or has with another value. */
+static unsigned int odd_extension;
+static int odd_value;
+
+static int next_result(Script *script)
+{
+    unsigned int call = script->calls++;
+
+    if (script->always) {
+        return script->always;
+    }
+    return call < ARRAY_SIZE(script->result) ? script->result[call] : 0;
+}
+
+static int do_set_attributes(const struct kvm_memory_attributes *a)
+{
+    uint64_t first = a->address / K4, count = a->size / K4;
+    int ret = next_result(&set_attributes);
+
+    g_assert_cmpuint(a->flags, ==, 0);
+    g_assert_cmpuint(a->attributes & ~KVM_MEMORY_ATTRIBUTE_PRIVATE, ==, 0);
+    g_assert_cmpuint((a->address | a->size) % K4, ==, 0);
+    g_assert_cmpuint(count, >, 0);
+    g_assert_cmpuint(first + count, <=, FRAMES);
+    if (!ret) {
+        memset(attribute_private + first, !!a->attributes, count);
+    }
+    return ret;
+}
+
+int kvm_vm_ioctl(KVMState *s, unsigned long type, ...)
+{
+    va_list ap;
+    void *arg;
+
+    va_start(ap, type);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    g_assert_cmpuint(type, ==, KVM_SET_MEMORY_ATTRIBUTES);
+    return do_set_attributes(arg);
+}
+
+int kvm_vcpu_ioctl(CPUState *cpu, unsigned long type, ...)
+{
+    struct kvm_pre_fault_memory *range;
+    uint64_t done;
+    va_list ap;
+    int ret;
+
+    va_start(ap, type);
+    range = va_arg(ap, void *);
+    va_end(ap);
+    g_assert_cmpuint(type, ==, KVM_PRE_FAULT_MEMORY);
+    g_assert(cpu == current_cpu);
+    ret = next_result(&pre_faults);
+    if (ret) {
+        return ret;
+    }
+    done = pre_fault_step ? MIN(pre_fault_step, range->size) : range->size;
+    range->gpa += done;
+    range->size -= done;
+    pre_faulted += done;
+    return 0;
+}
+
+int kvm_vm_check_extension(KVMState *s, unsigned int extension)
+{
+    if (extension == odd_extension) {
+        return odd_value;
+    }
+    switch (extension) {
+    case KVM_CAP_PRE_FAULT_MEMORY:
+    case KVM_CAP_USER_MEMORY2:
+    case KVM_CAP_GUEST_MEMFD:
+        return 1;
+    case KVM_CAP_MEMORY_ATTRIBUTES:
+        return KVM_MEMORY_ATTRIBUTE_PRIVATE;
+    default:
+        g_assert_not_reached();
+    }
+}
+
+int kvm_create_guest_memfd(uint64_t size, uint64_t flags, Error **errp)
+{
+    int fd = memfd_create("private", 0);
+
+    g_assert_cmpuint(flags, ==, 0);
+    g_assert_cmpint(ftruncate(fd, size), ==, 0);
+    return fd;
+}
+
+/*
+ * The rest of QEMU
+ */
+
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+        uint64_t into = gpa - base[i];
+
+        if (gpa >= base[i] && into < block_size[i]) {
+            *piece = (UpmPiece) {
+                .block = blocks[i],
+                .gpa = gpa,
+                .offset = into,
+                .size = MIN(size, block_size[i] - into),
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
+char *upm_memory_describe(hwaddr gpa)
+{
+    return g_strdup(gpa == ROM ? "ROM 'bios', which has no private half"
+                               : "nothing");
+}
+
+static uint64_t shared_dropped;
+static int drop_shared_fails;
+
+int64_t upm_memory_drop_shared(const UpmPiece *piece)
+{
+    if (drop_shared_fails) {
+        return drop_shared_fails;
+    }
+    shared_dropped += piece->size;
+    return piece->size;
+}
+
+static char *stop_reason;
+static unsigned int vcpu_stops;
+
+void upm_memory_stop_guest(const char *reason)
+{
+    g_free(stop_reason);
+    stop_reason = g_strdup(reason);
+}
+
+void cpu_stop_current(void)
+{
+    vcpu_stops++;
+}
+
+bool phase_check(MachineInitPhase phase)
+{
+    return true;
+}
+
+/* The test's host addresses are guest addresses plus one. */
+RAMBlock *qemu_ram_block_from_host(void *ptr, bool round_offset,
+                                   ram_addr_t *offset)
+{
+    uint64_t gpa = (uintptr_t)ptr - 1;
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+        if (gpa >= base[i] && gpa - base[i] < block_size[i]) {
+            *offset = gpa - base[i];
+            return (RAMBlock *)&ram_blocks[i];
+        }
+    }
+    return NULL;
+}
+
+static void *host(uint64_t gpa)
+{
+    return (void *)(uintptr_t)(gpa + 1);
+}
+
+/*
+ * Helpers
+ */
+
+static void forget(void)
+{
+    set_attributes = pre_faults = (Script) {};
+    pre_fault_step = pre_faulted = shared_dropped = 0;
+    drop_shared_fails = 0;
+    vcpu_stops = 0;
+    g_clear_pointer(&stop_reason, g_free);
+}
+
+static void set_up(void)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+        g_autofree char *name = g_strdup_printf("block%u", i);
+
+        upm_block_register((RAMBlock *)&ram_blocks[i], name, block_size[i],
+                           &error_abort);
+        blocks[i] = upm_block_find((RAMBlock *)&ram_blocks[i]);
+    }
+    memset(attribute_private, 1, sizeof(attribute_private));
+    forget();
+}
+
+static void tear_down(void)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+        int fd = blocks[i]->private_fd;
+
+        upm_block_unregister((RAMBlock *)&ram_blocks[i]);
+        close(fd);
+    }
+    forget();
+}
+
+/* The kernel's idea of each frame is ours. */
+static void expect_agreement(void)
+{
+    unsigned int i;
+    uint64_t at;
+
+    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+        for (at = 0; at < block_size[i]; at += K4) {
+            g_assert_cmpint(attribute_private[(base[i] + at) / K4], ==,
+                            upm_block_is_private(blocks[i], at));
+        }
+    }
+}
+
+static bool is_private(uint64_t gpa)
+{
+    UpmPiece piece;
+
+    g_assert_true(upm_memory_resolve(gpa, K4, &piece));
+    return upm_block_is_private(piece.block, piece.offset);
+}
+
+static uint64_t hypercall(uint64_t gpa, uint64_t pages, uint64_t attributes)
+{
+    struct kvm_run run = {
+        .exit_reason = KVM_EXIT_HYPERCALL,
+        .hypercall.nr = KVM_HC_MAP_GPA_RANGE,
+        .hypercall.args = { gpa, pages, attributes },
+        /* what older kernels leave there */
+        .hypercall.ret = 0xdead,
+    };
+
+    g_assert_true(upm_kvm_handle_hypercall(&run));
+    return run.hypercall.ret;
+}
+
+static int fault(uint64_t gpa, uint64_t flags)
+{
+    struct kvm_run run = {
+        .exit_reason = KVM_EXIT_MEMORY_FAULT,
+        .memory_fault = { .flags = flags, .gpa = gpa, .size = K4 },
+    };
+    int ret = -1;
+
+    g_assert_true(upm_kvm_handle_fault(&run, &ret));
+    return ret;
+}
+
+#define TO_PRIVATE KVM_MEMORY_EXIT_FLAG_PRIVATE
+#define TO_SHARED  0
+
+static void expect_stop(const char *reason)
+{
+    g_assert_cmpstr(stop_reason, ==, reason);
+    g_assert_cmpuint(vcpu_stops, ==, 1);
+    forget();
+}
+
+static void fill_private(uint64_t gpa, size_t size)
+{
+    g_autofree char *data = g_malloc(size);
+    UpmPiece piece;
+
+    memset(data, 0xa5, size);
+    g_assert_true(upm_memory_resolve(gpa, size, &piece));
+    g_assert_cmpint(pwrite(piece.block->private_fd, data, size, piece.offset),
+                    ==, size);
+}
+
+static uint8_t private_byte(uint64_t gpa)
+{
+    UpmPiece piece;
+    uint8_t byte;
+
+    g_assert_true(upm_memory_resolve(gpa, 1, &piece));
+    g_assert_cmpint(pread(piece.block->private_fd, &byte, 1, piece.offset),
+                    ==, 1);
+    return byte;
+}
+
+/*
+ * Before there is any private memory
+ */
+
+static void test_not_in_use(void)
+{
+    struct kvm_run run = {
+        .exit_reason = KVM_EXIT_HYPERCALL,
+        .hypercall.nr = KVM_HC_MAP_GPA_RANGE,
+        .hypercall.args = { 0, 1, ENC },
+        .hypercall.ret = 0xdead,
+    };
+    int ret;
+
+    g_assert_false(upm_kvm_handle_hypercall(&run));
+    g_assert_cmpuint(run.hypercall.ret, ==, 0xdead);
+    g_assert_false(upm_kvm_handle_fault(&run, &ret));
+    g_assert_false(upm_kvm_slot_added(0, host(ROM), K4));
+    g_assert_cmpuint(set_attributes.calls, ==, 0);
+}
+
+static void expect_missing(unsigned int extension, int value,
+                           const char *message)
+{
+    Error *err = NULL;
+
+    odd_extension = extension;
+    odd_value = value;
+    g_assert_false(upm_kvm_check(&err));
+    g_assert_cmpstr(error_get_pretty(err), ==, message);
+    error_free(err);
+    odd_extension = 0;
+}
+
+static void test_check(void)
+{
+    #define MISSING "this kernel's KVM has no private memory for VMs of this " \
+                    "type: "
+
+    g_assert_true(upm_kvm_check(&error_abort));
+    expect_missing(KVM_CAP_USER_MEMORY2, 0,
+                   MISSING "KVM_CAP_USER_MEMORY2 is missing");
+    expect_missing(KVM_CAP_GUEST_MEMFD, -EINVAL,
+                   MISSING "KVM_CAP_GUEST_MEMFD is missing");
+    expect_missing(KVM_CAP_MEMORY_ATTRIBUTES, 0,
+                   MISSING "KVM_MEMORY_ATTRIBUTE_PRIVATE in "
+                   "KVM_CAP_MEMORY_ATTRIBUTES is missing");
+    expect_missing(KVM_CAP_MEMORY_ATTRIBUTES, 1,
+                   MISSING "KVM_MEMORY_ATTRIBUTE_PRIVATE in "
+                   "KVM_CAP_MEMORY_ATTRIBUTES is missing");
+}
+
+static void test_close_on_exec(void)
+{
+    set_up();
+    g_assert_true(fcntl(blocks[0]->private_fd, F_GETFD) & FD_CLOEXEC);
+    tear_down();
+}
+
+/*
+ * Hypercalls
+ */
+
+static void test_hypercall(void)
+{
+    UpmCounters before, after;
+
+    set_up();
+    before = upm_counters();
+    fill_private(0x3000, 0x3000);
+    g_assert_cmpuint(hypercall(0x4000, 1, 0), ==, 0);
+    g_assert_false(is_private(0x4000));
+    g_assert_true(is_private(0x3000));
+    g_assert_true(is_private(0x5000));
+    g_assert_cmphex(private_byte(0x3fff), ==, 0xa5);
+    g_assert_cmphex(private_byte(0x4000), ==, 0);
+    g_assert_cmphex(private_byte(0x4fff), ==, 0);
+    g_assert_cmphex(private_byte(0x5000), ==, 0xa5);
+    expect_agreement();
+
+    g_assert_cmpuint(hypercall(0x4000, 1, ENC), ==, 0);
+    g_assert_true(is_private(0x4000));
+    g_assert_cmpuint(shared_dropped, ==, K4);
+    expect_agreement();
+
+    after = upm_counters();
+    g_assert_cmpuint(after.requests[UPM_CAUSE_HYPERCALL][0] -
+                     before.requests[UPM_CAUSE_HYPERCALL][0], ==, 1);
+    g_assert_cmpuint(after.requests[UPM_CAUSE_HYPERCALL][1] -
+                     before.requests[UPM_CAUSE_HYPERCALL][1], ==, 1);
+    g_assert_cmpuint(after.requests[UPM_CAUSE_FAULT][0], ==,
+                     before.requests[UPM_CAUSE_FAULT][0]);
+    tear_down();
+}
+
+/*
+ * QEMU's own path changes the attributes of all of it, but discards in the
+ * first region with a size that goes beyond its end.
+ */
+static void test_crossing_regions(void)
+{
+    set_up();
+    fill_private(HIGH - K4, K4);
+    fill_private(HIGH, 2 * K4);
+    g_assert_cmpuint(hypercall(HIGH - K4, 2, 0), ==, 0);
+    g_assert_false(is_private(HIGH - K4));
+    g_assert_false(is_private(HIGH));
+    g_assert_true(is_private(HIGH + K4));
+    g_assert_cmphex(private_byte(HIGH - K4), ==, 0);
+    g_assert_cmphex(private_byte(HIGH), ==, 0);
+    g_assert_cmphex(private_byte(HIGH + K4), ==, 0xa5);
+    expect_agreement();
+    tear_down();
+}
+
+static void test_hypercall_refused(void)
+{
+    static const struct {
+        uint64_t gpa, pages, attributes;
+    } cases[] = {
+        { 0, 0, 0 },
+        { 0, 0, ENC },
+        { 0, 1ULL << 52, 0 },
+        { 0, (1ULL << 52) - 1, 0 },
+        { 0, (1ULL << 52) + 1, 0 },
+        { 0, UINT64_MAX, ENC },
+        { K4, 1ULL << 51, ENC },
+        { -K4, 2, 0 },
+        { UINT64_MAX, 1, 0 },
+        { 1, 1, 0 },
+        { 0x800, 1, ENC },
+        { K4 + 8, 1, 0 },
+        { MMIO, 1, 0 },
+        { MMIO, 1, ENC },
+        { MMIO - K4, 2, 0 },
+        { MMIO - K4, 2, ENC },
+        { 0, FRAMES + 1, 0 },
+        { ROM, 1, 0 },
+        { ROM, 1, ENC },
+        { 0, 1, 0x20 },
+        { 0, 1, ENC | 0x20 },
+        { 0, 1, 1ULL << 63 },
+        { 0, 1, 3 },
+        { 0, 1, ENC | 4 },
+        { 0, 1, 0xf },
+    };
+    unsigned int i;
+
+    set_up();
+    g_assert_cmpuint(hypercall(0, 16, 0), ==, 0);
+    forget();
+    for (i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t ret = hypercall(cases[i].gpa, cases[i].pages,
+                                 cases[i].attributes);
+
+        g_assert_cmpuint(ret, ==, EINVAL);
+        g_assert_cmpuint(set_attributes.calls, ==, 0);
+        g_assert_cmpuint(pre_faults.calls, ==, 0);
+        g_assert_cmpuint(blocks[0]->shared_frames, ==, 16);
+        g_assert_cmpuint(blocks[1]->shared_frames, ==, 0);
+        g_assert_null(stop_reason);
+    }
+    expect_agreement();
+    tear_down();
+}
+
+/* KVM leaves 2 MiB there when it goes on with the rest of a request. */
+static void test_page_size_is_a_hint(void)
+{
+    set_up();
+    g_assert_cmpuint(hypercall(0x5000, 3, KVM_MAP_GPA_RANGE_PAGE_SZ_2M), ==,
+                     0);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 3);
+    g_assert_cmpuint(hypercall(0x5000, 1, ENC | KVM_MAP_GPA_RANGE_PAGE_SZ_1G),
+                     ==, 0);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 2);
+    expect_agreement();
+    tear_down();
+}
+
+static void test_other_hypercall(void)
+{
+    struct kvm_run run = { .hypercall.nr = KVM_HC_MAP_GPA_RANGE + 1 };
+
+    set_up();
+    g_assert_false(upm_kvm_handle_hypercall(&run));
+    tear_down();
+}
+
+/*
+ * Failures
+ */
+
+/* QEMU's own path leaves the new attribute behind. */
+static void test_discard_fails(void)
+{
+    int fd;
+
+    set_up();
+    fd = blocks[0]->private_fd;
+    blocks[0]->private_fd = open("/dev/null", O_RDONLY);
+    g_assert_cmpuint(hypercall(0, 4, 0), ==, EINVAL);
+    g_assert_true(is_private(0));
+    expect_agreement();
+    g_assert_null(stop_reason);
+    close(blocks[0]->private_fd);
+    blocks[0]->private_fd = fd;
+
+    g_assert_cmpuint(hypercall(0, 4, 0), ==, 0);
+    drop_shared_fails = -EIO;
+    g_assert_cmpuint(hypercall(0, 4, ENC), ==, EINVAL);
+    g_assert_false(is_private(0));
+    expect_agreement();
+    g_assert_null(stop_reason);
+    tear_down();
+}
+
+/* The second of two runs fails: the first has its attribute back. */
+static void test_half_way(void)
+{
+    set_up();
+    g_assert_cmpuint(hypercall(K4, 1, 0), ==, 0);
+    forget();
+    set_attributes.result[1] = -EIO;
+    g_assert_cmpuint(hypercall(0, 3, 0), ==, EINVAL);
+    g_assert_cmpuint(set_attributes.calls, ==, 3);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 1);
+    expect_agreement();
+    tear_down();
+}
+
+static void test_retried(void)
+{
+    set_up();
+    set_attributes.result[0] = -EAGAIN;
+    set_attributes.result[1] = -EINTR;
+    set_attributes.result[2] = -EAGAIN;
+    g_assert_cmpuint(hypercall(0, 1, 0), ==, 0);
+    g_assert_cmpuint(set_attributes.calls, ==, 4);
+    expect_agreement();
+    tear_down();
+}
+
+static void test_retry_is_bounded(void)
+{
+    set_up();
+    set_attributes.always = -EAGAIN;
+    g_assert_cmpuint(hypercall(0, 1, 0), ==, EAGAIN);
+    g_assert_cmpuint(set_attributes.calls, ==, 100);
+    g_assert_null(stop_reason);
+    set_attributes = (Script) { .always = -EINTR };
+    g_assert_cmpuint(hypercall(0, 1, 0), ==, EAGAIN);
+    g_assert_cmpuint(set_attributes.calls, ==, 100);
+    forget();
+    expect_agreement();
+    g_assert_cmpuint(hypercall(0, 1, 0), ==, 0);
+    tear_down();
+}
+
+static void test_no_memory(void)
+{
+    set_up();
+    set_attributes.result[0] = -ENOMEM;
+    g_assert_cmpuint(hypercall(0x2000, 2, 0), ==, EAGAIN);
+    expect_stop("cannot convert 0x2000 +0x2000 to shared: KVM does not mark "
+                "0x2000 +0x2000: Cannot allocate memory");
+    expect_agreement();
+
+    set_attributes.result[0] = -ENOMEM;
+    g_assert_cmpint(fault(0x3000, TO_SHARED), ==, EXCP_INTERRUPT);
+    expect_stop("a vCPU used memory as shared, but QEMU cannot convert 0x3000 "
+                "+0x1000 to shared: KVM does not mark 0x3000 +0x1000: Cannot "
+                "allocate memory");
+    expect_agreement();
+    tear_down();
+}
+
+/*
+ * Faults
+ */
+
+static void test_fault(void)
+{
+    UpmCounters before, after;
+
+    set_up();
+    before = upm_counters();
+    g_assert_cmpint(fault(0x7000, TO_SHARED), ==, 0);
+    g_assert_false(is_private(0x7000));
+    g_assert_cmpint(fault(0x7000, TO_PRIVATE), ==, 0);
+    g_assert_true(is_private(0x7000));
+    /* nothing was asked for, so nothing is made present */
+    g_assert_cmpuint(pre_faults.calls, ==, 0);
+    expect_agreement();
+    after = upm_counters();
+    g_assert_cmpuint(after.requests[UPM_CAUSE_FAULT][0] -
+                     before.requests[UPM_CAUSE_FAULT][0], ==, 1);
+    g_assert_cmpuint(after.requests[UPM_CAUSE_FAULT][1] -
+                     before.requests[UPM_CAUSE_FAULT][1], ==, 1);
+    g_assert_cmpuint(after.requests[UPM_CAUSE_HYPERCALL][0], ==,
+                     before.requests[UPM_CAUSE_HYPERCALL][0]);
+    tear_down();
+}
+
+static void test_errno_decides(void)
+{
+    static const int no_fault[] = {
+        0, -ENOMEM, -EINVAL, -EIO, -EPERM, -ENOENT, -EBADF,
+    };
+    struct kvm_run run = {
+        .exit_reason = KVM_EXIT_MEMORY_FAULT,
+        .memory_fault = { .flags = TO_PRIVATE, .gpa = 0x1000, .size = K4 },
+    };
+    unsigned int i;
+
+    g_assert_true(upm_kvm_is_fault(&run, -EFAULT));
+    g_assert_true(upm_kvm_is_fault(&run, -EHWPOISON));
+    for (i = 0; i < ARRAY_SIZE(no_fault); i++) {
+        g_assert_false(upm_kvm_is_fault(&run, no_fault[i]));
+    }
+    run.exit_reason = KVM_EXIT_UNKNOWN;
+    g_assert_false(upm_kvm_is_fault(&run, -EFAULT));
+    g_assert_false(upm_kvm_is_fault(&run, -EHWPOISON));
+}
+
+static void test_fault_elsewhere(void)
+{
+    set_up();
+    g_assert_cmpint(fault(MMIO, TO_PRIVATE), ==, EXCP_INTERRUPT);
+    expect_stop("a vCPU used memory as private, but QEMU cannot convert "
+                "0x400000 +0x1000 to private: at 0x400000 is nothing");
+    g_assert_cmpint(fault(ROM, TO_PRIVATE), ==, EXCP_INTERRUPT);
+    expect_stop("a vCPU used memory as private, but QEMU cannot convert "
+                "0x1000000 +0x1000 to private: at 0x1000000 is ROM 'bios', "
+                "which has no private half");
+    g_assert_cmpint(fault(0x1000, TO_PRIVATE | 1), ==, EXCP_INTERRUPT);
+    expect_stop("a memory fault at 0x1000 has the unknown flags 0x9");
+    expect_agreement();
+    tear_down();
+}
+
+/* QEMU's own path runs the vCPU again for ever. */
+static void test_fault_without_progress(void)
+{
+    unsigned int n = 0;
+
+    set_up();
+    while (fault(0x9000, TO_PRIVATE) == 0) {
+        g_assert_cmpuint(++n, <=, 10000);
+    }
+    g_assert_cmpuint(n, ==, 10000);
+    expect_stop("a vCPU used 0x9000 +0x1000 as private 10000 times in a row "
+                "and KVM refused it each time, although it is private");
+    tear_down();
+}
+
+/* Other vCPUs that convert the page back are no lack of progress. */
+static void test_contended_fault(void)
+{
+    unsigned int i;
+
+    set_up();
+    for (i = 0; i < 30000; i++) {
+        g_assert_cmpint(fault(0x9000, TO_SHARED), ==, 0);
+        if (i % 3) {
+            g_assert_cmpuint(hypercall(0x9000, 1, ENC), ==, 0);
+        }
+    }
+    for (i = 0; i < 30000; i++) {
+        g_assert_cmpint(fault(0x9000 + (i % 2) * K4, TO_SHARED), ==, 0);
+    }
+    expect_agreement();
+    tear_down();
+}
+
+static void test_fault_busy(void)
+{
+    set_up();
+    set_attributes.always = -EAGAIN;
+    g_assert_cmpint(fault(0x9000, TO_SHARED), ==, 0);
+    g_assert_null(stop_reason);
+    forget();
+    g_assert_cmpint(fault(0x9000, TO_SHARED), ==, 0);
+    g_assert_false(is_private(0x9000));
+    tear_down();
+}
+
+/*
+ * Memory slots
+ */
+
+/* QEMU's own path makes all of a new slot private. */
+static void test_slot_keeps_shared(void)
+{
+    set_up();
+    g_assert_cmpuint(hypercall(0x2000, 2, 0), ==, 0);
+    g_assert_cmpuint(hypercall(0x8000, 1, 0), ==, 0);
+    g_assert_cmpuint(hypercall(0, 1, 0), ==, 0);
+    g_assert_cmpuint(hypercall(LOW_SIZE - K4, 1, 0), ==, 0);
+
+    /* somebody else's attributes, as left by a slot that was here before */
+    memset(attribute_private, 0, sizeof(attribute_private));
+    memset(attribute_private + 2, 1, 2);
+    memset(attribute_private + HIGH / K4, 1, HIGH_SIZE / K4);
+    g_assert_true(upm_kvm_slot_added(0, host(0), LOW_SIZE));
+    expect_agreement();
+
+    /* a part of it, whose ends are not those of the block */
+    memset(attribute_private + 3, 1, 1);
+    memset(attribute_private + 4, 0, 4);
+    g_assert_true(upm_kvm_slot_added(0x3000, host(0x3000), 0x5000));
+    expect_agreement();
+    tear_down();
+}
+
+static void test_slot_all_of_one_state(void)
+{
+    set_up();
+    memset(attribute_private, 0, sizeof(attribute_private));
+    g_assert_true(upm_kvm_slot_added(0, host(0), LOW_SIZE));
+    g_assert_true(upm_kvm_slot_added(HIGH, host(HIGH), HIGH_SIZE));
+    g_assert_cmpuint(set_attributes.calls, ==, 2);
+    expect_agreement();
+    g_assert_cmpuint(hypercall(0, FRAMES, 0), ==, 0);
+    set_attributes.calls = 0;
+    g_assert_true(upm_kvm_slot_added(HIGH, host(HIGH), HIGH_SIZE));
+    g_assert_cmpuint(set_attributes.calls, ==, 1);
+    expect_agreement();
+    tear_down();
+}
+
+static void test_slot_without_private_half(void)
+{
+    set_up();
+    g_assert_false(upm_kvm_slot_added(ROM, host(ROM), K4));
+    g_assert_cmpuint(set_attributes.calls, ==, 0);
+    tear_down();
+}
+
+static void test_slot_fails(void)
+{
+    set_up();
+    g_assert_cmpuint(hypercall(0x2000, 2, 0), ==, 0);
+    forget();
+    set_attributes.result[1] = -ENOMEM;
+    g_assert_true(upm_kvm_slot_added(0, host(0), LOW_SIZE));
+    g_assert_cmpuint(set_attributes.calls, ==, 2);
+    g_assert_cmpstr(stop_reason, ==, "page states of 'block0' at 0x0 +0x200000"
+                    " can not be set in its new memory slot: Cannot allocate "
+                    "memory");
+    tear_down();
+}
+
+/*
+ * The callers of kvm_convert_memory() that are left
+ */
+
+static void test_convert(void)
+{
+    int ret = 1;
+
+    set_up();
+    g_assert_true(upm_kvm_convert(0x1000, K4, false, &ret));
+    g_assert_cmpint(ret, ==, 0);
+    g_assert_false(is_private(0x1000));
+    g_assert_false(upm_kvm_convert(MMIO, K4, false, &ret));
+    g_assert_true(upm_kvm_convert(MMIO - K4, 2 * K4, false, &ret));
+    g_assert_cmpint(ret, ==, -EINVAL);
+    expect_agreement();
+    tear_down();
+}
+
+/*
+ * KVM_PRE_FAULT_MEMORY; the last test switches it off for good
+ */
+
+static void test_pre_fault(void)
+{
+    set_up();
+    g_assert_cmpuint(hypercall(0x1000, 4, 0), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    g_assert_cmpuint(pre_faulted, ==, 4 * K4);
+
+    /* partial progress */
+    forget();
+    pre_fault_step = K4;
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 4);
+    g_assert_cmpuint(pre_faulted, ==, 4 * K4);
+
+    /* refused for now, and for ever */
+    forget();
+    pre_faults.result[0] = -EAGAIN;
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 2);
+    g_assert_cmpuint(pre_faulted, ==, 4 * K4);
+    forget();
+    pre_faults.always = -EAGAIN;
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 100);
+
+    /* a signal, and what the guest will see for itself */
+    forget();
+    pre_faults.always = -EINTR;
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    forget();
+    pre_faults.always = -ENOMEM;
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    g_assert_null(stop_reason);
+    tear_down();
+}
+
+static void test_pre_fault_off(void)
+{
+    set_up();
+    pre_faults.always = -EOPNOTSUPP;
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x9000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    tear_down();
+}
+
+/*
+ * A million random hypercalls, against an array of states and a plain
+ * reading of the ABI
+ */
+
+static uint64_t random_64(void)
+{
+    return (uint64_t)g_test_rand_int() << 32 | (uint32_t)g_test_rand_int();
+}
+
+static uint64_t random_gpa(void)
+{
+    switch (g_test_rand_int_range(0, 8)) {
+    case 0:
+        return random_64();
+    case 1:
+        return random_64() & -K4;
+    case 2:
+        return -(uint64_t)g_test_rand_int_range(0, 64) * K4;
+    case 3:
+        return g_test_rand_int_range(0, MMIO);
+    case 4:
+        return MMIO - g_test_rand_int_range(0, 16) * K4;
+    default:
+        return g_test_rand_int_range(0, FRAMES) * K4;
+    }
+}
+
+static uint64_t random_pages(void)
+{
+    switch (g_test_rand_int_range(0, 8)) {
+    case 0:
+        return random_64();
+    case 1:
+        return (1ULL << 52) + g_test_rand_int_range(-4, 4);
+    case 2:
+        return (1ULL << g_test_rand_int_range(0, 64)) -
+               g_test_rand_int_range(0, 2);
+    case 3:
+        return g_test_rand_int_range(0, FRAMES + 8);
+    default:
+        return g_test_rand_int_range(0, 16);
+    }
+}
+
+static uint64_t random_attributes(void)
+{
+    switch (g_test_rand_int_range(0, 8)) {
+    case 0:
+        return random_64();
+    case 1:
+        return 1ULL << g_test_rand_int_range(0, 64);
+    case 2:
+        return g_test_rand_int_range(0, 0x40);
+    default:
+        return g_test_rand_bit() ? ENC : 0;
+    }
+}
+
+static bool is_valid(uint64_t gpa, uint64_t pages, uint64_t attributes)
+{
+    uint64_t size_bits = attributes & 0xf;
+
+    return !(gpa % K4) && pages && pages <= FRAMES && gpa < MMIO &&
+           gpa / K4 + pages <= FRAMES && !(attributes & ~0x1fULL) &&
+           size_bits <= 2;
+}
+
+static void test_random(void)
+{
+    static bool private[FRAMES];
+    uint64_t accepted = 0;
+    unsigned int n;
+
+    set_up();
+    /* punching a million holes would be a test of the host */
+    upm_block_set_discard(blocks[0], UPM_DISCARD_POLICY_NONE);
+    upm_block_set_discard(blocks[1], UPM_DISCARD_POLICY_NONE);
+    memset(private, 1, sizeof(private));
+    for (n = 0; n < 1000000; n++) {
+        uint64_t gpa = random_gpa(), pages = random_pages();
+        uint64_t attributes = random_attributes();
+        bool valid = is_valid(gpa, pages, attributes);
+
+        g_assert_cmpuint(hypercall(gpa, pages, attributes), ==,
+                         valid ? 0 : EINVAL);
+        if (valid) {
+            memset(private + gpa / K4, !!(attributes & ENC), pages);
+            accepted++;
+        }
+        if (valid || n % 64 == 0) {
+            g_assert_cmpmem(private, sizeof(private),
+                            attribute_private, sizeof(attribute_private));
+        }
+        if (n % 4096 == 0) {
+            expect_agreement();
+        }
+    }
+    expect_agreement();
+    g_assert_cmpuint(accepted, >, 100000);
+    g_assert_null(stop_reason);
+    tear_down();
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    current_cpu = g_new0(CPUState, 1);
+    upm_kvm_init();
+    g_assert_cmpstr(upm_provider_name(), ==, "KVM");
+
+    g_test_add_func("/upm-kvm/not-in-use", test_not_in_use);
+    g_test_add_func("/upm-kvm/check", test_check);
+    g_test_add_func("/upm-kvm/close-on-exec", test_close_on_exec);
+    g_test_add_func("/upm-kvm/hypercall/ok", test_hypercall);
+    g_test_add_func("/upm-kvm/hypercall/crossing-regions",
+                    test_crossing_regions);
+    g_test_add_func("/upm-kvm/hypercall/refused", test_hypercall_refused);
+    g_test_add_func("/upm-kvm/hypercall/page-size", test_page_size_is_a_hint);
+    g_test_add_func("/upm-kvm/hypercall/other", test_other_hypercall);
+    g_test_add_func("/upm-kvm/hypercall/random", test_random);
+    g_test_add_func("/upm-kvm/failure/discard", test_discard_fails);
+    g_test_add_func("/upm-kvm/failure/half-way", test_half_way);
+    g_test_add_func("/upm-kvm/failure/retried", test_retried);
+    g_test_add_func("/upm-kvm/failure/retry-is-bounded",
+                    test_retry_is_bounded);
+    g_test_add_func("/upm-kvm/failure/no-memory", test_no_memory);
+    g_test_add_func("/upm-kvm/fault/ok", test_fault);
+    g_test_add_func("/upm-kvm/fault/errno", test_errno_decides);
+    g_test_add_func("/upm-kvm/fault/elsewhere", test_fault_elsewhere);
+    g_test_add_func("/upm-kvm/fault/no-progress", test_fault_without_progress);
+    g_test_add_func("/upm-kvm/fault/contended", test_contended_fault);
+    g_test_add_func("/upm-kvm/fault/busy", test_fault_busy);
+    g_test_add_func("/upm-kvm/slot/keeps-shared", test_slot_keeps_shared);
+    g_test_add_func("/upm-kvm/slot/one-state", test_slot_all_of_one_state);
+    g_test_add_func("/upm-kvm/slot/no-private-half",
+                    test_slot_without_private_half);
+    g_test_add_func("/upm-kvm/slot/fails", test_slot_fails);
+    g_test_add_func("/upm-kvm/convert", test_convert);
+    g_test_add_func("/upm-kvm/pre-fault/ok", test_pre_fault);
+    g_test_add_func("/upm-kvm/pre-fault/off", test_pre_fault_off);
+    return g_test_run();
+}
