@@ -3,7 +3,7 @@
 # The two commands are "make demo" and "make check"; "make help" has the rest.
 
 PREFIX ?= /usr/local
-BUILD := $(CURDIR)/build
+BUILD := $(or $(UPM_BUILD),$(CURDIR)/build)
 TREE := $(BUILD)/qemu
 PLAIN := $(BUILD)/plain
 OUT := $(TREE)/build
@@ -16,12 +16,13 @@ help:
 	@echo 'make all              build QEMU: build/qemu-system-x86_64'
 	@echo 'make lab              KVM in an emulated machine: build a kernel, test'
 	@echo 'make bench            measure, see build/bench.jsonl'
+	@echo 'make docs             the manual: build/docs/index.html'
 	@echo 'make check-patches    try the patches on each QEMU that apt offers'
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
 	@echo 'make clean            remove build/; downloads and ccache stay'
 
 setup:
-	@scripts/setup
+	@scripts/setup $(PACKAGES)
 
 source: setup
 	@pristine=$$(scripts/fetch source) && scripts/lay-over $$pristine $(TREE)
@@ -32,6 +33,7 @@ all: source
 	@ln -sfn qemu/build/qemu-system-x86_64 $(BUILD)/qemu-system-x86_64
 
 demo: all
+	@echo '==> booting an SNP guest' >&2
 	@scripts/demo
 
 check: export ALSO := $(TESTS)
@@ -39,6 +41,7 @@ check:
 	@$(MAKE) --no-print-directory all
 	@scripts/check-style $(TREE)
 	@scripts/check-hooks $(TREE)
+	@echo '==> running the tests, logs go to build/logs' >&2
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q \
 		--continue-on-collection-errors tests $(PYTEST_ARGS)
 
@@ -60,6 +63,14 @@ bench: plain
 	@$(MAKE) --no-print-directory all
 	@bench/run $(BENCH_ARGS)
 
+# QEMU's manual with ours in it, made as QEMU's own build makes it.
+check docs: export PACKAGES := python3-sphinx python3-sphinx-rtd-theme
+docs: source
+	@CONFDIR=/etc/qemu /usr/bin/python3 -B -m sphinx -q -j auto -b html \
+		-Dversion=$$(cat $(TREE)/VERSION) -Drelease= \
+		-d $(BUILD)/docs.cache $(TREE)/docs $(BUILD)/docs
+	@echo 'the manual is in $(BUILD)/docs/index.html'
+
 check-patches: setup
 	@scripts/check-patches
 
@@ -68,11 +79,12 @@ install: all
 	install -m 755 $(OUT)/qemu-system-x86_64 $(OUT)/qemu-img \
 		$(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/firmware/* $(DESTDIR)$(PREFIX)/share/qemu
-	install -m 644 $(TREE)/pc-bios/keymaps/[a-z]* \
+	install -m 644 $(filter-out %/meson.build,\
+		$(wildcard $(TREE)/pc-bios/keymaps/*)) \
 		$(DESTDIR)$(PREFIX)/share/qemu/keymaps
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help setup source all demo check lab plain bench check-patches \
+.PHONY: help setup source all demo check docs lab plain bench check-patches \
 	install clean

@@ -5,7 +5,6 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${UPM_BUILD:-$top/build}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/qemu-upm
 packages=$cache/packages
-stage_began=$SECONDS
 
 export LC_ALL=C.UTF-8
 export CCACHE_DIR=$cache/ccache
@@ -15,7 +14,11 @@ export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
 export CCACHE_SLOPPINESS=time_macros
 
 say() {
-    printf '\033[1m==>\033[0m %s\n' "$*" >&2
+    if [ -t 2 ]; then
+        printf '\033[1m==>\033[0m %s\n' "$*" >&2
+    else
+        printf '==> %s\n' "$*" >&2
+    fi
 }
 
 die() {

@@ -8,6 +8,7 @@ first case is wanted.
 import os
 import pathlib
 import re
+import signal
 import subprocess
 
 import pytest
@@ -19,9 +20,25 @@ LOGS = BUILD / 'logs'
 
 # No unit test or qtest of ours needs a tenth of this, in seconds.
 PROGRAM_LIMIT = 120
+# What ends a test that waits without a limit of its own.
+TEST_LIMIT = 600
 
 RESULT = re.compile(r'(?P<not>not )?ok \d+ (?P<path>\S+)'
                     r'(?: # (?P<skip>SKIP)\s*(?P<reason>.*))?')
+
+
+def out_of_time(_signal, _frame):
+    """Wake up a test that hangs."""
+    raise TimeoutError(f'not finished after {TEST_LIMIT} s')
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol():
+    """Give each test, with what it sets up, the same limit."""
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(TEST_LIMIT)
+    yield
+    signal.alarm(0)
 
 
 def pytest_collect_file(file_path, parent):
@@ -42,7 +59,11 @@ class Program(pytest.File):
         listing = self.start('-l')
         if listing.returncode != 0:
             raise RuntimeError(f'{self.path.name} -l: {listing.stderr}')
-        for path in re.findall(r'^/\S+', listing.stdout, re.M):
+        # Newer GLib makes comments of them.
+        paths = re.findall(r'^(?:# )?(/\S+)$', listing.stdout, re.M)
+        if not paths:
+            raise RuntimeError(f'{self.path.name} -l names no case')
+        for path in paths:
             yield Case.from_parent(self, name=path)
 
     def start(self, *args):

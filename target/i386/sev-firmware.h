@@ -30,6 +30,13 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                               Error **errp);
 
 /**
+ * sev_launch_has_kernel: kernel-hashes=on has something to hash
+ *
+ * Returns: false, with the error reported, where it has not.
+ */
+bool sev_launch_has_kernel(const void *hashes);
+
+/**
  * sev_launch_make_private: before LAUNCH_UPDATE, with any firmware
  * @gpa, @size: multiples of the page size
  *

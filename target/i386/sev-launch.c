@@ -5,6 +5,7 @@
 #include "qemu/osdep.h"
 #include "cpu.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "qemu/units.h"
 #include "system/kvm.h"
 #include "system/tcg.h"
@@ -17,6 +18,15 @@
 bool sev_emulated(void)
 {
     return tcg_enabled();
+}
+
+bool sev_launch_has_kernel(const void *hashes)
+{
+    if (!hashes) {
+        error_report("SEV-SNP launch: kernel-hashes=on needs a kernel to hash;"
+                     " give one by -kernel FILE");
+    }
+    return hashes;
 }
 
 int sev_launch_make_private(hwaddr gpa, uint64_t size)

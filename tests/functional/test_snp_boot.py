@@ -98,7 +98,7 @@ def test_unaccepted_memory(start, folder):
     script = '''
 grep Unaccepted /proc/meminfo | sed 's/^/before /'
 mount -t tmpfs -o size=4g big /run
-dd if=/dev/zero of=/run/big bs=1M count=2500 2>/dev/null
+dd if=/dev/zero of=/run/big bs=1M count=1200 2>/dev/null
 grep Unaccepted /proc/meminfo | sed 's/^/after /'
 '''
     guest = start(*snp(memory='6G', vcpus=2), *linux(folder, script))

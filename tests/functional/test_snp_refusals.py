@@ -37,3 +37,24 @@ def test_migration(start, folder):
                         **{'command-line': 'savevm one'})
     assert 'SEV' in message or 'SNP' in message
     assert guest.cmd('query-status')['running']
+
+
+def test_no_kernel_to_hash(refusal):
+    """Hashes of a kernel need one."""
+    message = refusal(*snp(firmware='OVMF.amdsev.fd',
+                           guest=',kernel-hashes=on'))
+    assert 'kernel-hashes=on needs a kernel' in message
+
+
+def test_no_machine(refusal):
+    """A machine that is no PC has no SEV."""
+    message = refusal('-accel', 'tcg', '-machine',
+                      'none,confidential-guest-support=sev0', '-object',
+                      'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1')
+    assert 'needs a PC' in message
+
+
+def test_plain_cpu_model(start):
+    """A model that firmware will refuse is pointed out."""
+    guest = start(*snp(cpu='qemu64'), '-S')
+    assert 'has no XSAVEC' in guest.messages()

@@ -63,15 +63,25 @@ def check_names(payload):
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
-              extra=()):
-    """QEMU's arguments; the serial port and QMP are left to the caller."""
-    backend = f'memory-backend-memfd-private,id=ram0,size={size_mib}M'
-    if policy:
-        backend += f',discard={policy}'
-    machine = 'q35,confidential-guest-support=sev0,memory-backend=ram0'
+              accel='tcg', split_mib=None, extra=()):
+    """QEMU's arguments; the serial port and QMP are left to the caller.
+
+    RAM is one backend, or several in a row with the sizes of split_mib.
+    """
+    backends, numa = [], []
+    for i, size in enumerate(split_mib or [size_mib]):
+        backend = f'memory-backend-memfd-private,id=ram{i},size={size}M'
+        if policy:
+            backend += f',discard={policy}'
+        backends += ['-object', backend]
+        numa += ['-numa', f'node,nodeid={i},memdev=ram{i}']
+    machine = 'q35,confidential-guest-support=sev0'
+    if not split_mib:
+        machine += ',memory-backend=ram0'
+        numa = []
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
-    return ['-accel', 'tcg', '-machine', machine, '-object', backend,
+    return ['-accel', accel, '-machine', machine, *backends, *numa,
             '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1',
             '-cpu', 'EPYC-v4', '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',

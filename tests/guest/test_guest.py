@@ -4,7 +4,6 @@ import functools
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -15,6 +14,8 @@ import payload as guest
 POLICIES = {policy: {'policy': policy}
             for policy in ('both', 'shared', 'private', 'none')}
 PLAIN = {'plain': {}}
+# All vCPUs take turns in one thread.
+SINGLE = {'accel': 'tcg,thread=single'}
 VARIANTS = {
     'hello': PLAIN,
     'registers': PLAIN,
@@ -25,32 +26,37 @@ VARIANTS = {
     'pvalidate': PLAIN,
     'psc': POLICIES,
     'psc_errors': {'plain': {'size_mib': 63}},
+    'blocks': {'plain': {'split_mib': (33, 31)}},
     'tables': {name: POLICIES[name] for name in ('both', 'none')},
     'area': POLICIES,
     'counters': POLICIES,
     'devices': PLAIN,
     'access': {name: POLICIES[name] for name in ('both', 'none')},
     'vmsa': {'plain': {'smp': 2}},
-    'remote': {name: {**POLICIES[name], 'smp': 2}
-               for name in ('both', 'none')},
+    'remote': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
+               'single': {'smp': 2, **SINGLE}},
     'seeds': POLICIES,
     'seeds_high': {name: {**options, 'below_mib': 32}
                    for name, options in POLICIES.items()},
-    'ap': {'plain': {'smp': 4}},
-    'sipi': {'plain': {'smp': 2}},
+    'ap': {'plain': {'smp': 4}, 'single': {'smp': 4, **SINGLE}},
+    'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'vmsa': {'plain': {'smp': 2}},
-    'stress': {name: {**POLICIES[name], 'smp': 2}
-               for name in ('both', 'none')},
+    'stress': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
+               'single': {'smp': 2, **SINGLE}},
+    'fuzz': {'plain': {'smp': 2}},
+    'race': {'plain': {'smp': 2}},
 }
-# Payloads that stop their guest: what QEMU's message has to say.
+# Payloads that stop their guest: the state it is left in, the event that says
+# so, and words of QEMU's message.
+PANICKED = ('guest-panicked', 'GUEST_PANICKED')
+SHUT_DOWN = ('shutdown', 'SHUTDOWN')
 STOPPED = {
-    'terminate_msr': ('GHCB MSR', 'set 0x5', 'code 0x42'),
-    'terminate_nae': ('GHCB', '0x3', '0x21'),
-    'unsupported': ('0x1ff',),
-    'shutdown': (),
-    'lost_root': (),
+    'terminate_msr': (*PANICKED, ('GHCB MSR', 'set 0x5', 'code 0x42')),
+    'terminate_nae': (*PANICKED, ('GHCB', '0x3', '0x21')),
+    'unsupported': (*PANICKED, ('0x1ff',)),
+    'shutdown': (*SHUT_DOWN, ()),
+    'lost_root': (*SHUT_DOWN, ()),
 }
-STOPPED_STATES = ('guest-panicked', 'internal-error', 'shutdown')
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -107,29 +113,26 @@ def test_stopped_guest(payload, tmp_path):
     sys.path.insert(0, str(guest.BUILD / 'qemu/python'))
     from qemu.machine import QEMUMachine
     serial = tmp_path / 'serial'
-    arguments = guest.arguments(payload)
+    state, event, words = STOPPED[payload]
     machine = QEMUMachine(guest.qemu_binary(), base_temp_dir=str(tmp_path),
                           log_dir=str(tmp_path))
-    machine.add_args(*arguments, '-serial', f'file:{serial}', '-no-shutdown',
-                     '-action', 'panic=pause')
+    # Stopped at first, as events before the monitor is used are lost.
+    machine.add_args(*guest.arguments(payload), '-serial', f'file:{serial}',
+                     '-no-shutdown', '-S')
     with machine:
         machine.launch()
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            status = machine.cmd('query-status')
-            if not status['running']:
-                break
-            time.sleep(0.02)
-        events = [event['event'] for event in machine.get_qmp_events()]
-        assert machine.is_running()
-        assert status['status'] in STOPPED_STATES, (status, events)
-        assert machine.cmd('query-version')
+        machine.cmd('cont')
+        assert machine.event_wait(event, timeout=20)
+        assert machine.event_wait('STOP', timeout=20)
+        assert machine.cmd('query-status') == {'status': state,
+                                               'running': False}
         machine.cmd('human-monitor-command', command_line='info registers')
+        assert machine.is_running()
     reported = serial.read_text().split('\n')
     for name in guest.check_names(payload):
         assert f'ok {name}' in reported
     assert not [line for line in reported if line.startswith('not ok')]
-    for word in STOPPED[payload]:
+    for word in words:
         assert word in (machine.get_log() or '')
 
 

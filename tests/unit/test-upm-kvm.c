@@ -18,11 +18,7 @@
 #include "system/kvm.h"
 #include "system/upm.h"
 
-/* system/kvm.h declares these for code that is compiled per target. */
-int kvm_vm_ioctl(KVMState *s, unsigned long type, ...);
-int kvm_vcpu_ioctl(CPUState *cpu, unsigned long type, ...);
-int kvm_vm_check_extension(KVMState *s, unsigned int extension);
-
+#include "upm/fake-kvm.h"
 #include "../../accel/kvm/upm-kvm.c"
 
 #define K4 (4 * KiB)

@@ -200,10 +200,10 @@ static int put_cpuid(PspGuest *guest, uint64_t gpa, void *source,
                 " back", gpa, corrections);
 }
 
-/* Returns: 0 with the host address of the new page in @out */
 static int put_page(PspGuest *guest, PspPageType type, uint64_t gpa,
-                    void *source, void **out, int *fw_error)
+                    void *source, int *fw_error)
 {
+    Error *err = NULL;
     PspCpuidPage cpuid;
     void *page;
     int ret;
@@ -234,14 +234,19 @@ static int put_page(PspGuest *guest, PspPageType type, uint64_t gpa,
     case PSP_PAGE_CPUID:
         memcpy(page, &cpuid, sizeof(cpuid));
         break;
-    case PSP_PAGE_UNMEASURED:
+    default:
         memcpy(page, source, PSP_PAGE_SIZE);
         break;
-    default:
-        /* a normal page is copied when it is measured, by many threads */
-        break;
     }
-    *out = page;
+
+    if (!psp_digest_extend(guest->digest, type, gpa, page, &err)) {
+        error_report_err(err);
+        return fail(fw_error, SEV_RET_HWSEV_RET_PLATFORM,
+                    "LAUNCH_UPDATE: GPA 0x%" PRIx64 " can not be measured",
+                    gpa);
+    }
+    guest->processor->page_done(gpa);
+    guest->pages[type]++;
     return 0;
 }
 
@@ -278,62 +283,6 @@ static int check_update(PspGuest *guest,
     return 0;
 }
 
-static void advance(struct kvm_sev_snp_launch_update *update, size_t pages)
-{
-    update->gfn_start += pages;
-    update->len -= pages * PSP_PAGE_SIZE;
-    if (update->type != PSP_PAGE_ZERO) {
-        update->uaddr += pages * PSP_PAGE_SIZE;
-    }
-}
-
-/*
- * Puts as many pages as it can and measures them.  @update says how far it
- * came.
- */
-static int put_pages(PspGuest *guest, struct kvm_sev_snp_launch_update *update,
-                     int *fw_error)
-{
-    uint64_t gpa = (uint64_t)update->gfn_start << PSP_PAGE_BITS;
-    size_t wanted = update->len >> PSP_PAGE_BITS;
-    void *source = update->type == PSP_PAGE_NORMAL ?
-                   (void *)(uintptr_t)update->uaddr : NULL;
-    g_autofree void **pages = NULL;
-    Error *err = NULL;
-    size_t done = 0;
-    int ret = 0;
-
-    pages = g_try_new(void *, wanted);
-    if (!pages) {
-        return refuse(-ENOMEM, "LAUNCH_UPDATE: no memory for %zu pages at"
-                      " once", wanted);
-    }
-    while (done < wanted) {
-        size_t at = done * PSP_PAGE_SIZE;
-
-        ret = put_page(guest, update->type, gpa + at,
-                       (void *)(uintptr_t)(update->uaddr + at),
-                       &pages[done], fw_error);
-        if (ret) {
-            break;
-        }
-        done++;
-    }
-    if (done && !psp_digest_extend(guest->digest, update->type, gpa, pages,
-                                   source, done, &err)) {
-        error_report_err(err);
-        return fail(fw_error, SEV_RET_HWSEV_RET_PLATFORM,
-                    "LAUNCH_UPDATE: %zu pages at GPA 0x%" PRIx64 " can not be"
-                    " measured", done, gpa);
-    }
-    for (size_t i = 0; i < done; i++) {
-        guest->processor->page_done(gpa + i * PSP_PAGE_SIZE);
-    }
-    guest->pages[update->type] += done;
-    advance(update, done);
-    return ret;
-}
-
 /*
  * KVM returns 0 where at least one page was done, and leaves the rest in
  * @update; the caller comes again and learns of the error then.
@@ -356,7 +305,19 @@ static int launch_update(PspGuest *guest,
 
     trace_psp_launch_update((uint64_t)update->gfn_start << PSP_PAGE_BITS,
                             update->len, page_type_name(update->type));
-    ret = put_pages(guest, update, fw_error);
+    while (update->len) {
+        ret = put_page(guest, update->type,
+                       (uint64_t)update->gfn_start << PSP_PAGE_BITS,
+                       (void *)(uintptr_t)update->uaddr, fw_error);
+        if (ret) {
+            break;
+        }
+        update->gfn_start++;
+        update->len -= PSP_PAGE_SIZE;
+        if (update->type != PSP_PAGE_ZERO) {
+            update->uaddr += PSP_PAGE_SIZE;
+        }
+    }
     return update->gfn_start != begin ? 0 : ret;
 }
 
@@ -365,14 +326,13 @@ static bool measure_vcpus(PspGuest *guest, uint8_t digest[PSP_DIGEST_SIZE],
 {
     for (unsigned i = 0; i < guest->processor->vcpus(); i++) {
         PspVcpuReset reset;
-        void *page = &vmsas[i];
 
         guest->processor->vcpu_reset(i, &reset);
         reset.sev_features = guest->sev_features;
         trace_psp_launch_vmsa(i, reset.cs_base, reset.rip);
         psp_vmsa_init(&vmsas[i], &reset);
         if (!psp_digest_extend(digest, PSP_PAGE_VMSA, PSP_VMSA_GPA,
-                               &page, NULL, 1, errp)) {
+                               &vmsas[i], errp)) {
             return false;
         }
     }

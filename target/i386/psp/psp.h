@@ -53,18 +53,15 @@ typedef struct PspPageInfo {
 #define PSP_VMSA_GPA        0xFFFFFFFFF000ULL
 
 /**
- * psp_digest_extend: measure pages that follow each other
+ * psp_digest_extend: measure a page
  * @digest: the digest so far, replaced by the new one; unchanged on failure
- * @gpa: guest-physical address of the first, PSP_VMSA_GPA for a VMSA
- * @pages: PSP_PAGE_SIZE bytes each; only NORMAL and VMSA pages are looked at
- * @source: where NORMAL pages are to be copied from before, or NULL
- * @count: number of pages, at least 1
+ * @gpa: guest-physical address, PSP_VMSA_GPA for a VMSA
+ * @page: PSP_PAGE_SIZE bytes; only NORMAL and VMSA pages are looked at
  *
  * Returns: false with @errp set where SHA-384 is not to be had.
  */
 bool psp_digest_extend(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
-                       uint64_t gpa, void *const *pages, const void *source,
-                       size_t count, Error **errp);
+                       uint64_t gpa, const void *page, Error **errp);
 
 /*
  * secrets.c: the secrets page, 56860 section 8.17.2.5

@@ -557,7 +557,7 @@ bool wait_for(const volatile u64 *p, u64 value)
     u32 start = timer();
 
     while (*p != value) {
-        if (((timer() - start) & 0xffffff) > 3579545) {
+        if (((timer() - start) & 0xffffff) > 4 * 3579545) {
             return false;
         }
         pause();

@@ -277,7 +277,7 @@ u64 ap_request(unsigned op, u32 apic_id, u64 vmsa_gpa, u64 features);
 void ap_start(unsigned index);
 /** ap_signal: INIT and SIPI by the local APIC */
 void ap_signal(u32 apic_id);
-/** wait_for: until @p is @value, at most a second; whether it became so */
+/** wait_for: until @p is @value, at most four seconds; whether it became so */
 bool wait_for(const volatile u64 *p, u64 value);
 void delay_us(u64 us);
 

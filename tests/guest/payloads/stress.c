@@ -120,6 +120,7 @@ void ap_main(unsigned index)
         case COUNT:
             ++*(volatile u64 *)shar(STABLE_GPA);
             counted++;
+            pause();
             break;
         case CONVERT:
             convert_region(index);

@@ -34,11 +34,16 @@ MemoryRegion *snp_cpu_memory(CPUState *cs)
 void snp_cpu_realize(CPUState *cs)
 {
     X86CPU *cpu = X86_CPU(cs);
-    uint32_t needed = ctz64(snp_cbit_mask()) + 1;
+    uint32_t needed;
 
     if (!snp_active()) {
         return;
     }
+    if (!(cpu->env.features[FEAT_XSAVE] & CPUID_XSAVE_XSAVEC)) {
+        warn_report_once("this CPU model has no XSAVEC: OVMF and Linux refuse "
+                         "it as an SEV-SNP guest's, use -cpu EPYC-v4");
+    }
+    needed = ctz64(snp_cbit_mask()) + 1;
     if (cpu->phys_bits < needed) {
         guest_phys_bits = cpu->phys_bits ?: TCG_PHYS_ADDR_BITS;
         cpu->phys_bits = needed;

@@ -10,6 +10,7 @@
 #include "qapi/error.h"
 #include "exec/exec-all.h"
 #include "hw/boards.h"
+#include "hw/i386/x86.h"
 #include "system/accel-ops.h"
 #include "system/confidential-guest-support.h"
 #include "system/cpu-timers.h"
@@ -76,6 +77,10 @@ static bool check_machine(ConfidentialGuestSupport *cgs, Error **errp)
                    "emulation protects nothing");
         error_append_hint(errp, "Use '-accel tcg' alone, or emulated=on on "
                           "the guest object, to run it emulated.\n");
+        return false;
+    }
+    if (!object_dynamic_cast(qdev_get_machine(), TYPE_X86_MACHINE)) {
+        error_setg(errp, "an SEV-SNP guest needs a PC; use -machine q35");
         return false;
     }
     if (replay_mode != REPLAY_MODE_NONE || icount_enabled()) {

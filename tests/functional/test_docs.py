@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The manual can be built, and names nothing that the binary does not have."""
+import mmap
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from linux_guest import BUILD, LIMIT, QEMU, TOP, QEMUMachine
+
+FOLDER = 'docs/system/i386'
+PAGES = ['amd-sev-snp-emulated', 'upm']
+# A page of QEMU's own that ours point to
+NEIGHBOUR = 'amd-memory-encryption'
+# QOM type whose properties an option has, by the option's first value
+MACHINE = 'q35'
+CPU = 'EPYC-v4-x86_64-cpu'
+DEVICES = ['pc-dimm']
+
+
+def page(name):
+    """Return the source of a page of ours."""
+    return (TOP / FOLDER / f'{name}.rst').read_text(encoding='utf-8')
+
+
+TEXT = '\n'.join(map(page, PAGES))
+# Inline literals on one line each, and all text with command lines joined
+LITERALS = [' '.join(text.split()) for text in
+            re.findall(r'(?<![`\w])``([^`]+)``', TEXT)]
+JOINED = re.sub(r' ?\\\\?\n\s*', ' ', re.sub(r',\\\\?\n\s*', ',', TEXT))
+
+
+def test_build(folder):
+    """Sphinx, as QEMU sets it up, has nothing to say about our pages."""
+    try:
+        import sphinx  # noqa: F401 pylint: disable=unused-import
+    except ImportError:
+        pytest.skip('python3-sphinx is not installed: make docs installs it')
+    tree = BUILD / 'qemu'
+    source, html = folder / 'source', folder / 'html'
+    source.mkdir(exist_ok=True)
+    for name in PAGES + [NEIGHBOUR]:
+        copy = source / f'{name}.rst'
+        copy.write_bytes((tree / FOLDER / copy.name).read_bytes())
+    (source / 'index.rst').write_text(
+        'Pages\n=====\n\n.. toctree::\n\n' +
+        ''.join(f'   {name}\n' for name in PAGES + [NEIGHBOUR]))
+    done = subprocess.run(
+        [sys.executable, '-B', '-m', 'sphinx', '-q', '-E', '-W',
+         '--keep-going', '-n', '-c', tree / 'docs', '-b', 'html',
+         '-Dversion=test', source, html],
+        env=dict(os.environ, CONFDIR='/etc/qemu'), capture_output=True,
+        text=True, timeout=LIMIT, check=False)
+    (folder / 'sphinx.log').write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, done.stderr
+    for name in PAGES:
+        assert (html / f'{name}.html').stat().st_size > 10000
+
+
+def test_in_manual():
+    """QEMU's manual has our pages in its table of contents."""
+    contents = (BUILD / 'qemu/docs/system/target-i386.rst').read_text()
+    for name in PAGES:
+        assert f'   i386/{name}\n' in contents
+
+
+def test_width():
+    """80 columns, as everywhere."""
+    assert [line for line in TEXT.splitlines() if len(line) > 80] == []
+
+
+class Binary:
+    """What QEMU says of itself."""
+
+    def __init__(self, qemu):
+        self.qemu = qemu
+        self.schema = qemu.cmd('query-qmp-schema')
+        self.commands = {item['name'] for item in self.schema
+                         if item['meta-type'] == 'command'}
+        self.members, self.values = set(), set()
+        for item in self.schema:
+            self.members |= {m['name'] for m in item.get('members', [])
+                             if 'name' in m}
+            self.values |= set(item.get('values', []))
+            self.values |= {v['case'] for v in item.get('variants', [])
+                            if 'case' in v}
+        machine = next(m['name'] for m in qemu.cmd('query-machines')
+                       if m.get('alias') == MACHINE)
+        self.types = {t['name'] for t in qemu.cmd('qom-list-types')}
+        self.models = {m['name'] for m in qemu.cmd('query-cpu-definitions')}
+        self.monitor = {'info'} | self.monitor_commands('help') | {
+            f'info {name}' for name in self.monitor_commands('help info')}
+        self.options = set(re.findall(r'^(-[\w-]+)', qemu_says('-help'),
+                                      re.M))
+        self.events = set(qemu_says('-trace', 'help').split())
+        self.machine = self.properties(f'{machine}-machine') | {
+            'confidential-guest-support', 'accel'}
+
+    def monitor_commands(self, line):
+        """Return the names that help lists, with all their aliases."""
+        text = self.qemu.cmd('human-monitor-command',
+                             **{'command-line': line})
+        names = re.findall(r'^(?:info )?(\S+)', text, re.M)
+        return {name for entry in names for name in entry.split('|')}
+
+    def properties(self, name):
+        """Return a type's properties."""
+        command = 'device-list-properties' if name in DEVICES \
+            else 'qom-list-properties'
+        return {prop['name'] for prop in
+                self.qemu.cmd(command, typename=name)}
+
+    def of_option(self, option, kind):
+        """Return what may follow OPTION KIND, or None where all may."""
+        if option in ('-object', 'object_add'):
+            return self.properties(kind) | {'id'}
+        if option in ('-device', 'device_add'):
+            return self.properties(kind) | {'id'}
+        if option == '-machine':
+            return self.machine
+        if option == '-accel':
+            return self.properties(f'{kind}-accel')
+        if option == '-cpu':
+            return self.properties(CPU)
+        return None
+
+
+def qemu_says(*args):
+    """Return what QEMU prints."""
+    return subprocess.run([QEMU, *args], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=LIMIT,
+                          check=True).stdout
+
+
+@pytest.fixture(scope='module')
+def binary(tmp_path_factory):
+    """The QEMU that was built, without a machine."""
+    folder = str(tmp_path_factory.mktemp('docs'))
+    qemu = QEMUMachine(str(QEMU), ['-machine', 'none', '-nodefaults'],
+                       base_temp_dir=folder, log_dir=folder)
+    qemu.launch()
+    try:
+        yield Binary(qemu)
+    finally:
+        qemu.shutdown(hard=True)
+
+
+def test_command_lines(binary):
+    """Types and properties in command lines exist."""
+    uses = re.findall(r'(?<![\w-])(-object|-device|-machine|-accel|-cpu|'
+                      r'object_add|device_add) ([\w-]+)((?:,[\w-]+'
+                      r'(?:=[^\s,`]*)?)*)', JOINED)
+    assert len(uses) > 20
+    wrong = []
+    for option, kind, rest in uses:
+        if option in ('-object', 'object_add') and kind not in binary.types:
+            wrong.append(f'{option} {kind}')
+            continue
+        known = binary.of_option(option, kind)
+        wrong += [f'{option} {kind},{name}' for name in
+                  re.findall(r',([\w-]+)', rest) if name not in known]
+    # A property may come first, as in -machine smm=on.
+    wrong += [f'-machine {name}' for name in
+              re.findall(r'-machine ([\w-]+)=', JOINED)
+              if name not in binary.machine]
+    assert not wrong
+
+
+def test_options_of_backend(binary):
+    """The list of the backend's options is right, and complete."""
+    kind = 'memory-backend-memfd-private'
+    told = {name for term in re.findall(r'^``\w.*', page('upm'), re.M)
+            for name in re.findall(r'``([\w-]+)=', term)}
+    has = {name for name in binary.properties(kind)
+           if not name.startswith('x-')} - {'type'}
+    assert told == has
+
+
+def test_names(binary):
+    """Commands, properties, values and events in the text exist."""
+    known = (binary.commands | binary.members | binary.values |
+             binary.monitor | binary.types | binary.models | binary.machine |
+             binary.properties('sev-snp-guest') |
+             binary.properties('memory-backend-memfd-private') |
+             binary.properties(CPU) | binary.properties('tcg-accel'))
+    wrong = []
+    for text in LITERALS:
+        first = text.split()[0]
+        if text.startswith('-'):
+            good = first in binary.options
+        elif re.fullmatch(r'(snp|psp|upm)_\w+', text):
+            good = text in binary.events
+        elif re.fullmatch(r'info [\w-]+', text):
+            good = text in binary.monitor
+        elif re.fullmatch(r'[a-z][a-z0-9-]*', text) or \
+                text.startswith('EPYC'):
+            good = text in known
+        elif re.fullmatch(r'[a-z][a-z0-9-]*=\S*', text):
+            good = text.split('=')[0] in known
+        else:
+            continue
+        if not good:
+            wrong.append(text)
+    # -drive's options are in no list.
+    assert sorted(set(wrong) - {'if=pflash'}) == []
+
+
+def test_transcripts(binary):
+    """JSON and monitor commands in transcripts exist."""
+    keys = set(re.findall(r'"([a-z-]+)":', TEXT))
+    assert keys - binary.members <= {'execute', 'arguments', 'return'}
+    assert set(re.findall(r'"execute": "([\w-]+)"', TEXT)) <= binary.commands
+    lines = re.findall(r'^ *\(qemu\) (\S+)(?: (\S+))?', TEXT, re.M)
+    assert lines
+    for name, what in lines:
+        assert name in binary.monitor
+        assert name != 'info' or f'info {what}' in binary.monitor
+
+
+def test_messages():
+    """Messages in the tables are the binary's own."""
+    tables = re.findall(r'^   \* - Message\n(.*?)\n\n', TEXT, re.M | re.S)
+    cells = [re.match(r'``([^`]+)``', cell) for table in tables
+             for cell in table.split('   * - ')[1:]]
+    messages = [' '.join(cell[1].split()) for cell in cells]
+    assert len(messages) > 25
+    missing = []
+    with open(QEMU, 'rb') as file, \
+            mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as image:
+        for message in messages:
+            for part in message.split('...'):
+                part = part.strip(" ,.:'")
+                if len(part) > 3 and image.find(part.encode()) < 0:
+                    missing.append(part)
+    assert not missing
