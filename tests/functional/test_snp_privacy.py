@@ -89,12 +89,13 @@ def test_monitor(keeper, folder):
     """dump-guest-memory, pmemsave and xp do not see private pages."""
     guest, marker = keeper
     place = secret_offset(guest, marker)
-    files = folder / 'dump', folder / 'pmem'
-    guest.cmd('dump-guest-memory', paging=False, protocol=f'file:{files[0]}')
-    guest.cmd('pmemsave', val=0, size=MEMORY, filename=str(files[1]))
-    for path in files:
+    dump, pmem = folder / 'dump', folder / 'pmem'
+    guest.cmd('dump-guest-memory', paging=False, protocol=f'file:{dump}')
+    guest.cmd('pmemsave', val=0, size=MEMORY, filename=str(pmem))
+    # A dump has shared pages only, the bounce buffers of Linux for one.
+    for path, size in (dump, MEMORY // 64), (pmem, MEMORY):
         with path.open('rb') as saved:
-            assert os.fstat(saved.fileno()).st_size >= MEMORY
+            assert os.fstat(saved.fileno()).st_size >= size
             assert find(saved, marker) is None, path.name
         path.unlink()
     text = guest.cmd('human-monitor-command',
