@@ -43,9 +43,11 @@ check:
 	@scripts/check-hooks $(TREE)
 	@echo '==> running the tests, logs go to build/logs' >&2
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q \
-		--continue-on-collection-errors tests $(PYTEST_ARGS)
+		--continue-on-collection-errors tests/unit tests/qtest \
+		tests/guest tests/functional $(PYTEST_ARGS)
 
-# The first time its kernel is built; "make check" takes it from there on.
+# Private memory on a real KVM, in an emulated machine.  It takes as long as
+# all the other tests, and the first time its kernel is built: hence apart.
 lab: all
 	@scripts/setup lab
 	@scripts/lab-kernel >/dev/null
