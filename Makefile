@@ -48,8 +48,8 @@ check:
 
 # Private memory on a real KVM, in an emulated machine.  It takes as long as
 # all the other tests, and the first time its kernel is built: hence apart.
+lab: export PACKAGES := bc cpio libelf-dev libssl-dev rsync
 lab: all
-	@scripts/setup lab
 	@scripts/lab-kernel >/dev/null
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/lab \
 		$(PYTEST_ARGS)
