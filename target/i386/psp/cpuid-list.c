@@ -83,8 +83,11 @@ static void add_counted(List *list, uint32_t leaf)
     }
 }
 
-/* Topology levels, up to and with the one of type 0 that ends the list */
-static void add_topology(List *list, uint32_t leaf)
+/*
+ * A leaf whose subleaves have a type, bits @type of register @reg, up to and
+ * with the one of type 0 that ends the list
+ */
+static void add_typed(List *list, uint32_t leaf, unsigned reg, uint32_t type)
 {
     uint32_t regs[4];
 
@@ -94,27 +97,20 @@ static void add_topology(List *list, uint32_t leaf)
             return;
         }
         add(list, leaf, i, WITH_SUBLEAF, regs);
-        if (!(regs[ECX] & 0xff00)) {
+        if (!(regs[reg] & type)) {
             return;
         }
     }
 }
 
-/* Caches, up to and with the one of type 0 that ends the list */
+static void add_topology(List *list, uint32_t leaf)
+{
+    add_typed(list, leaf, ECX, 0xff00);
+}
+
 static void add_caches(List *list, uint32_t leaf)
 {
-    uint32_t regs[4];
-
-    for (uint32_t i = 0; i < 8; i++) {
-        ask(list, leaf, i, regs);
-        if (!i && is_empty(regs)) {
-            return;
-        }
-        add(list, leaf, i, WITH_SUBLEAF, regs);
-        if (!(regs[EAX] & 0x1f)) {
-            return;
-        }
-    }
+    add_typed(list, leaf, EAX, 0x1f);
 }
 
 static void add_xsave(List *list, uint32_t leaf)

@@ -31,13 +31,12 @@ enum {
 #define RMP_ATTR_VMSA        (1ULL << 16)
 
 /* The state is in env already; only the instruction is left behind. */
-static G_NORETURN void snp_next_instruction(CPUX86State *env, uint32_t length)
+static void skip_instruction(CPUX86State *env, uint32_t length)
 {
     env->eip += length;
     if (!(env->hflags & HF_CS64_MASK)) {
         env->eip = (uint32_t)env->eip;
     }
-    cpu_loop_exit_noexc(env_cpu(env));
 }
 
 static void set_result(CPUX86State *env, uint32_t eax, bool carry)
@@ -163,36 +162,48 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
     }
     snp_exclusive(v.cs, validate_frames, &v);
     set_result(env, SNP_SUCCESS, !v.changed);
-    snp_next_instruction(env, length);
+    skip_instruction(env, length);
+    cpu_loop_exit_noexc(v.cs);
 }
 
-static void check_validated(CPUX86State *env, const SnpFrame *frame,
-                            uintptr_t ra)
+/**
+ * permission_operand: the frame whose permissions are named by RAX and RDX
+ *
+ * This processor runs everything at VMPL0: any other is below it.  Returns:
+ * false with EAX set where the instruction fails.
+ */
+static bool permission_operand(CPUX86State *env, bool large, SnpFrame *frame,
+                               uintptr_t ra)
 {
+    uint64_t gva = env->regs[R_EAX];
+    uint8_t vmpl = RMP_ATTR_VMPL(env->regs[R_EDX]);
+
+    if (is_misaligned(gva, large) || vmpl >= SNP_VMPLS) {
+        set_result(env, SNP_FAIL_INPUT, false);
+        return false;
+    }
+    operand_frame(env, gva, frame, ra);
     if (!(qatomic_read(frame->rmp) & SNP_RMP_VALIDATED)) {
         raise_exception_err_ra(env, EXCP1D_VC, SNP_EXIT_NPF_NOT_VALIDATED,
                                ra);
     }
+    if (!vmpl) {
+        set_result(env, SNP_FAIL_PERMISSION, false);
+        return false;
+    }
+    return true;
 }
 
-/* This processor runs everything at VMPL0: any other is below it. */
 void helper_snp_rmpadjust(CPUX86State *env)
 {
-    uint64_t gva = env->regs[R_EAX], rdx = env->regs[R_EDX];
+    uint64_t rdx = env->regs[R_EDX];
     bool large = env->regs[R_ECX] & 1;
     uint8_t vmpl = RMP_ATTR_VMPL(rdx);
     uint32_t keep, set, *entry;
     size_t i, count = large ? FRAMES_PER_2M : 1;
     SnpFrame frame;
 
-    if (is_misaligned(gva, large) || vmpl >= SNP_VMPLS) {
-        set_result(env, SNP_FAIL_INPUT, false);
-        return;
-    }
-    operand_frame(env, gva, &frame, GETPC());
-    check_validated(env, &frame, GETPC());
-    if (!vmpl) {
-        set_result(env, SNP_FAIL_PERMISSION, false);
+    if (!permission_operand(env, large, &frame, GETPC())) {
         return;
     }
     entry = large ? large_entry(&frame) : frame.rmp;
@@ -208,26 +219,20 @@ void helper_snp_rmpadjust(CPUX86State *env)
     set = RMP_ATTR_PERM(rdx) << SNP_RMP_PERM_SHIFT(vmpl);
     set |= rdx & RMP_ATTR_VMSA ? SNP_RMP_VMSA : 0;
     for (i = 0; i < count; i++) {
-        qatomic_set(&entry[i], (qatomic_read(&entry[i]) & keep) | set);
+        /* another vCPU may be splitting the large page */
+        qatomic_and(&entry[i], keep);
+        qatomic_or(&entry[i], set);
     }
     set_result(env, SNP_SUCCESS, false);
 }
 
 void helper_snp_rmpquery(CPUX86State *env)
 {
-    uint64_t gva = env->regs[R_EAX];
     uint8_t vmpl = RMP_ATTR_VMPL(env->regs[R_EDX]);
     uint32_t entry, permissions;
     SnpFrame frame;
 
-    if (vmpl >= SNP_VMPLS) {
-        set_result(env, SNP_FAIL_INPUT, false);
-        return;
-    }
-    operand_frame(env, gva, &frame, GETPC());
-    check_validated(env, &frame, GETPC());
-    if (!vmpl) {
-        set_result(env, SNP_FAIL_PERMISSION, false);
+    if (!permission_operand(env, false, &frame, GETPC())) {
         return;
     }
     entry = qatomic_read(frame.rmp);
@@ -240,10 +245,7 @@ void helper_snp_rmpquery(CPUX86State *env)
 
 void helper_snp_vmgexit(CPUX86State *env, uint32_t length)
 {
-    env->eip += length;
-    if (!(env->hflags & HF_CS64_MASK)) {
-        env->eip = (uint32_t)env->eip;
-    }
+    skip_instruction(env, length);
     snp_vmgexit(env);
     cpu_loop_exit_noexc(env_cpu(env));
 }

@@ -6,8 +6,6 @@
  * not automatic exits (APM volume 2, 15.35.5), no others.
  */
 #include "qemu/osdep.h"
-#include "qemu/error-report.h"
-#include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "exec/address-spaces.h"
 #include "exec/exec-all.h"
