@@ -232,6 +232,11 @@ char host_policy(void)
     return ask("policy", NULL, 0, 0, 0);
 }
 
+void host_discard_fails(bool fails)
+{
+    ask("fails", NULL, fails, 0, 0);
+}
+
 void host_mark(void)
 {
     ask("mark", NULL, 0, 0, 0);
