@@ -48,7 +48,7 @@ check:
 
 # Private memory on a real KVM, in an emulated machine.  It takes as long as
 # all the other tests, and the first time its kernel is built: hence apart.
-lab: export PACKAGES := bc cpio libelf-dev libssl-dev rsync
+lab bench: export PACKAGES := bc cpio libelf-dev libssl-dev rsync
 lab: plain all
 	@scripts/lab-kernel >/dev/null
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/lab \
@@ -64,6 +64,7 @@ plain: setup
 bench: export ALSO := tests/unit/test-upm
 bench: plain
 	@$(MAKE) --no-print-directory all
+	@scripts/lab-kernel >/dev/null
 	@bench/run $(BENCH_ARGS)
 
 # QEMU's manual with ours in it, made as QEMU's own build makes it.
