@@ -112,7 +112,9 @@ static bool block_publish(UpmBlock *block, Error **errp)
         return false;
     }
     WITH_QEMU_LOCK_GUARD(&upm.lock) {
-        block->discard = upm.discard;
+        block->own_discard = block->private_fd < 0;
+        block->discard = block->own_discard ? UPM_DISCARD_POLICY_NONE
+                                            : upm.discard;
         QLIST_INSERT_HEAD_RCU(&upm.blocks, block, next);
     }
     trace_upm_block_added(block->name, block->size, block->private_fd);
@@ -158,6 +160,23 @@ int upm_block_register(RAMBlock *rb, const char *name, uint64_t size,
         return -1;
     }
     return block->private_fd;
+}
+
+bool upm_block_record(RAMBlock *rb, const char *name, uint64_t size,
+                      Error **errp)
+{
+    UpmBlock *block = block_new(rb, name, size);
+
+    if (!block) {
+        error_setg(errp, "cannot record page states of '%s' (%" PRIu64
+                   " bytes): no memory for them", name, size);
+        return false;
+    }
+    if (!block_publish(block, errp)) {
+        block_free(block);
+        return false;
+    }
+    return true;
 }
 
 bool upm_block_unregister(RAMBlock *rb)

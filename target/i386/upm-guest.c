@@ -68,9 +68,19 @@ static void set_upm_mode(Object *obj, int value, Error **errp)
         return;
     }
     options.upm_mode = value;
-    if (!is_snp(obj)) {
-        CONFIDENTIAL_GUEST_SUPPORT(obj)->require_guest_memfd =
-            value == ON_OFF_AUTO_ON;
+    CONFIDENTIAL_GUEST_SUPPORT(obj)->require_guest_memfd =
+        value == ON_OFF_AUTO_ON ||
+        (value == ON_OFF_AUTO_AUTO && !object_dynamic_cast(obj, "sev-guest"));
+}
+
+/* KVM has done without for years, so that only who asked for it is told. */
+static void record_requests(ConfidentialGuestSupport *cgs)
+{
+    if (!upm_kvm_record() && options.upm_mode == ON_OFF_AUTO_OFF) {
+        warn_report("%s: upm-mode=off: what the guest tells of its page "
+                    "states is not recorded, since this kernel's KVM does not "
+                    "pass it on: KVM_CAP_EXIT_HYPERCALL is missing",
+                    object_get_typename(OBJECT(cgs)));
     }
 }
 
@@ -78,7 +88,14 @@ bool upm_guest_check_mode(ConfidentialGuestSupport *cgs, Error **errp)
 {
     ERRP_GUARD();
 
-    if (!kvm_enabled() || !cgs->require_guest_memfd || upm_kvm_check(errp)) {
+    if (!kvm_enabled()) {
+        return true;
+    }
+    if (!cgs->require_guest_memfd) {
+        record_requests(cgs);
+        return true;
+    }
+    if (upm_kvm_check(errp)) {
         return true;
     }
     error_prepend(errp, "%s: upm-mode=%s: ", object_get_typename(OBJECT(cgs)),

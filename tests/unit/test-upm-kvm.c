@@ -26,6 +26,110 @@ static void test_not_in_use(void)
     g_assert_cmpuint(set_attributes.calls, ==, 0);
 }
 
+/*
+ * Guests without private memory
+ */
+
+static void start_recording(bool with_device)
+{
+    second_is_device = with_device;
+    in_use = can_pre_fault = false;
+    forget();
+    g_assert_true(upm_kvm_record());
+    blocks[0] = upm_block_find(&ram_blocks[0]);
+    blocks[1] = upm_block_find(&ram_blocks[1]);
+    g_assert_nonnull(blocks[0]);
+}
+
+static void stop_recording(void)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(ram_blocks); i++) {
+        upm_block_unregister(&ram_blocks[i]);
+    }
+    recording = second_is_device = false;
+    upm_kvm_init();
+}
+
+static void test_record_not_offered(void)
+{
+    in_use = false;
+    enable_caps.result[0] = -EINVAL;
+    g_assert_false(upm_kvm_record());
+    g_assert_cmphex(upm_kvm_features(), ==, 0);
+    g_assert_cmpstr(upm_provider_name(), ==, "KVM");
+    test_not_in_use();
+    forget();
+}
+
+static void test_record(void)
+{
+    UpmCounters before = upm_counters(), after;
+    int ret;
+
+    start_recording(false);
+    g_assert_cmpstr(upm_provider_name(), ==, "KVM, encrypted in place: page "
+                    "states are only recorded");
+    g_assert_cmphex(upm_kvm_features(), ==, 1 << 16);
+    g_assert_cmpstr(blocks[0]->name, ==, "region0");
+    g_assert_cmpint(blocks[0]->private_fd, ==, -1);
+    g_assert_cmpint(blocks[0]->discard, ==, UPM_DISCARD_POLICY_NONE);
+    upm_set_default_discard(UPM_DISCARD_POLICY_BOTH);
+    g_assert_cmpint(blocks[0]->discard, ==, UPM_DISCARD_POLICY_NONE);
+
+    /* across two blocks, and back in part */
+    g_assert_cmpuint(hypercall(HIGH - 2 * K4, 4, 0), ==, 0);
+    g_assert_cmpuint(hypercall(HIGH, 1, ENC), ==, 0);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 2);
+    g_assert_cmpuint(blocks[1]->shared_frames, ==, 1);
+    g_assert_false(is_private(HIGH - K4));
+    g_assert_true(is_private(HIGH));
+    g_assert_false(is_private(HIGH + K4));
+    after = upm_counters();
+    g_assert_cmpuint(after.converted[UPM_CAUSE_HYPERCALL][0] -
+                     before.converted[UPM_CAUSE_HYPERCALL][0], ==, 4 * K4);
+
+    /* what cannot be is refused as ever */
+    g_assert_cmpuint(hypercall(MMIO, 1, 0), ==, EINVAL);
+    g_assert_cmpuint(hypercall(0, 0, 0), ==, EINVAL);
+    g_assert_cmpuint(hypercall(0, 1ULL << 52, 0), ==, EINVAL);
+    g_assert_cmpuint(hypercall(0, 1, 0x20), ==, EINVAL);
+
+    /* and nothing but the record has changed */
+    g_assert_cmpuint(set_attributes.calls, ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 0);
+    g_assert_cmpuint(shared_dropped, ==, 0);
+    g_assert_cmpuint(after.discarded_private, ==, before.discarded_private);
+
+    /* slots, faults and other callers are none of its business */
+    g_assert_false(upm_kvm_slot_added(0, host(0), LOW_SIZE));
+    g_assert_false(upm_kvm_convert(0, K4, false, &ret));
+    g_assert_false(upm_kvm_handle_fault(&(struct kvm_run) {}, &ret));
+    stop_recording();
+}
+
+static void test_record_reset(void)
+{
+    start_recording(false);
+    g_assert_cmpuint(hypercall(0, 4, 0), ==, 0);
+    reset_handler(NULL);
+    blocks[0] = upm_block_find(&ram_blocks[0]);
+    blocks[1] = upm_block_find(&ram_blocks[1]);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 0);
+    g_assert_true(is_private(0));
+    g_assert_cmpuint(hypercall(0, 4, 0), ==, 0);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 4);
+    stop_recording();
+}
+
+static void test_record_device_memory(void)
+{
+    start_recording(true);
+    g_assert_null(upm_block_find(&ram_blocks[1]));
+    stop_recording();
+}
+
 static void expect_missing(unsigned int extension, int value,
                            const char *message)
 {
@@ -645,6 +749,11 @@ int main(int argc, char **argv)
     g_assert_cmpstr(upm_provider_name(), ==, "KVM");
 
     g_test_add_func("/upm-kvm/not-in-use", test_not_in_use);
+    g_test_add_func("/upm-kvm/record/not-offered", test_record_not_offered);
+    g_test_add_func("/upm-kvm/record/ok", test_record);
+    g_test_add_func("/upm-kvm/record/reset", test_record_reset);
+    g_test_add_func("/upm-kvm/record/device-memory",
+                    test_record_device_memory);
     g_test_add_func("/upm-kvm/check", test_check);
     g_test_add_func("/upm-kvm/close-on-exec", test_close_on_exec);
     g_test_add_func("/upm-kvm/hypercall/ok", test_hypercall);
