@@ -685,6 +685,13 @@ static void test_prealloc(void)
     check_prealloc(qts, "'prealloc-shared': true", 0, 48 * MiB);
     check_prealloc(qts, "'prealloc': true, 'prealloc-shared': true",
                    48 * MiB, 48 * MiB);
+
+    expect_success(object_add(qts, "'size': 50331648"));
+    expect_success(qtest_qmp(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': '/objects/r',"
+                             " 'property': 'prealloc', 'value': true } }"));
+    g_assert_cmpuint(allocated(qts, "snp-private", 48 * MiB), ==, 48 * MiB);
+    g_assert_cmpuint(allocated(qts, TYPE, 48 * MiB), ==, 0);
     qtest_quit(qts);
 }
 
