@@ -468,14 +468,31 @@ static bool any_run(bool to_private)
     return false;
 }
 
+void upm_lock(void)
+{
+    qemu_mutex_lock(&upm.lock);
+}
+
+void upm_unlock(void)
+{
+    qemu_mutex_unlock(&upm.lock);
+}
+
 void upm_foreach_shared(const UpmPiece *piece,
                         void (*fn)(const UpmPiece *run, void *opaque),
                         void *opaque)
 {
+    QEMU_LOCK_GUARD(&upm.lock);
+    upm_foreach_shared_locked(piece, fn, opaque);
+}
+
+void upm_foreach_shared_locked(const UpmPiece *piece,
+                               void (*fn)(const UpmPiece *run, void *opaque),
+                               void *opaque)
+{
     uint64_t from = piece->offset;
     UpmPiece run;
 
-    QEMU_LOCK_GUARD(&upm.lock);
     while (next_run(piece, from, false, &run)) {
         fn(&run, opaque);
         from = run.offset + run.size;

@@ -312,6 +312,21 @@ void upm_foreach_shared(const UpmPiece *piece,
  */
 void upm_record(const char *name);
 
+/**
+ * upm_lock: keep conversions away
+ *
+ * For what has to be in step with them, such as a new listener that is told
+ * of all shared frames first.  Nothing that takes the lock
+ * itself may be called before upm_unlock().
+ */
+void upm_lock(void);
+void upm_unlock(void);
+
+/** upm_foreach_shared_locked: upm_foreach_shared(), inside upm_lock() */
+void upm_foreach_shared_locked(const UpmPiece *piece,
+                               void (*fn)(const UpmPiece *run, void *opaque),
+                               void *opaque);
+
 /** upm_punch_hole: the usual way to give back the backing of a descriptor */
 int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
 
