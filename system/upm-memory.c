@@ -163,7 +163,9 @@ bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp)
 {
     ERRP_GUARD();
 
-    if (rb ? !upm_block_find(rb) : !blocks_that_block) {
+    UpmBlock *block = rb ? upm_block_find(rb) : NULL;
+
+    if (rb ? !block || block->private_fd < 0 : !blocks_that_block) {
         return true;
     }
     error_setg(errp, "%s cannot give back private memory", device);

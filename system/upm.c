@@ -110,7 +110,9 @@ static bool block_publish(UpmBlock *block, Error **errp)
         return false;
     }
     WITH_QEMU_LOCK_GUARD(&upm.lock) {
-        block->discard = upm.discard;
+        block->own_discard = block->private_fd < 0;
+        block->discard = block->own_discard ? UPM_DISCARD_POLICY_NONE
+                                            : upm.discard;
         QLIST_INSERT_HEAD_RCU(&upm.blocks, block, next);
     }
     trace_upm_block_added(block->name, block->size, block->private_fd);
@@ -156,6 +158,23 @@ int upm_block_register(RAMBlock *rb, const char *name, uint64_t size,
         return -1;
     }
     return block->private_fd;
+}
+
+bool upm_block_record(RAMBlock *rb, const char *name, uint64_t size,
+                      Error **errp)
+{
+    UpmBlock *block = block_new(rb, name, size);
+
+    if (!block) {
+        error_setg(errp, "cannot record page states of '%s' (%" PRIu64
+                   " bytes): no memory for them", name, size);
+        return false;
+    }
+    if (!block_publish(block, errp)) {
+        block_free(block);
+        return false;
+    }
+    return true;
 }
 
 bool upm_block_unregister(RAMBlock *rb)
@@ -448,14 +467,31 @@ static bool any_run(bool to_private)
     return false;
 }
 
+void upm_lock(void)
+{
+    qemu_mutex_lock(&upm.lock);
+}
+
+void upm_unlock(void)
+{
+    qemu_mutex_unlock(&upm.lock);
+}
+
 void upm_foreach_shared(const UpmPiece *piece,
                         void (*fn)(const UpmPiece *run, void *opaque),
                         void *opaque)
 {
+    QEMU_LOCK_GUARD(&upm.lock);
+    upm_foreach_shared_locked(piece, fn, opaque);
+}
+
+void upm_foreach_shared_locked(const UpmPiece *piece,
+                               void (*fn)(const UpmPiece *run, void *opaque),
+                               void *opaque)
+{
     uint64_t from = piece->offset;
     UpmPiece run;
 
-    QEMU_LOCK_GUARD(&upm.lock);
     while (next_run(piece, from, false, &run)) {
         fn(&run, opaque);
         from = run.offset + run.size;

@@ -3,6 +3,7 @@
  * Options of x86 guests with private memory
  */
 #include "qemu/osdep.h"
+#include <linux/kvm.h>
 #include "qapi/error.h"
 #include "qapi/qapi-types-common.h"
 #include "qapi/qapi-types-upm.h"
@@ -12,6 +13,7 @@
 #include "system/upm.h"
 #include "system/upm-compat.h"
 #include "accel/kvm/upm-kvm.h"
+#include "kvm/kvm_i386.h"
 #include "sev-firmware.h"
 #include "upm-guest.h"
 
@@ -68,9 +70,41 @@ static void set_upm_mode(Object *obj, int value, Error **errp)
         return;
     }
     options.upm_mode = value;
-    if (!is_snp(obj)) {
-        CONFIDENTIAL_GUEST_SUPPORT(obj)->require_guest_memfd =
-            value == ON_OFF_AUTO_ON;
+    CONFIDENTIAL_GUEST_SUPPORT(obj)->require_guest_memfd =
+        value == ON_OFF_AUTO_ON ||
+        (value == ON_OFF_AUTO_AUTO && !object_dynamic_cast(obj, "sev-guest"));
+}
+
+void upm_guest_check_vm_type(ConfidentialGuestSupport *cgs)
+{
+    if (!kvm_enabled() || !is_snp(OBJECT(cgs))) {
+        return;
+    }
+    if (options.emulated) {
+        error_report("sev-snp-guest: emulated=on needs -accel tcg: KVM runs "
+                     "guests on the host's processor");
+        exit(EXIT_FAILURE);
+    }
+    if (!kvm_is_vm_type_supported(KVM_X86_SNP_VM)) {
+        error_report("sev-snp-guest: upm-mode=%s: this kernel's KVM has no "
+                     "VMs of type KVM_X86_SNP_VM: that bit of "
+                     "KVM_CAP_VM_TYPES is missing",
+                     OnOffAuto_str(options.upm_mode));
+        error_printf("It takes Linux 6.11, kvm_amd with sev_snp=1, and a host "
+                     "with SEV-SNP switched on.  For a test without any "
+                     "confidentiality, use -accel tcg.\n");
+        exit(EXIT_FAILURE);
+    }
+}
+
+/* KVM has done without for years, so that only who asked for it is told. */
+static void record_requests(ConfidentialGuestSupport *cgs)
+{
+    if (!upm_kvm_record() && options.upm_mode == ON_OFF_AUTO_OFF) {
+        warn_report("%s: upm-mode=off: what the guest tells of its page "
+                    "states is not recorded, since this kernel's KVM does not "
+                    "pass it on: KVM_CAP_EXIT_HYPERCALL is missing",
+                    object_get_typename(OBJECT(cgs)));
     }
 }
 
@@ -78,7 +112,14 @@ bool upm_guest_check_mode(ConfidentialGuestSupport *cgs, Error **errp)
 {
     ERRP_GUARD();
 
-    if (!kvm_enabled() || !cgs->require_guest_memfd || upm_kvm_check(errp)) {
+    if (!kvm_enabled()) {
+        return true;
+    }
+    if (!cgs->require_guest_memfd) {
+        record_requests(cgs);
+        return true;
+    }
+    if (upm_kvm_check(errp)) {
         return true;
     }
     error_prepend(errp, "%s: upm-mode=%s: ", object_get_typename(OBJECT(cgs)),

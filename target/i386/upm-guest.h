@@ -29,6 +29,14 @@ void upm_guest_add_mode(ObjectClass *oc);
  */
 bool upm_guest_check_mode(ConfidentialGuestSupport *cgs, Error **errp);
 
+/**
+ * upm_guest_check_vm_type: has KVM the type of VM that the guest needs?
+ *
+ * Where it has not, QEMU ends with a message that names what is missing: who
+ * asks for a type has no other way to fail.
+ */
+void upm_guest_check_vm_type(ConfidentialGuestSupport *cgs);
+
 /** upm_guest_emulated: emulated=on was given to the guest object @obj */
 bool upm_guest_emulated(Object *obj);
 
