@@ -164,6 +164,8 @@ void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
  * launch.c: the commands, and what the firmware remembers of a guest
  */
 
+typedef struct PspChip PspChip;
+
 /**
  * PspProcessor: what the firmware asks of the processor
  *
@@ -175,6 +177,7 @@ void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
  * @vcpus: number of vCPUs
  * @vcpu_reset: reset state of vCPU @index, in order of creation
  * @vcpu_load: let vCPU @index start with @vmsa; NULL, or why it cannot
+ * @chip: who signs reports, see attest.h; NULL with @errp set
  */
 typedef struct PspProcessor {
     void *(*page)(uint64_t gpa);
@@ -183,6 +186,7 @@ typedef struct PspProcessor {
     unsigned (*vcpus)(void);
     void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);
     const char *(*vcpu_load)(unsigned index, const SevVmsa *vmsa);
+    PspChip *(*chip)(Error **errp);
 } PspProcessor;
 
 /* GSTATE of 56860 section 4.1, and the time before the guest exists */
@@ -207,6 +211,7 @@ typedef enum PspState {
 #define PSP_POLICY_HIDE_CIPHERTEXT  (1ULL << 24)
 
 #define PSP_HOST_DATA_SIZE  32
+#define PSP_REPORT_ID_SIZE  32
 
 /* ID block, 56860 table 75 */
 typedef struct PspIdBlock {
@@ -219,6 +224,21 @@ typedef struct PspIdBlock {
 } PspIdBlock;
 
 /**
+ * PspIdentity: what reports show of an ID block that was accepted
+ *
+ * All zero where there was none.  Key digests are SHA-384 over PspEcKey;
+ * @author_key_digest is zero unless @author_key_en.
+ */
+typedef struct PspIdentity {
+    uint8_t family_id[16];
+    uint8_t image_id[16];
+    uint32_t guest_svn;
+    bool author_key_en;
+    uint8_t id_key_digest[PSP_DIGEST_SIZE];
+    uint8_t author_key_digest[PSP_DIGEST_SIZE];
+} PspIdentity;
+
+/**
  * PspGuest: the guest context, what the firmware knows of a guest
  *
  * All but @processor is the firmware's own; @state says which of the
@@ -226,6 +246,7 @@ typedef struct PspIdBlock {
  */
 typedef struct PspGuest {
     const PspProcessor *processor;
+    uint64_t platform_info;
     PspState state;
     uint64_t sev_features;
     uint64_t policy;
@@ -234,6 +255,9 @@ typedef struct PspGuest {
     uint8_t digest[PSP_DIGEST_SIZE];
     uint8_t host_data[PSP_HOST_DATA_SIZE];
     bool vcek_disabled;
+    PspIdentity identity;
+    uint8_t report_id[PSP_REPORT_ID_SIZE];
+    uint64_t message_count[PSP_VMPCKS];     /* last number used, by VMPCK */
     uint64_t pages[PSP_PAGE_CPUID + 1];     /* measured, by type */
 } PspGuest;
 
