@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The firmware seam of a QEMU that can not emulate
- *
- * sev_emulated() is false there, so that none of these is ever called.
+ * The firmware seam of a QEMU that can not emulate: built without TCG, where
+ * sev_emulated() is false, or without gnutls, where no guest gets further
+ * than the platform.
  */
 #include "qemu/osdep.h"
+#include "qapi/error.h"
 #include "sev-firmware.h"
 
 bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                               Error **errp)
 {
-    g_assert_not_reached();
+    error_setg(errp, "This QEMU was built without gnutls, which the emulated"
+               " SEV-SNP firmware needs; use -accel kvm");
+    return false;
 }
 
 int sev_firmware_command(int cmd, void *data, int *fw_error)

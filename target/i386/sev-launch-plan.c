@@ -13,6 +13,7 @@
 #include "qemu/rcu.h"
 #include "qemu/units.h"
 #include "system/upm.h"
+#include "sev-error.h"
 #include "sev-launch.h"
 
 /* A flash device lies below 4 GiB; no PC maps more of it than this. */
@@ -206,22 +207,19 @@ static char *describe_source(const SevLaunchPlan *plan,
     }
 }
 
-static int G_GNUC_PRINTF(6, 7)
-fail(Error **errp, const SevLaunchPlan *plan, const SevLaunchRange *range,
-     const UpmPiece *piece, int ret, const char *fmt, ...)
+/* The command, and all that is known of the page at @piece */
+static char *describe_page(const SevLaunchPlan *plan,
+                           const SevLaunchRange *range, const UpmPiece *piece)
 {
     g_autofree char *source = describe_source(plan, range, piece->gpa);
-    g_autofree char *why = NULL;
-    va_list args;
 
-    va_start(args, fmt);
-    why = g_strdup_vprintf(fmt, args);
-    va_end(args);
-    error_setg(errp, "SNP_LAUNCH_UPDATE of the %s page at 0x%" HWADDR_PRIx
-               " (from %s; RAM block '%s', offset 0x%" PRIx64 "): %s",
-               SevLaunchPageType_str(range->type - PSP_PAGE_NORMAL),
-               piece->gpa, source, piece->block->name, piece->offset, why);
-    return ret;
+    return g_strdup_printf("SEV-SNP launch: LAUNCH_UPDATE of the %s page at"
+                           " 0x%" HWADDR_PRIx " (from %s; RAM block '%s',"
+                           " offset 0x%" PRIx64 ")",
+                           SevLaunchPageType_str(range->type -
+                                                 PSP_PAGE_NORMAL),
+                           piece->gpa, source, piece->block->name,
+                           piece->offset);
 }
 
 static int make_private(const SevLaunchRange *range, Error **errp)
@@ -244,91 +242,100 @@ static int make_private(const SevLaunchRange *range, Error **errp)
     return ret;
 }
 
-static void explain_cpuid(const SevLaunchPlan *plan,
-                          const PspCpuidPage *before, const void *after,
-                          Error **errp)
+static bool wait_for_try(unsigned try)
 {
-    g_autofree char *text = NULL;
-
-    if (plan->explain_cpuid) {
-        text = plan->explain_cpuid(before, after);
-        error_append_hint(errp, "%s", text);
+    if (try >= TRIES) {
+        return false;
     }
+    if (try >= TRIES_AT_ONCE) {
+        g_usleep(1000);
+    }
+    return true;
 }
 
-/* The firmware has done less, or something else, than was asked for. */
-static bool is_astray(const struct kvm_sev_snp_launch_update *update,
-                      uint64_t left, const UpmPiece *piece)
+/* Take note of what was done; false where that is not what was asked for. */
+static bool advance(const struct kvm_sev_snp_launch_update *update,
+                    UpmPiece *piece)
 {
     uint64_t done = piece->size - update->len;
 
-    return update->len >= left ||
-           update->gfn_start != (piece->gpa + done) >> PSP_PAGE_BITS;
+    if (!done || update->len > piece->size ||
+        update->gfn_start != (piece->gpa + done) >> PSP_PAGE_BITS) {
+        return false;
+    }
+    piece->gpa += done;
+    piece->offset += done;
+    piece->size -= done;
+    return true;
 }
 
 /*
- * One memory slot's part of a range.  KVM returns 0 where it has done some of
- * the pages, and the error that stopped it only when it is asked again.
+ * One memory slot's part of a range; on failure @piece is what is left of it.
+ * KVM returns 0 where it has done some of the pages, and the error that
+ * stopped it only when it is asked again.
  */
-static int populate_piece(const SevLaunchPlan *plan,
-                          const SevLaunchRange *range, UpmPiece piece, int fd,
-                          SevCommandFn *command, Error **errp)
+static int populate_piece(const SevLaunchRange *range, UpmPiece *piece,
+                          int fd, SevCommandFn *command, int *status)
 {
-    ERRP_GUARD();
     struct kvm_sev_snp_launch_update update = {
-        .uaddr = (uintptr_t)range->host + (piece.gpa - range->gpa),
-        .gfn_start = piece.gpa >> PSP_PAGE_BITS,
-        .len = piece.size,
+        .uaddr = (uintptr_t)range->host + (piece->gpa - range->gpa),
+        .gfn_start = piece->gpa >> PSP_PAGE_BITS,
+        .len = piece->size,
         .type = range->type,
     };
-    g_autofree PspCpuidPage *before = NULL;
-    unsigned tries = 0;
+    unsigned try = 0;
 
-    if (range->type == PSP_PAGE_CPUID) {
-        before = g_memdup2(range->host, sizeof(*before));
-    }
-    while (update.len) {
-        uint64_t left = update.len;
-        int status = SEV_RET_NO_FW_CALL, ret;
+    while (piece->size) {
+        int ret;
 
-        ret = command(fd, KVM_SEV_SNP_LAUNCH_UPDATE, &update, &status);
-        if (ret == -EAGAIN && ++tries < TRIES) {
-            if (tries >= TRIES_AT_ONCE) {
-                g_usleep(1000);
-            }
+        *status = SEV_RET_NO_FW_CALL;
+        ret = command(fd, KVM_SEV_SNP_LAUNCH_UPDATE, &update, status);
+        if (ret == -EAGAIN && wait_for_try(++try)) {
             continue;
         }
-        if (!ret && !is_astray(&update, left, &piece)) {
-            tries = 0;
-            continue;
+        if (ret) {
+            return ret;
         }
-        piece.offset += (hwaddr)(update.gfn_start << PSP_PAGE_BITS) -
-                        piece.gpa;
-        piece.gpa = (hwaddr)update.gfn_start << PSP_PAGE_BITS;
-        if (!ret) {
-            return fail(errp, plan, range, &piece, -EIO,
-                        "reported as done, but 0x%" PRIx64 " bytes are left",
-                        (uint64_t)update.len);
+        if (!advance(&update, piece)) {
+            return -EIO;
         }
-        fail(errp, plan, range, &piece, ret, "%s, firmware status 0x%x",
-             strerror(-ret), status);
-        if (before && status == SEV_RET_INVALID_PARAM) {
-            explain_cpuid(plan, before, range->host, errp);
-        }
-        return ret;
+        try = 0;
     }
     return 0;
+}
+
+/* @before: the CPUID page that was given, NULL for other pages */
+static void explain_failure(const SevLaunchPlan *plan,
+                            const SevLaunchRange *range,
+                            const UpmPiece *piece, const PspCpuidPage *before,
+                            int ret, int status, Error **errp)
+{
+    ERRP_GUARD();
+    g_autofree char *what = describe_page(plan, range, piece);
+    g_autofree char *text = NULL;
+
+    sev_command_error(errp, what, ret, status);
+    if (before && status == SEV_RET_INVALID_PARAM) {
+        text = sev_cpuid_explain(before, (const PspCpuidPage *)range->host,
+                                 plan->cpuid_name);
+        error_append_hint(errp, "%s", text);
+    }
 }
 
 static int populate_range(const SevLaunchPlan *plan,
                           const SevLaunchRange *range, int fd,
                           SevCommandFn *command, Error **errp)
 {
+    g_autofree PspCpuidPage *before = NULL;
     uint64_t done = 0;
     int ret = make_private(range, errp);
 
+    if (range->type == PSP_PAGE_CPUID) {
+        before = g_memdup2(range->host, sizeof(*before));
+    }
     while (!ret && done < range->size) {
         UpmPiece piece;
+        int status;
 
         RCU_READ_LOCK_GUARD();
         /* upm_convert() has found memory everywhere. */
@@ -338,8 +345,11 @@ static int populate_range(const SevLaunchPlan *plan,
                        " is gone", range->gpa + done);
             return -EINVAL;
         }
-        ret = populate_piece(plan, range, piece, fd, command, errp);
         done += piece.size;
+        ret = populate_piece(range, &piece, fd, command, &status);
+        if (ret) {
+            explain_failure(plan, range, &piece, before, ret, status, errp);
+        }
     }
     return ret;
 }

@@ -125,12 +125,6 @@ static const char *cpuid_bit_name(uint32_t leaf, uint32_t subleaf,
     return NULL;
 }
 
-static char *explain_cpuid(const PspCpuidPage *before,
-                           const PspCpuidPage *after)
-{
-    return sev_cpuid_explain(before, after, cpuid_bit_name);
-}
-
 /*
  * The plan of this machine's guest
  */
@@ -141,7 +135,7 @@ static const SevLaunchVmsas vmsas = {
 };
 
 static SevLaunchPlan plan = {
-    .explain_cpuid = explain_cpuid,
+    .cpuid_name = cpuid_bit_name,
     .vmsas = &vmsas,
 };
 

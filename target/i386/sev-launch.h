@@ -40,14 +40,13 @@ typedef struct SevLaunchRange {
 } SevLaunchRange;
 
 /**
- * SevLaunchCpuidFn: say why the firmware did not take a CPUID page
- * @before: the page that was given
- * @after: the page that the firmware would take
+ * SevCpuidNameFn: how a bit of CPUID is switched off
+ * @reg: 0 to 3 for EAX, EBX, ECX, EDX
  *
- * Returns: lines of text to be freed.
+ * Returns: the name of a property of -cpu, or NULL where there is none.
  */
-typedef char *SevLaunchCpuidFn(const PspCpuidPage *before,
-                               const PspCpuidPage *after);
+typedef const char *SevCpuidNameFn(uint32_t leaf, uint32_t subleaf,
+                                   unsigned reg, unsigned bit);
 
 /**
  * SevLaunchVmsas: what vCPUs start with
@@ -62,11 +61,11 @@ typedef struct SevLaunchVmsas {
 /**
  * SevLaunchPlan: the list, and what is known of it
  *
- * @explain_cpuid, @vmsas and @firmware are set by its owner; the rest belongs
+ * @cpuid_name, @vmsas and @firmware are set by its owner; the rest belongs
  * to the functions below.
  */
 typedef struct SevLaunchPlan {
-    SevLaunchCpuidFn *explain_cpuid;
+    SevCpuidNameFn *cpuid_name;
     const SevLaunchVmsas *vmsas;
     char *firmware;             /* file name, for descriptions */
     GArray *ranges;
@@ -105,7 +104,7 @@ typedef int SevCommandFn(int fd, int command, void *data, int *fw_error);
  * Each range becomes private by upm_convert() and is then filled by the
  * firmware from shared memory.  Only reads @plan.
  *
- * Locking: BQL.  Returns: 0, or a negative errno with @errp naming range,
+ * Locking: BQL.  Returns: 0, or a negative errno with @errp naming
  * page, source, RAM block and what was answered.
  */
 int sev_plan_populate(const SevLaunchPlan *plan, int fd,
@@ -178,15 +177,6 @@ void sev_launch_vcpu_reset(unsigned index, PspVcpuReset *reset);
 /*
  * sev-launch-cpuid.c
  */
-
-/**
- * SevCpuidNameFn: how a bit of CPUID is switched off
- *
- * Returns: the name of a property of -cpu, or NULL where there is none.
- * @reg: 0 to 3 for EAX, EBX, ECX, EDX.
- */
-typedef const char *SevCpuidNameFn(uint32_t leaf, uint32_t subleaf,
-                                   unsigned reg, unsigned bit);
 
 /**
  * sev_cpuid_explain: compare the CPUID page that was refused with the one

@@ -22,8 +22,9 @@
 static struct {
     UpmDiscardPolicy discard;
     bool emulated;
+    bool emulated_smt;
     OnOffAuto upm_mode;
-} options;
+} options = { .emulated_smt = true };
 
 static int get_discard(Object *obj, Error **errp)
 {
@@ -44,6 +45,16 @@ static bool get_emulated(Object *obj, Error **errp)
 static void set_emulated(Object *obj, bool value, Error **errp)
 {
     options.emulated = value;
+}
+
+static bool get_emulated_smt(Object *obj, Error **errp)
+{
+    return options.emulated_smt;
+}
+
+static void set_emulated_smt(Object *obj, bool value, Error **errp)
+{
+    options.emulated_smt = value;
 }
 
 /*
@@ -133,6 +144,10 @@ void upm_guest_class_init(ObjectClass *oc)
                                    set_emulated);
     object_class_property_set_description(oc, "emulated",
         "Run on the emulated platform, without any confidentiality");
+    object_class_property_add_bool(oc, "emulated-smt", get_emulated_smt,
+                                   set_emulated_smt);
+    object_class_property_set_description(oc, "emulated-smt",
+        "The emulated platform has SMT on, as most hosts have");
     object_class_property_add_str(oc, "launch-digest", get_launch_digest,
                                   NULL);
     object_class_property_set_description(oc, "launch-digest",

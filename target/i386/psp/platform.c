@@ -79,6 +79,11 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                    " hardware has", cbitpos, CBIT_MIN, CBIT_MAX);
         return false;
     }
+    /* No emulated processor has RAPL counters. */
+    psp_guest()->platform_info = PSP_PLATFORM_RAPL_DIS;
+    if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
+        psp_guest()->platform_info |= PSP_PLATFORM_SMT;
+    }
     return snp_init_machine(cgs, cbitpos, errp);
 }
 
