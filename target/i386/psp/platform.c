@@ -39,47 +39,9 @@ static void processor_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
               &regs[2], &regs[3]);
 }
 
-static unsigned processor_vcpus(void)
-{
-    CPUState *cs;
-    unsigned count = 0;
-
-    CPU_FOREACH(cs) {
-        count++;
-    }
-    return count;
-}
-
-static CPUState *vcpu(unsigned index)
-{
-    CPUState *cs;
-
-    CPU_FOREACH(cs) {
-        if (!index--) {
-            return cs;
-        }
-    }
-    g_assert_not_reached();
-}
-
-static void processor_vcpu_reset(unsigned index, PspVcpuReset *reset)
-{
-    CPUState *cs = vcpu(index);
-    CPUX86State *env = cpu_env(cs);
-
-    /* A reset has brought the architecture's own reset vector back. */
-    sev_es_set_reset_vector(cs);
-    *reset = (PspVcpuReset) {
-        .cs_selector = env->segs[R_CS].selector,
-        .cs_base = env->segs[R_CS].base,
-        .rip = env->eip,
-        .signature = env->cpuid_version,
-    };
-}
-
 static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
 {
-    CPUX86State *env = cpu_env(vcpu(index));
+    CPUX86State *env = cpu_env(sev_launch_vcpu(index));
     const char *why = snp_vmsa_load(env, vmsa);
 
     /* Outside of the execution loop, which takes all flags from here */
@@ -93,8 +55,8 @@ PspGuest *psp_guest(void)
         .page = processor_page,
         .page_done = processor_page_done,
         .cpuid = processor_cpuid,
-        .vcpus = processor_vcpus,
-        .vcpu_reset = processor_vcpu_reset,
+        .vcpus = sev_launch_vcpus,
+        .vcpu_reset = sev_launch_vcpu_reset,
         .vcpu_load = processor_vcpu_load,
     };
     static PspGuest guest = { .processor = &processor };

@@ -53,6 +53,28 @@ typedef struct PspPageInfo {
 #define PSP_VMSA_GPA        0xFFFFFFFFF000ULL
 
 /**
+ * psp_digest_contents: hash the content of a NORMAL page or of a VMSA
+ * @page: PSP_PAGE_SIZE bytes
+ *
+ * Returns: false with @errp set where SHA-384 is not to be had.
+ */
+bool psp_digest_contents(const void *page, uint8_t contents[PSP_DIGEST_SIZE],
+                         Error **errp);
+
+/**
+ * psp_digest_chain: measure a page of which the content is known by its hash
+ * @digest: the digest so far, replaced by the new one; unchanged on failure
+ * @gpa: guest-physical address, PSP_VMSA_GPA for a VMSA
+ * @vmpl_perms: of VMPL3, VMPL2 and VMPL1
+ * @contents: from psp_digest_contents(), NULL for other types of pages
+ *
+ * Returns: false with @errp set where SHA-384 is not to be had.
+ */
+bool psp_digest_chain(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
+                      uint64_t gpa, const uint8_t vmpl_perms[3],
+                      const uint8_t *contents, Error **errp);
+
+/**
  * psp_digest_extend: measure a page
  * @digest: the digest so far, replaced by the new one; unchanged on failure
  * @gpa: guest-physical address, PSP_VMSA_GPA for a VMSA
