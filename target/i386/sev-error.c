@@ -226,6 +226,34 @@ void sev_start_error(Error **errp, uint64_t policy, unsigned api_major,
     }
 }
 
+void sev_update_error(Error **errp, const char *what, int ret, int status)
+{
+    ERRP_GUARD();
+
+    sev_command_error(errp, what, ret, status);
+    switch (-ret) {
+    case EIO:
+        if (status != NOT_CALLED && status != 0) {
+            break;
+        }
+        error_append_hint(errp, "KVM does not say why a page could not be"
+            " launched: it is not private, was launched before, or the host"
+            " has no memory for it (\"dmesg\" may tell).\n");
+        break;
+    case EINVAL:
+        error_append_hint(errp, "KVM found no private memory (guest_memfd) at"
+            " this address, or the launch has not begun.\n");
+        break;
+    case EAGAIN:
+        error_append_hint(errp, "KVM was asked many times; the host is too"
+            " busy.\n");
+        break;
+    case ENOMEM:
+        error_append_hint(errp, "The host has no memory left.\n");
+        break;
+    }
+}
+
 void sev_finish_error(Error **errp,
                       const struct kvm_sev_snp_launch_finish *finish, int ret,
                       int status)

@@ -47,6 +47,12 @@ void sev_init_error(Error **errp, int ret, int status);
 void sev_start_error(Error **errp, uint64_t policy, unsigned api_major,
                      unsigned api_minor, int ret, int status);
 
+/**
+ * sev_update_error: SNP_LAUNCH_UPDATE failed
+ * @what: the command and the page that it was for
+ */
+void sev_update_error(Error **errp, const char *what, int ret, int status);
+
 /** sev_finish_error: SNP_LAUNCH_FINISH failed */
 void sev_finish_error(Error **errp,
                       const struct kvm_sev_snp_launch_finish *finish, int ret,

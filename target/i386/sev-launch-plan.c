@@ -314,7 +314,7 @@ static void explain_failure(const SevLaunchPlan *plan,
     g_autofree char *what = describe_page(plan, range, piece);
     g_autofree char *text = NULL;
 
-    sev_command_error(errp, what, ret, status);
+    sev_update_error(errp, what, ret, status);
     if (before && status == SEV_RET_INVALID_PARAM) {
         text = sev_cpuid_explain(before, (const PspCpuidPage *)range->host,
                                  plan->cpuid_name);

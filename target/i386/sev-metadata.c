@@ -79,6 +79,12 @@ bool sev_metadata_in_image(const uint8_t *image, size_t size, uint32_t offset,
     return true;
 }
 
+bool sev_metadata_reset_block(size_t end, uint16_t length)
+{
+    /* the address of the reset vector, the length itself, a GUID */
+    return length <= end && length >= 4 + 2 + 16;
+}
+
 static Section section_at(const uint8_t *table, uint32_t number)
 {
     const uint8_t *at = table + HEADER_SIZE + number * SECTION_SIZE;

@@ -32,6 +32,17 @@ bool sev_metadata_in_image(const uint8_t *image, size_t size, uint32_t offset,
                            Error **errp);
 
 /**
+ * sev_metadata_reset_block: is the SEV information block in the image?
+ * @end: where the block ends, in bytes from the image's start
+ * @length: what the block says of its own length
+ *
+ * That is the block of firmware without a table of GUIDs.
+ *
+ * Returns: false where it is not, or holds no address.
+ */
+bool sev_metadata_reset_block(size_t end, uint16_t length);
+
+/**
  * SevMetadataUse: the launch that a table is for
  * @image_size: of the firmware, which ends at 4 GiB
  * @hashes_size: of the table of kernel hashes, 0 without kernel-hashes=on

@@ -154,6 +154,13 @@ void upm_guest_class_init(ObjectClass *oc)
         "Measurement of the launch; empty where the firmware keeps it");
 }
 
+void upm_guest_no_vm_type(void)
+{
+    error_printf("For SEV-SNP the host needs a processor with it, SNP in the"
+                 " BIOS and kvm_amd.sev_snp=1. Without them it runs emulated:"
+                 " -accel tcg.\n");
+}
+
 bool upm_guest_emulated(Object *obj)
 {
     return object_property_get_bool(obj, "emulated", NULL);

@@ -32,6 +32,9 @@ bool upm_guest_check_mode(ConfidentialGuestSupport *cgs, Error **errp);
 /** upm_guest_emulated: emulated=on was given to the guest object @obj */
 bool upm_guest_emulated(Object *obj);
 
+/** upm_guest_no_vm_type: say what to do where KVM lacks a type of guests */
+void upm_guest_no_vm_type(void);
+
 /** upm_machine_class_init: give x86 machines the option "kvm-type" */
 void upm_machine_class_init(ObjectClass *oc);
 

@@ -3,7 +3,7 @@
 
 ERRORS has the table's messages, where "..." stands for anything, and what
 makes QEMU say each.  Those that need a host with SEV come from the functions
-that make the message, in tests/unit/test-sev-error.c.
+that make the message, in the unit test that calls these.
 """
 import os
 import re
@@ -134,7 +134,7 @@ def kvm(kind='sev-guest', cbitpos=0, more=''):
 
 
 class Unit(str):
-    """Name of a case of tests/unit/test-sev-error.c."""
+    """Case of a unit test, as /PROGRAM/CASE without the first slash."""
 
 
 ERRORS = {
@@ -149,12 +149,12 @@ ERRORS = {
         policy(0x30163),
     'policy: bit 18 is set: KVM has no migration agents': policy(0x70000),
     'policy: bit 20 is set: KVM of Linux 6.12 can not keep a guest on one '
-    'socket': Unit('start/single-socket'),
-    'policy: bit 21 is set: CXL needs a newer kernel': Unit('start/cxl'),
+    'socket': Unit('sev-error/start/single-socket'),
+    'policy: bit 21 is set: CXL needs a newer kernel': Unit('sev-error/start/cxl'),
     'policy: bit 22 is set: memory has to be encrypted with AES-256-XTS':
         policy(0x430000),
     'policy: bit 23 is set: RAPL has to be switched off on the host':
-        Unit('start/rapl'),
+        Unit('sev-error/start/rapl'),
     'policy: bit 24 is set: the host has to hide ciphertext':
         policy(0x1030000),
     'policy: bits 26 to 63 are reserved and must be zero':
@@ -206,12 +206,21 @@ ERRORS = {
                         for arg in snp()],
     'can not open ...: No such file or directory': kvm(),
     'vm-type SEV-SNP not supported by KVM': kvm('sev-snp-guest'),
-    'SEV launch: INIT: EBUSY': Unit('init/asids'),
-    'All ASIDs are in use': Unit('init/asids'),
-    'KVM has SEV switched off': Unit('init/off'),
-    'KVM can not make this kind of guest': Unit('init/kind'),
+    'SEV launch: INIT: EBUSY': Unit('sev-error/init/asids'),
+    'All ASIDs are in use': Unit('sev-error/init/asids'),
+    'KVM has SEV switched off': Unit('sev-error/init/off'),
+    'KVM can not make this kind of guest': Unit('sev-error/init/kind'),
     'SEV launch: PLATFORM_STATUS: ..., firmware status ...':
-        Unit('status/command'),
+        Unit('sev-error/status/command'),
+    # pages
+    'LAUNCH_UPDATE of the ... page at ... (from ...; RAM block ..., offset '
+    '...): ..., firmware status ...': Unit('sev-launch/failure/middle'),
+    'The CPUID page was not accepted': Unit('sev-launch/cpuid'),
+    'KVM does not say why a page could not be launched':
+        Unit('sev-error/update'),
+    'KVM found no private memory (guest_memfd) at this address':
+        Unit('sev-error/update'),
+    'KVM was asked many times': Unit('sev-error/update'),
     # the identity
     'LAUNCH_FINISH: EIO (...), firmware status BAD_MEASUREMENT': identity(),
     'LAUNCH_FINISH: EIO (...), firmware status BAD_SIGNATURE':
@@ -232,9 +241,10 @@ def matches(message, text):
 
 def unit_test(name):
     """What the functions say where this host has no such error."""
+    program = name.split('/')[0]
     return subprocess.run(
-        [BUILD / 'qemu/build/tests/unit/test-sev-error', '--verbose', '-p',
-         f'/sev-error/{name}'], stdin=subprocess.DEVNULL, text=True,
+        [BUILD / f'qemu/build/tests/unit/test-{program}', '--verbose', '-p',
+         f'/{name}'], stdin=subprocess.DEVNULL, text=True,
         stdout=subprocess.PIPE, timeout=LIMIT, check=True).stdout
 
 

@@ -14,7 +14,7 @@
 #define POLICY_FAILURE  7
 #define OK_POLICY       0x30000
 
-/* error_append_hint() has the only way to the hints on standard error. */
+/* Hints have no other way out than to standard error. */
 static char *text_of(Error *err)
 {
     int saved = dup(STDERR_FILENO), ends[2];
@@ -173,6 +173,37 @@ static void test_platform_status(void)
     assert_says(text, "was not set up when the host started");
 }
 
+/* One of these is what the page's description ends in. */
+static void test_update(void)
+{
+    static const struct {
+        int ret, status;
+        const char *says, *says_not;
+    } cases[] = {
+        { -EIO, 0, "KVM does not say why a page could not be launched",
+          "guest_memfd" },
+        { -EIO, -1, "KVM does not say why a page could not be launched",
+          "guest_memfd" },
+        { -EIO, 0x1a, "INVALID_PAGE_STATE (26)", "KVM does not say" },
+        { -EINVAL, -1, "KVM found no private memory (guest_memfd)",
+          "does not say" },
+        { -EAGAIN, -1, "KVM was asked many times", "guest_memfd" },
+        { -ENOMEM, -1, "The host has no memory left", "guest_memfd" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *text = NULL;
+        Error *err = NULL;
+
+        sev_update_error(&err, "LAUNCH_UPDATE of this page", cases[i].ret,
+                         cases[i].status);
+        text = text_of(err);
+        assert_says(text, "LAUNCH_UPDATE of this page: E");
+        assert_says(text, cases[i].says);
+        assert_no(text, cases[i].says_not);
+    }
+}
+
 static void test_finish(void)
 {
     static const struct {
@@ -253,6 +284,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sev-error/init/off", test_off);
     g_test_add_func("/sev-error/init/kind", test_kind);
     g_test_add_func("/sev-error/status/command", test_platform_status);
+    g_test_add_func("/sev-error/update", test_update);
     g_test_add_func("/sev-error/finish", test_finish);
     g_test_add_func("/sev-error/cbitpos", test_cbitpos);
     g_test_add_func("/sev-error/device", test_device);

@@ -557,6 +557,7 @@ static void test_failure(const void *opaque)
     g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EIO);
     g_assert_cmpuint(calls, ==, in_the_middle ? 2 : 1);
     text = error_get_pretty(err);
+    g_test_message("%s", text);
     g_assert_nonnull(strstr(text, "LAUNCH_UPDATE of the normal page"));
     g_assert_nonnull(strstr(text, in_the_middle
                             ? "0xffffe000 (from OVMF, offset 0x2000; RAM block"
@@ -616,6 +617,7 @@ static void test_cpuid(void)
     error_free(err);
 
     text = sev_cpuid_explain(&before, page, bit_name);
+    g_test_message("%s", text);
     g_assert_cmpstr(text, ==,
         "The CPUID page was not accepted:\n"
         "  leaf 0x1, subleaf 0x0, ECX: given 0x41000001, accepted 0x00000001,"

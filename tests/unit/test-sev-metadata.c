@@ -157,6 +157,16 @@ static void test_offset(void)
     }
 }
 
+static void test_reset_block(void)
+{
+    g_assert_true(sev_metadata_reset_block(0xffe0, 22));
+    g_assert_true(sev_metadata_reset_block(22, 22));
+    g_assert_true(sev_metadata_reset_block(0xffff, 0xffff));
+    g_assert_false(sev_metadata_reset_block(0xffe0, 21));
+    g_assert_false(sev_metadata_reset_block(0xffe0, 0));
+    g_assert_false(sev_metadata_reset_block(0xffe0, 0xffe1));
+}
+
 /* Without kernel-hashes=on the page for them is like any other. */
 static void test_no_hashes(void)
 {
@@ -173,6 +183,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/sev-metadata/offset", test_offset);
+    g_test_add_func("/sev-metadata/reset-block", test_reset_block);
     g_test_add_func("/sev-metadata/no-hashes", test_no_hashes);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         g_autofree char *path = g_strdup_printf("/sev-metadata/%s",
