@@ -346,6 +346,32 @@ static void test_fault_elsewhere(void)
     tear_down();
 }
 
+/*
+ * Memory was unplugged and left its attribute behind; QEMU's own path runs
+ * the vCPU again for ever.
+ */
+static void test_fault_stale(void)
+{
+    set_up();
+    g_assert_cmpint(fault(MMIO, TO_SHARED), ==, 0);
+    g_assert_cmpuint(set_attributes.calls, ==, 1);
+    g_assert_cmpint(fault(ROM, TO_SHARED), ==, 0);
+    g_assert_cmpuint(set_attributes.calls, ==, 2);
+    g_assert_null(stop_reason);
+    set_attributes.always = -ENOMEM;
+    g_assert_cmpint(fault(MMIO, TO_SHARED), ==, EXCP_INTERRUPT);
+    expect_stop("a vCPU used memory as shared, but QEMU cannot convert "
+                "0x400000 +0x1000 to shared: at 0x400000 is nothing");
+    forget();
+    while (!fault(MMIO, TO_SHARED)) {
+        g_assert_cmpuint(set_attributes.calls, <, 10001);
+    }
+    expect_stop("a vCPU used memory as shared, but QEMU cannot convert "
+                "0x400000 +0x1000 to shared: at 0x400000 is nothing");
+    expect_agreement();
+    tear_down();
+}
+
 /* QEMU's own path runs the vCPU again for ever. */
 static void test_fault_without_progress(void)
 {
@@ -663,6 +689,7 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-kvm/fault/ok", test_fault);
     g_test_add_func("/upm-kvm/fault/errno", test_errno_decides);
     g_test_add_func("/upm-kvm/fault/elsewhere", test_fault_elsewhere);
+    g_test_add_func("/upm-kvm/fault/stale", test_fault_stale);
     g_test_add_func("/upm-kvm/fault/no-progress", test_fault_without_progress);
     g_test_add_func("/upm-kvm/fault/contended", test_contended_fault);
     g_test_add_func("/upm-kvm/fault/busy", test_fault_busy);
