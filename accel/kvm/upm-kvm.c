@@ -303,6 +303,23 @@ static bool has_state(hwaddr gpa, bool private)
            upm_block_is_private(piece.block, piece.offset) == private;
 }
 
+/*
+ * Attributes outlive the memory that they were set for: what is no RAM any
+ * more has to be shared, or every access to it would fault.
+ */
+static bool clear_stale(hwaddr gpa, uint64_t size)
+{
+    UpmPiece page = { .gpa = gpa, .size = size };
+    UpmPiece found;
+
+    WITH_RCU_READ_LOCK_GUARD() {
+        if (upm_memory_resolve(gpa, UPM_FRAME_SIZE, &found)) {
+            return false;
+        }
+    }
+    return !no_progress(&guard, gpa, false, false) && !mark(&page, false);
+}
+
 /* Returns NULL to run the vCPU again, or why the guest can not go on. */
 static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
 {
@@ -343,7 +360,8 @@ bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret)
         reason = g_strdup_printf("a memory fault at 0x%" PRIx64 " has the "
                                  "unknown flags 0x%" PRIx64,
                                  (uint64_t)run->memory_fault.gpa, flags);
-    } else {
+    } else if (flags || !clear_stale(run->memory_fault.gpa,
+                                     run->memory_fault.size)) {
         reason = convert_fault(run->memory_fault.gpa, run->memory_fault.size,
                                flags & KVM_MEMORY_EXIT_FLAG_PRIVATE);
     }

@@ -13,8 +13,11 @@
 #include "cpu.h"
 #include "exec/hwaddr.h"
 #include "system/confidential-guest-support.h"
+#include "sev-launch.h"
 
 struct kvm_cpuid2;
+struct OvmfSevMetadata;
+struct SevSnpGuestState;
 
 /** sev_emulated: the firmware is the emulated one */
 bool sev_emulated(void);
@@ -37,15 +40,53 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
 bool sev_launch_has_kernel(const void *hashes);
 
 /**
- * sev_launch_make_private: before LAUNCH_UPDATE, with any firmware
- * @gpa, @size: multiples of the page size
- *
- * Through upm_convert() where there is a UPM provider, else KVM's memory
- * attributes are set directly.  Errors have been reported.
- *
- * Locking: BQL.  Returns: 0 or a negative errno.
+ * SevPopulateFn: sev.c's snp_populate_metadata_pages(), which adds to the plan
+ * what the firmware's metadata asks for
  */
-int sev_launch_make_private(hwaddr gpa, uint64_t size);
+typedef void SevPopulateFn(struct SevSnpGuestState *guest,
+                           struct OvmfSevMetadata *metadata);
+
+/**
+ * sev_launch_init: there is an SEV-SNP guest to launch
+ *
+ * The plan is completed by @populate as soon as the machine is, so that the
+ * measurement is known before the guest runs.
+ */
+void sev_launch_init(struct SevSnpGuestState *guest, SevPopulateFn *populate);
+
+/** sev_launch_populated: the plan has what the metadata asks for */
+bool sev_launch_populated(void);
+
+/**
+ * sev_launch_add: append a range to the plan
+ * @gpa, @size: in bytes, multiples of the page size
+ * @host: the shared memory that the range is launched from
+ * @type: KVM_SEV_SNP_PAGE_TYPE_*
+ *
+ * Locking: BQL.  Returns: true, the plan has it.
+ */
+bool sev_launch_add(uint64_t gpa, void *host, uint64_t size, int type);
+
+/**
+ * sev_launch_run: fill private memory as planned
+ * @fd: for @command
+ * @command: sev.c's sev_ioctl()
+ *
+ * Locking: BQL.  Returns: 0, or a negative errno; errors have been reported.
+ */
+int sev_launch_run(int fd, SevCommandFn *command);
+
+/** sev_launch_query: for query-sev; NULL where nothing is known yet */
+SevLaunch *sev_launch_query(void);
+
+/** sev_launch_print: for "info sev" */
+void sev_launch_print(Monitor *mon);
+
+/** sev_launch_class_init: give a type of guests the option "measure-only" */
+void sev_launch_class_init(ObjectClass *oc);
+
+/** sev_launch_only_measures: measure-only= was given, the guest never runs */
+bool sev_launch_only_measures(void);
 
 /**
  * sev_firmware_command: run KVM_SEV_* command @cmd on the emulated firmware

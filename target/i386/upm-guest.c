@@ -22,10 +22,11 @@
 static struct {
     UpmDiscardPolicy discard;
     bool emulated;
+    bool emulated_smt;
     OnOffAuto upm_mode;
     char *cert_dir;
     char *certs_path;
-} options;
+} options = { .emulated_smt = true };
 
 static int get_discard(Object *obj, Error **errp)
 {
@@ -46,6 +47,16 @@ static bool get_emulated(Object *obj, Error **errp)
 static void set_emulated(Object *obj, bool value, Error **errp)
 {
     options.emulated = value;
+}
+
+static bool get_emulated_smt(Object *obj, Error **errp)
+{
+    return options.emulated_smt;
+}
+
+static void set_emulated_smt(Object *obj, bool value, Error **errp)
+{
+    options.emulated_smt = value;
 }
 
 /*
@@ -187,10 +198,21 @@ void upm_guest_class_init(ObjectClass *oc)
                                   set_certs_path);
     object_class_property_set_description(oc, "certs-path",
         "File with certificates for guests that ask for a report");
+    object_class_property_add_bool(oc, "emulated-smt", get_emulated_smt,
+                                   set_emulated_smt);
+    object_class_property_set_description(oc, "emulated-smt",
+        "The emulated platform has SMT on, as most hosts have");
     object_class_property_add_str(oc, "launch-digest", get_launch_digest,
                                   NULL);
     object_class_property_set_description(oc, "launch-digest",
         "Measurement of the launch; empty where the firmware keeps it");
+}
+
+void upm_guest_no_vm_type(void)
+{
+    error_printf("For SEV-SNP the host needs a processor with it, SNP in the"
+                 " BIOS and kvm_amd.sev_snp=1. Without them it runs emulated:"
+                 " -accel tcg.\n");
 }
 
 bool upm_guest_emulated(Object *obj)

@@ -43,6 +43,9 @@ char *upm_guest_cert_dir(void);
 /** upm_guest_certs_path: what certs-path= names, or NULL */
 const char *upm_guest_certs_path(void);
 
+/** upm_guest_no_vm_type: say what to do where KVM lacks a type of guests */
+void upm_guest_no_vm_type(void);
+
 /** upm_machine_class_init: give x86 machines the option "kvm-type" */
 void upm_machine_class_init(ObjectClass *oc);
 

@@ -116,14 +116,8 @@ typedef struct PspReportRequest {
 #define PSP_KEY_VCEK    1
 #define PSP_KEY_VLEK    2
 
-/* ECDSA P-384 with SHA-384, 56860 appendix B; numbers are little-endian */
+/* ECDSA P-384 with SHA-384, 56860 appendix B */
 #define PSP_SIGNATURE_ECDSA_P384_SHA384 1
-
-typedef struct PspReportSignature {
-    uint8_t r[72];
-    uint8_t s[72];
-    uint8_t reserved[0x200 - 144];
-} PspReportSignature;
 
 /* ATTESTATION_REPORT; all before @signature is signed */
 typedef struct PspReport {
@@ -162,7 +156,7 @@ typedef struct PspReport {
     uint8_t reserved_1ef;
     PspTcb launch_tcb;
     uint8_t reserved_1f8[168];
-    PspReportSignature signature;
+    PspEcSignature signature;
 } PspReport;
 
 #define PSP_REPORT_AUTHOR_KEY   (1U << 0)
@@ -281,7 +275,7 @@ const GByteArray *psp_chip_certs(const PspChip *chip);
 
 /** psp_chip_sign: sign with the VCEK.  Returns: false with @errp set. */
 bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
-                   PspReportSignature *signature, Error **errp);
+                   PspEcSignature *signature, Error **errp);
 
 /**
  * psp_chip_derive: a key that only this chip makes of @context

@@ -23,7 +23,6 @@
 #define RSA_BITS        4096
 #define SERIAL_SIZE     16
 #define P384_SIZE       48
-#define EC_NUMBER_SIZE  sizeof(((PspReportSignature *)NULL)->r)
 
 /* Clocks differ: a guest, or who verifies, may be a little behind. */
 #define DAY             (24 * 3600)
@@ -78,10 +77,10 @@ static bool ok(int ret, const char *what, Error **errp)
 }
 
 /* From big-endian of any length, perhaps with zeros before it */
-static bool to_little_endian(uint8_t out[EC_NUMBER_SIZE],
+static bool to_little_endian(uint8_t out[PSP_EC_NUMBER_SIZE],
                              const gnutls_datum_t *number)
 {
-    memset(out, 0, EC_NUMBER_SIZE);
+    memset(out, 0, PSP_EC_NUMBER_SIZE);
     for (size_t i = 0; i < number->size; i++) {
         uint8_t byte = number->data[number->size - 1 - i];
 
@@ -710,7 +709,7 @@ const GByteArray *psp_chip_certs(const PspChip *chip)
  */
 
 bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
-                   PspReportSignature *signature, Error **errp)
+                   PspEcSignature *signature, Error **errp)
 {
     gnutls_datum_t in = { (void *)data, size };
     gnutls_datum_t der = { 0 }, r = { 0 }, s = { 0 };

@@ -43,47 +43,9 @@ static void processor_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
               &regs[2], &regs[3]);
 }
 
-static unsigned processor_vcpus(void)
-{
-    CPUState *cs;
-    unsigned count = 0;
-
-    CPU_FOREACH(cs) {
-        count++;
-    }
-    return count;
-}
-
-static CPUState *vcpu(unsigned index)
-{
-    CPUState *cs;
-
-    CPU_FOREACH(cs) {
-        if (!index--) {
-            return cs;
-        }
-    }
-    g_assert_not_reached();
-}
-
-static void processor_vcpu_reset(unsigned index, PspVcpuReset *reset)
-{
-    CPUState *cs = vcpu(index);
-    CPUX86State *env = cpu_env(cs);
-
-    /* A reset has brought the architecture's own reset vector back. */
-    sev_es_set_reset_vector(cs);
-    *reset = (PspVcpuReset) {
-        .cs_selector = env->segs[R_CS].selector,
-        .cs_base = env->segs[R_CS].base,
-        .rip = env->eip,
-        .signature = env->cpuid_version,
-    };
-}
-
 static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
 {
-    CPUX86State *env = cpu_env(vcpu(index));
+    CPUX86State *env = cpu_env(sev_launch_vcpu(index));
     const char *why = snp_vmsa_load(env, vmsa);
 
     /* Outside of the execution loop, which takes all flags from here */
@@ -117,8 +79,8 @@ PspGuest *psp_guest(void)
         .page = processor_page,
         .page_done = processor_page_done,
         .cpuid = processor_cpuid,
-        .vcpus = processor_vcpus,
-        .vcpu_reset = processor_vcpu_reset,
+        .vcpus = sev_launch_vcpus,
+        .vcpu_reset = sev_launch_vcpu_reset,
         .vcpu_load = processor_vcpu_load,
         .chip = processor_chip,
     };
@@ -141,6 +103,11 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                    " processor; it takes %d to %d, and 51 is what most"
                    " hardware has", cbitpos, CBIT_MIN, CBIT_MAX);
         return false;
+    }
+    /* No emulated processor has RAPL counters. */
+    psp_guest()->platform_info = PSP_PLATFORM_RAPL_DIS;
+    if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
+        psp_guest()->platform_info |= PSP_PLATFORM_SMT;
     }
     return snp_init_machine(cgs, cbitpos, errp);
 }

@@ -79,6 +79,10 @@ void host_expect(const char *name, u64 gpa, u64 size, u8 value);
 void host_kept(const char *name, u64 gpa, u64 size, u8 value);
 /** host_policy: first letter of the policy of discarding */
 char host_policy(void);
+/** host_discard_fails: from now on, or no more */
+void host_discard_fails(bool fails);
+/** host_resident: memory of both halves as it is now, `# resident BYTES` */
+void host_resident(void);
 /** host_mark, host_counted: bytes converted since the last look */
 void host_mark(void);
 /** host_counted: @cause 0 hypercall, 1 access */

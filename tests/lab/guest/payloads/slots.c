@@ -5,37 +5,12 @@
  * and contents
  */
 #include "kvm.h"
+#include "pam.h"
 
-#define PAM0        0x90
-#define PAM_ROM     0x11
-#define PAM_RAM     0x33
 #define PRIVATE_GPA 0xc8000
 #define SHARED_GPA  0xe0000
 #define PAT1        0x11
 #define PAT2        0x22
-
-static void outl(u16 port, u32 value)
-{
-    asm volatile("outl %0, %1" :: "a"(value), "Nd"(port));
-}
-
-static void outb(u16 port, u8 value)
-{
-    asm volatile("outb %0, %1" :: "a"(value), "Nd"(port));
-}
-
-static void set_pam(unsigned i, u8 value)
-{
-    outl(0xcf8, 0x80000000 | ((PAM0 + i) & ~3));
-    outb(0xcfc + ((PAM0 + i) & 3), value);
-}
-
-static void set_all(u8 value)
-{
-    for (unsigned i = 0; i < 7; i++) {
-        set_pam(i, value);
-    }
-}
 
 static void convert(u64 gpa, u64 pages, u64 attributes)
 {
@@ -69,7 +44,7 @@ static const char *const deleted[] = {
 
 void payload(void)
 {
-    set_all(PAM_RAM);
+    set_all_pam(PAM_RAM);
     fill(shar(PRIVATE_GPA), PAGE, 0);
     convert(PRIVATE_GPA, 1, TO_PRIVATE);
     fill(priv(PRIVATE_GPA), PAGE, PAT1);
