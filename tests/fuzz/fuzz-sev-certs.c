@@ -24,9 +24,7 @@ static void read_all_of(const uint8_t *table)
     for (const uint8_t *entry = table; memcmp(entry, end, 24); entry += 24) {
         uint32_t offset = ldl_le_p(entry + 16), length = ldl_le_p(entry + 20);
 
-        for (uint32_t i = 0; i < length; i++) {
-            *(volatile const uint8_t *)(table + offset + i);
-        }
+        g_free(g_memdup2(table + offset, length));
     }
 }
 

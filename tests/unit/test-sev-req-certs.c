@@ -249,6 +249,30 @@ static void test_enable(void)
     error_free(err);
 }
 
+/* A guest that asks again and again does not fill the host's log. */
+static void test_report_once(void)
+{
+    static const char *const reasons[] = {
+        "first", "first", "second", "second", "first"
+    };
+
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, 0);
+        g_test_trap_assert_passed();
+        g_test_trap_assert_stderr("*attestation: first*attestation: second*"
+                                  "attestation: first*");
+        g_test_trap_assert_stderr_unmatched("*first*first*second*");
+        g_test_trap_assert_stderr_unmatched("*second*second*");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+        Error *err = NULL;
+
+        error_setg(&err, "%s", reasons[i]);
+        sev_certs_report(err);
+    }
+}
+
 /*
  * Tables
  */
@@ -316,6 +340,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sev/req-certs/failures", test_failures);
     g_test_add_func("/sev/req-certs/not-ours", test_not_ours);
     g_test_add_func("/sev/req-certs/enable", test_enable);
+    g_test_add_func("/sev/req-certs/report-once", test_report_once);
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         g_autofree char *name = g_strdup_printf("/sev/certs/table/%s",
                                                 tables[i].name);
