@@ -31,6 +31,21 @@ int sev_firmware_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid)
     g_assert_not_reached();
 }
 
+uint32_t sev_firmware_guest_request(const void *request, void *response)
+{
+    g_assert_not_reached();
+}
+
+bool sev_firmware_is_report_request(const void *request)
+{
+    g_assert_not_reached();
+}
+
+GByteArray *sev_firmware_certs(int *lock, int *ret)
+{
+    g_assert_not_reached();
+}
+
 bool sev_firmware_launch_digest(uint8_t digest[48])
 {
     return false;

@@ -108,6 +108,34 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error);
  */
 int sev_firmware_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid);
 
+#define SEV_GUEST_MESSAGE_SIZE 4096
+
+/**
+ * sev_firmware_guest_request: run SNP_GUEST_REQUEST
+ * @request: SEV_GUEST_MESSAGE_SIZE bytes that the guest cannot change
+ * @response: as many; written only where the result is SEV_RET_SUCCESS
+ *
+ * May take seconds when a guest wants the first report of a new chip.
+ *
+ * Locking: none needed.  Returns: firmware status, SEV_RET_*.
+ */
+uint32_t sev_firmware_guest_request(const void *request, void *response);
+
+/** sev_firmware_is_report_request: certificates go with its response */
+bool sev_firmware_is_report_request(const void *request);
+
+/**
+ * sev_firmware_certs: certificates for a guest that wants a report
+ * @lock: set to a descriptor to be closed once the report is made; -1: none
+ *
+ * From certs-path where given, else those of the emulated chip.
+ *
+ * Locking: none needed.
+ * Returns: NULL with @ret set to a negative errno, and the error reported;
+ * -EAGAIN is no error.
+ */
+GByteArray *sev_firmware_certs(int *lock, int *ret);
+
 /**
  * sev_firmware_launch_digest: the measurement so far
  *

@@ -174,16 +174,20 @@ static int launch_start(PspGuest *guest,
     if (ret) {
         return ret;
     }
-    if (qcrypto_random_bytes(guest->vmpck, sizeof(guest->vmpck), &err) < 0) {
+    if (qcrypto_random_bytes(guest->vmpck, sizeof(guest->vmpck), &err) < 0 ||
+        qcrypto_random_bytes(guest->report_id, sizeof(guest->report_id),
+                             &err) < 0) {
         error_report_err(err);
         return fail(fw_error, SEV_RET_HWSEV_RET_PLATFORM,
-                    "LAUNCH_START: no random numbers for the guest's keys");
+                    "LAUNCH_START: no random numbers for the guest's keys and"
+                    " report ID");
     }
 
     trace_psp_launch_start(start->policy);
     guest->policy = start->policy;
     memcpy(guest->gosvw, start->gosvw, sizeof(guest->gosvw));
     memset(guest->digest, 0, sizeof(guest->digest));
+    memset(guest->message_count, 0, sizeof(guest->message_count));
     guest->state = PSP_STATE_LAUNCH;
     return 0;
 }

@@ -11,10 +11,14 @@
 #include "cpu.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "qemu/lockable.h"
 #include "sev.h"
 #include "sev-firmware.h"
+#include "sev-certs.h"
 #include "tcg/snp/snp.h"
-#include "psp.h"
+#include "upm-guest.h"
+#include "attest.h"
 
 /* Platform state of 55766 and 56860: initialised, with guests or without */
 #define PLATFORM_STATE_INIT 1
@@ -49,6 +53,26 @@ static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
     return why;
 }
 
+/* One guest message at a time; also keeps the chip. */
+static QemuMutex message_lock;
+
+static void __attribute__((constructor)) init_message_lock(void)
+{
+    qemu_mutex_init(&message_lock);
+}
+
+static PspChip *processor_chip(Error **errp)
+{
+    static PspChip *chip;
+
+    if (!chip) {
+        g_autofree char *folder = upm_guest_cert_dir();
+
+        chip = psp_chip_open(folder, errp);
+    }
+    return chip;
+}
+
 PspGuest *psp_guest(void)
 {
     static const PspProcessor processor = {
@@ -58,6 +82,7 @@ PspGuest *psp_guest(void)
         .vcpus = sev_launch_vcpus,
         .vcpu_reset = sev_launch_vcpu_reset,
         .vcpu_load = processor_vcpu_load,
+        .chip = processor_chip,
     };
     static PspGuest guest = { .processor = &processor };
 
@@ -120,6 +145,47 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
         *fw_error = SEV_RET_SUCCESS;
     }
     return 0;
+}
+
+uint32_t sev_firmware_guest_request(const void *request, void *response)
+{
+    QEMU_LOCK_GUARD(&message_lock);
+    return psp_guest_request(psp_guest(), request, response);
+}
+
+bool sev_firmware_is_report_request(const void *request)
+{
+    const PspMessage *message = request;
+
+    return message->header.type == PSP_MSG_REPORT_REQ;
+}
+
+static GByteArray *chip_certs(Error **errp)
+{
+    PspChip *chip;
+
+    QEMU_LOCK_GUARD(&message_lock);
+    chip = processor_chip(errp);
+    return chip ? g_byte_array_ref((GByteArray *)psp_chip_certs(chip)) : NULL;
+}
+
+GByteArray *sev_firmware_certs(int *lock, int *ret)
+{
+    const char *path = upm_guest_certs_path();
+    GByteArray *table;
+    Error *err = NULL;
+
+    *lock = -1;
+    if (path) {
+        table = sev_certs_read(path, lock, ret, &err);
+    } else {
+        table = chip_certs(&err);
+        *ret = table ? 0 : -EIO;
+    }
+    if (err) {
+        error_reportf_err(err, "certificates for the guest: ");
+    }
+    return table;
 }
 
 bool sev_firmware_launch_digest(uint8_t digest[48])

@@ -269,6 +269,8 @@ int psp_identity_check(const PspIdBlock *block, const PspIdAuth *auth,
  * launch.c: the commands, and what the firmware remembers of a guest
  */
 
+typedef struct PspChip PspChip;
+
 /**
  * PspProcessor: what the firmware asks of the processor
  *
@@ -280,6 +282,7 @@ int psp_identity_check(const PspIdBlock *block, const PspIdAuth *auth,
  * @vcpus: number of vCPUs
  * @vcpu_reset: reset state of vCPU @index, in order of creation
  * @vcpu_load: let vCPU @index start with @vmsa; NULL, or why it cannot
+ * @chip: who signs reports, see attest.h; NULL with @errp set
  */
 typedef struct PspProcessor {
     void *(*page)(uint64_t gpa);
@@ -288,6 +291,7 @@ typedef struct PspProcessor {
     unsigned (*vcpus)(void);
     void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);
     const char *(*vcpu_load)(unsigned index, const SevVmsa *vmsa);
+    PspChip *(*chip)(Error **errp);
 } PspProcessor;
 
 /* GSTATE of 56860 section 4.1, and the time before the guest exists */
@@ -316,6 +320,7 @@ typedef enum PspState {
 #define PSP_PLATFORM_RAPL_DIS       (1ULL << 3)
 
 #define PSP_HOST_DATA_SIZE  32
+#define PSP_REPORT_ID_SIZE  32
 
 /**
  * PspGuest: the guest context, what the firmware knows of a guest
@@ -337,6 +342,8 @@ typedef struct PspGuest {
     uint8_t host_data[PSP_HOST_DATA_SIZE];
     bool vcek_disabled;             /* no report may be signed by a VCEK */
     PspIdentity identity;
+    uint8_t report_id[PSP_REPORT_ID_SIZE];
+    uint64_t message_count[PSP_VMPCKS];     /* last number used, by VMPCK */
     uint64_t pages[PSP_PAGE_CPUID + 1];     /* measured, by type */
 } PspGuest;
 
