@@ -118,19 +118,38 @@ static void forget_table(void)
     ovmf_flash_parsed = false;
 }
 
+/* A table of sections, three bytes each, most of which are in order */
+static void build_table(uint8_t *table, const uint8_t *data, size_t sections)
+{
+    static const uint32_t types[] = { 1, 2, 3, 4, 0x10, 0x11, 1, 0x10 };
+
+    memcpy(table, "ASEV", 4);
+    stl_le_p(table + 4, 16 + 12 * sections);
+    stl_le_p(table + 8, 1);
+    stl_le_p(table + 12, sections);
+    for (size_t i = 0; i < sections; i++, data += 3) {
+        uint8_t *section = table + 16 + 12 * i;
+
+        stl_le_p(section, (uint32_t)data[0] << (data[2] & 32 ? 24 : 12));
+        stl_le_p(section + 4, data[1] << (data[2] & 16 ? 10 : 12));
+        stl_le_p(section + 8, types[data[2] & 7]);
+    }
+}
+
 /* Half of them near to where the hashes no longer fit */
 static uint32_t hashes_offset(const uint8_t *data)
 {
     if (data[1] & 1) {
         return PAGE - HASHES_SIZE - 4 + (data[1] >> 1) % 8;
     }
-    return data[0] % PAGE;
+    return data[0];
 }
 
 /*
  * An input: kind, flags, offset of the hashes, then the image's end.  One of kind 1
  * gets the GUIDs' footer, one of kind 2 an entry that leads to its metadata,
- * so that no input has to guess 32 bytes.
+ * so that no input has to guess 32 bytes; kind 3 is metadata alone, as they
+ * are or, of kind 7, built from the input.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -142,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 4 || size > 16 * PAGE) {
         return 0;
     }
-    kind = data[0] & 3;
+    kind = data[0] & 7;
     ram_end = data[1] & 1 ? 1ULL << 31 : 1ULL << 32;
     use.hashes_size = data[1] & 2 ? HASHES_SIZE : 0;
     use.hashes_offset = hashes_offset(data + 2);
@@ -152,17 +171,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     image = g_malloc0(use.image_size);
     memcpy(image + use.image_size - size, data, size);
     end = image + use.image_size - 32;
-    if (kind) {
+    if (kind & 3) {
         put_guid(end - 16, OVMF_TABLE_FOOTER_GUID);
     }
-    if (kind == 2) {
+    if ((kind & 3) == 2) {
         stw_le_p(end - 18, 18 + 22);
         put_guid(end - 18 - 16, entries[0]);
         stw_le_p(end - 18 - 18, 22);
     }
 
+    if (kind == 7) {
+        size_t sections = MIN(size / 3, 32);
+
+        build_table(image, data, sections);
+        read_metadata(image, use.image_size, use.image_size, &use);
+        return 0;
+    }
     if (kind == 3) {
-        /* the metadata alone */
         if (size >= 4) {
             memcpy(image + use.image_size - size, "ASEV", 4);
         }
