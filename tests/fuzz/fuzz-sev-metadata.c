@@ -129,8 +129,9 @@ static void build_table(uint8_t *table, const uint8_t *data, size_t sections)
     stl_le_p(table + 12, sections);
     for (size_t i = 0; i < sections; i++, data += 3) {
         uint8_t *section = table + 16 + 12 * i;
+        uint32_t base = (uint32_t)data[0] << (data[2] & 32 ? 24 : 12);
 
-        stl_le_p(section, (uint32_t)data[0] << (data[2] & 32 ? 24 : 12));
+        stl_le_p(section, data[2] & 64 ? -base : base);
         stl_le_p(section + 4, data[1] << (data[2] & 16 ? 10 : 12));
         stl_le_p(section + 8, types[data[2] & 7]);
     }
@@ -146,8 +147,8 @@ static uint32_t hashes_offset(const uint8_t *data)
 }
 
 /*
- * An input: kind, flags, offset of the hashes, then the image's end.  One of kind 1
- * gets the GUIDs' footer, one of kind 2 an entry that leads to its metadata,
+ * An input: kind, flags, offset of the hashes, then the image's end.  One of
+ * kind 1 gets the GUIDs' footer, one of kind 2 an entry that leads to its metadata,
  * so that no input has to guess 32 bytes; kind 3 is metadata alone, as they
  * are or, of kind 7, built from the input.
  */
