@@ -148,9 +148,9 @@ static uint32_t hashes_offset(const uint8_t *data)
 
 /*
  * An input: kind, flags, offset of the hashes, then the image's end.  One of
- * kind 1 gets the GUIDs' footer, one of kind 2 an entry that leads to its metadata,
- * so that no input has to guess 32 bytes; kind 3 is metadata alone, as they
- * are or, of kind 7, built from the input.
+ * kind 1 gets the GUIDs' footer, one of kind 2 an entry that leads to its
+ * metadata, so that no input has to guess 32 bytes; kind 3 is metadata alone,
+ * as they are or, of kind 7, built from the input.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
