@@ -5,7 +5,6 @@
  */
 #include "qemu/osdep.h"
 #include "exec/memory.h"
-#include "hw/i386/pc.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "exec/address-spaces.h"
@@ -74,17 +73,11 @@ void sev_launch_check_metadata(const void *table, uint32_t hashes_offset,
     exit(EXIT_FAILURE);
 }
 
-void sev_launch_require_metadata(void)
+void sev_launch_no_metadata(void)
 {
-    /* An IGVM file, which QEMU takes from 10.1 on, says what is where. */
-    if (pc_system_get_ovmf_sev_metadata_ptr() ||
-        object_property_get_link(qdev_get_machine(), "igvm-cfg", NULL)) {
-        return;
-    }
     error_report("SEV-SNP launch: the firmware has no SEV metadata, which say"
                  " where the CPUID and secrets pages are");
     error_printf(SEV_METADATA_OTHER_FIRMWARE);
-    exit(EXIT_FAILURE);
 }
 
 void sev_launch_no_reset_vector(void)

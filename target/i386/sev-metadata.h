@@ -84,12 +84,8 @@ bool sev_launch_find_metadata(const uint8_t *image, size_t size,
 void sev_launch_check_metadata(const void *table, uint32_t hashes_offset,
                                uint32_t hashes_size);
 
-/**
- * sev_launch_require_metadata: before a launch is finished
- *
- * Does not return where the firmware has no metadata.
- */
-void sev_launch_require_metadata(void);
+/** sev_launch_no_metadata: report that the firmware has none */
+void sev_launch_no_metadata(void);
 
 /** sev_launch_no_reset_vector: report that the firmware is not for SEV */
 void sev_launch_no_reset_vector(void);

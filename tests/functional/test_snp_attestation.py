@@ -11,9 +11,11 @@ import re
 import shutil
 import struct
 import subprocess
+import textwrap
 
 import pytest
 
+import id_block
 from linux_guest import LIMIT, LOGS, TOP, Guest, launch_digest, linux, snp
 
 # In the order in which they need each other
@@ -312,6 +314,32 @@ def test_verifier_expectations(session, verify, folder):
     all_refused(verify(cases), cases)
 
 
+def test_manual(session, folder):
+    """What the manual has the reader verify, word by word."""
+    evidence = session.evidence[0]
+    for name in ('report', 'certs'):
+        shutil.copy(evidence.path(name), folder)
+    (folder / 'nonce').write_bytes(evidence.nonce)
+    (folder / 'digest').write_text(session.digest + '\n')
+    (folder / 'chip').unlink(missing_ok=True)
+    (folder / 'chip').symlink_to(session.chip)
+    (folder / 'scripts').mkdir(exist_ok=True)
+    (folder / 'scripts/verifier').write_text(
+        f'#!/bin/sh\nexec {TOP}/scripts/verifier\n')
+    (folder / 'scripts/verifier').chmod(0o755)
+    page = TOP / 'docs/system/i386/amd-sev-snp-attestation.rst'
+    blocks = re.findall(r'^\.\. code-block:: shell\n\n((?:  .*\n|\n)+)',
+                        page.read_text(), re.M)
+    said = []
+    for block in blocks:
+        done = subprocess.run(['bash', '-euc', textwrap.dedent(block)],
+                              cwd=folder, capture_output=True, text=True,
+                              timeout=LIMIT, check=False)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout.strip())
+    assert said == ['chip/vcek.pem: OK', 'Verified OK', 'ok']
+
+
 def test_same_chip(session, start, folder, verify):
     """The next guest finds the chip in its folder, and a measurement."""
     guest = start(*snp(guest=f',cert-dir={session.chip}'),
@@ -327,6 +355,36 @@ def test_same_chip(session, start, folder, verify):
     assert evidence.field(0x140, 32) != first.field(0x140, 32), 'report ID'
     assert digest == session.digest
     assert verify([case_of(session, evidence)]) == ['ok']
+
+
+def test_identity(session, start, folder, verify):
+    """Reports show the ID block, its keys, and how SMT is."""
+    keys = id_block.new_key(), id_block.new_key()
+    block = id_block.block(session.digest, 0x30000)
+    auth = id_block.auth(block, *keys)
+    guest = start(
+        *snp(guest=f',cert-dir={session.chip},author-key-enabled=on,'
+             f'emulated-smt=off,id-block={id_block.text(block)},'
+             f'id-auth={id_block.text(auth)}'),
+        *linux(folder, PREPARE + report_script('r', NONCES[1]), MODULES))
+    evidence = Evidence(folder, guest.finish(), 'r', NONCES[1])
+    assert struct.unpack('<I', evidence.field(4, 4)) == (id_block.SVN,)
+    assert evidence.field(0x10, 32) == id_block.FAMILY + id_block.IMAGE
+    # RAPL is off on either platform.
+    assert evidence.field(0x40, 8) == b'\x08' + bytes(7)
+    assert session.evidence[0].field(0x40, 8) == b'\x09' + bytes(7)
+    assert evidence.field(0x48, 4) == b'\x01' + bytes(3)
+    assert evidence.field(0xe0, 48).hex() == id_block.key_digest(keys[0])
+    assert evidence.field(0x110, 48).hex() == id_block.key_digest(keys[1])
+    assert verify([case_of(session, evidence)]) == ['ok']
+
+
+def test_vcek_disabled(session, start, folder):
+    """A guest without the VCEK gets no report, as there is no VLEK."""
+    guest = start(*snp(guest=f',cert-dir={session.chip},vcek-disabled=on'),
+                  *linux(folder, PREPARE + report_script('r', NONCES[0]),
+                         MODULES))
+    assert re.search(r'^r outblob\s*$', guest.finish(), re.M)
 
 
 def test_default_folder(start, folder, monkeypatch):
