@@ -6,6 +6,8 @@
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/cutils.h"
+#include "qemu/lockable.h"
+#include "qemu/thread.h"
 #include "sev-certs.h"
 
 /* 63da758d-e664-4564-adc5-f4b93be8accd */
@@ -167,6 +169,27 @@ GByteArray *sev_certs_read(const char *path, int *lock, int *ret,
     }
     *lock = fd;
     return table;
+}
+
+void sev_certs_report(Error *err)
+{
+    static QemuMutex lock;
+    static gsize ready;
+    static char *last;
+    const char *reason = error_get_pretty(err);
+
+    if (g_once_init_enter(&ready)) {
+        qemu_mutex_init(&lock);
+        g_once_init_leave(&ready, 1);
+    }
+    QEMU_LOCK_GUARD(&lock);
+    if (last && !strcmp(last, reason)) {
+        error_free(err);
+        return;
+    }
+    g_free(last);
+    last = g_strdup(reason);
+    error_reportf_err(err, "SEV-SNP attestation: ");
 }
 
 uint64_t sev_certs_pages(const GByteArray *table)

@@ -56,6 +56,14 @@ bool sev_certs_check(const void *table, size_t size, Error **errp);
 GByteArray *sev_certs_read(const char *path, int *lock, int *ret,
                            Error **errp);
 
+/**
+ * sev_certs_report: report why a guest gets no certificates or no report
+ *
+ * Once, until the reason is another one: guests may ask as often as they
+ * like.  Frees @err.  Locking: none needed.
+ */
+void sev_certs_report(Error *err);
+
 /** sev_certs_pages: pages that a guest has to provide for @table */
 uint64_t sev_certs_pages(const GByteArray *table);
 

@@ -5,6 +5,7 @@ The guest's sev-guest driver asks through configfs-tsm.  On the host OpenSSL
 verifies the chain, and Google's go-sev-guest verifies all of it.
 """
 import base64
+import fcntl
 import hashlib
 import os
 import re
@@ -12,6 +13,7 @@ import shutil
 import struct
 import subprocess
 import textwrap
+import time
 
 import pytest
 
@@ -97,16 +99,22 @@ class Session:
     def __init__(self):
         self.folder = LOGS / 'attestation'
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.chip = self.folder / 'state/chip'
+        state = self.folder / 'state'
+        self.chip = state / 'qemu-upm'
         script = PREPARE + ''.join(
             report_script(f'r{number}', nonce)
             for number, nonce in enumerate(NONCES))
-        guest = Guest('attestation', *snp(
-            guest=f',cert-dir={self.chip},host-data={encoded(HOST_DATA)}'),
-            *linux(self.folder, script, MODULES))
+        guest = Guest('attestation',
+                      *snp(guest=f',host-data={encoded(HOST_DATA)}'),
+                      *linux(self.folder, script, MODULES))
         try:
-            guest.launch()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv('XDG_STATE_HOME', str(state))
+                guest.launch()
+            self.made_early = state.exists()
             self.digest = launch_digest(guest)
+            self.cert_dir = guest.cmd('qom-get', path='sev0',
+                                      property='cert-dir')
             self.serial = guest.finish()
             self.messages = guest.messages()
         finally:
@@ -340,25 +348,16 @@ def test_manual(session, folder):
     assert said == ['chip/vcek.pem: OK', 'Verified OK', 'ok']
 
 
-def test_same_chip(session, start, folder, verify):
-    """The next guest finds the chip in its folder, and a measurement."""
-    guest = start(*snp(guest=f',cert-dir={session.chip}'),
-                  *linux(folder, PREPARE + report_script('r', NONCES[0]),
-                         MODULES))
-    digest = launch_digest(guest)
-    evidence = Evidence(folder, guest.finish(), 'r', NONCES[0])
-    first = session.evidence[0]
+def test_folder(session):
+    """Without cert-dir the chip is in XDG_STATE_HOME, when it is needed."""
+    assert session.cert_dir == str(session.chip)
+    assert not session.made_early
     assert 'keys of a new chip' in session.messages
-    assert 'keys of a new chip' not in guest.messages()
-    assert evidence.certs == first.certs
-    assert evidence.field(0x1a0, 64) == first.field(0x1a0, 64)
-    assert evidence.field(0x140, 32) != first.field(0x140, 32), 'report ID'
-    assert digest == session.digest
-    assert verify([case_of(session, evidence)]) == ['ok']
+    assert (session.chip / 'vcek.key').stat().st_mode & 0o777 == 0o600
 
 
 def test_identity(session, start, folder, verify):
-    """Reports show the ID block, its keys, and how SMT is."""
+    """The next guest has the same chip; its report shows its ID block."""
     keys = id_block.new_key(), id_block.new_key()
     block = id_block.block(session.digest, 0x30000)
     auth = id_block.auth(block, *keys)
@@ -368,11 +367,16 @@ def test_identity(session, start, folder, verify):
              f'id-auth={id_block.text(auth)}'),
         *linux(folder, PREPARE + report_script('r', NONCES[1]), MODULES))
     evidence = Evidence(folder, guest.finish(), 'r', NONCES[1])
+    first = session.evidence[0]
+    assert 'keys of a new chip' not in guest.messages()
+    assert evidence.certs == first.certs
+    assert evidence.field(0x1a0, 64) == first.field(0x1a0, 64)
+    assert evidence.field(0x140, 32) != first.field(0x140, 32), 'report ID'
     assert struct.unpack('<I', evidence.field(4, 4)) == (id_block.SVN,)
     assert evidence.field(0x10, 32) == id_block.FAMILY + id_block.IMAGE
     # RAPL is off on either platform.
     assert evidence.field(0x40, 8) == b'\x08' + bytes(7)
-    assert session.evidence[0].field(0x40, 8) == b'\x09' + bytes(7)
+    assert first.field(0x40, 8) == b'\x09' + bytes(7)
     assert evidence.field(0x48, 4) == b'\x01' + bytes(3)
     assert evidence.field(0xe0, 48).hex() == id_block.key_digest(keys[0])
     assert evidence.field(0x110, 48).hex() == id_block.key_digest(keys[1])
@@ -387,33 +391,19 @@ def test_vcek_disabled(session, start, folder):
     assert re.search(r'^r outblob\s*$', guest.finish(), re.M)
 
 
-def test_default_folder(start, folder, monkeypatch):
-    """Without cert-dir the chip lives below XDG_STATE_HOME."""
-    state = folder / 'state'
-    shutil.rmtree(state, ignore_errors=True)
-    monkeypatch.setenv('XDG_STATE_HOME', str(state))
-    guest = start(*snp(), *linux(folder, PREPARE +
-                                 report_script('r', NONCES[0]), MODULES))
-    assert not state.exists(), 'made before it was needed'
-    assert guest.cmd('qom-get', path='sev0', property='cert-dir') == \
-        str(state / 'qemu-upm')
-    guest.finish()
-    assert (state / 'qemu-upm/vcek.key').stat().st_mode & 0o777 == 0o600
-
-
 def test_broken_folder(start, folder):
-    """QEMU says what is wrong with a folder, the guest gets no report."""
+    """QEMU says once what is wrong with a folder; there is no report."""
     chip = folder / 'chip'
     chip.mkdir(exist_ok=True)
     (chip / 'vcek.key').write_text('no key')
     (chip / 'vcek.pem').write_text('no certificate')
     guest = start(*snp(guest=f',cert-dir={chip}'),
-                  *linux(folder, PREPARE + report_script('r', NONCES[0]),
-                         MODULES))
+                  *linux(folder, PREPARE + report_script('r', NONCES[0]) +
+                         report_script('s', NONCES[1]), MODULES))
     serial = guest.finish()
     assert re.search(r'^r outblob\s*$', serial, re.M)
     messages = guest.messages()
-    assert f"cert-dir '{chip}': " in messages
+    assert messages.count(f"cert-dir '{chip}': ") == 1
     assert 'Remove that folder' in messages
 
 
@@ -454,4 +444,18 @@ def test_certs_path(session, start, folder):
     guest.wait_for(r'round \d+ failed')
     third = put(padded(tables[0], 100))
     guest.wait_for(f'certs {third}')
+    failures = guest.serial.count('failed')
+
+    # Whoever replaces the file in place keeps the guest waiting.
+    with open(file, 'r+b') as locked:
+        fcntl.lockf(locked, fcntl.LOCK_EX)
+        time.sleep(1)
+        before = guest.serial.count('round')
+        time.sleep(1)
+        assert guest.serial.count('round') == before
+        locked.truncate(0)
+        locked.write(padded(tables[0], 200))
+    fourth = hashlib.md5(padded(tables[0], 200)).hexdigest()
+    guest.wait_for(f'certs {fourth}')
+    assert guest.serial.count('failed') == failures
     assert 'isabling VMPCK' not in guest.serial

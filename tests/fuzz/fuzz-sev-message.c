@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest messages: the firmware answers exactly those that are authentic, in
- * turn and of a known kind, and nothing else changes anything
+ * Guest messages: what is not the next message, sealed with the right key,
+ * is refused, with the status that a plain reading gives it; what is
+ * accepted gets a sealed response
  *
  * Sources: target/i386/psp/guest-message.c target/i386/psp/report.c
  */
@@ -10,59 +11,46 @@
 #include <linux/psp-sev.h>
 #include "qapi/error.h"
 #include "qemu/bswap.h"
+#include "qemu/cutils.h"
 #include "target/i386/psp/attest.h"
+#include "target/i386/sev-certs.h"
 #include "fuzz.h"
 
-/* Offsets in a message, 56860 table 97 */
-#define SEQNO       0x20
-#define ALGORITHM   0x30
-#define TYPE        0x34
-#define SIZE        0x36
-#define VMPCK       0x3c
-#define PAYLOAD     0x60
+#define AEAD_OFLOW 0x1d
 
-#define PAYLOAD_LIMIT 128
+/* An input is a row of these: a message each. */
+typedef struct QEMU_PACKED Step {
+    uint8_t kind;           /* 1:0 type, 3:2 VMPCK, 5:4 key, 6 other number */
+    int8_t number;
+    uint16_t before_at;     /* a change before the message is sealed */
+    uint8_t before;
+    uint16_t after_at;      /* and one after */
+    uint8_t after;
+    uint8_t fill;
+} Step;
 
-/* An input is a row of these; the last may be cut short. */
-typedef struct QEMU_PACKED Request {
-    /*
-     * bits 0 to 1: kind of request, 3 for what the header says; bit 2: with
-     * the right number; bit 3: sealed with the right key; bit 4: one bit of
-     * the page is changed at last
-     */
-    uint8_t how;
-    uint16_t change;
-    uint8_t header[PAYLOAD - SEQNO];
-    uint8_t payload[PAYLOAD_LIMIT];
-} Request;
-
-/* What requests of a type hold, and their answers: 56860 chapter 7 */
 static const struct {
     uint8_t type;
-    uint16_t size, answer_size;
+    uint16_t size, answer;
 } kinds[] = {
-    { 5, 96, 0x4c0 },
-    { 3, 32, 64 },
-    { 17, 128, 128 },
+    { 3, 32, 64 }, { 5, 96, 0x4c0 }, { 17, 128, 128 },
 };
 
-typedef union Page {
-    uint8_t bytes[PSP_PAGE_SIZE];
-    PspMessage message;
-} Page;
+static uint8_t chip_id[PSP_CHIP_ID_SIZE];
 
-/* The chip signs nothing, quickly. */
+static PspChip *fake_chip(Error **errp)
+{
+    return (PspChip *)chip_id;
+}
+
 const uint8_t *psp_chip_id(const PspChip *chip)
 {
-    static const uint8_t id[PSP_CHIP_ID_SIZE] = "a fuzzed chip";
-
-    return id;
+    return chip_id;
 }
 
 bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
                    PspEcSignature *signature, Error **errp)
 {
-    FUZZ_ASSERT(size == 0x2a0);
     memset(signature, 0x55, sizeof(*signature));
     return true;
 }
@@ -70,172 +58,144 @@ bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
 bool psp_chip_derive(const PspChip *chip, const void *context, size_t size,
                      uint8_t key[PSP_DERIVED_KEY_SIZE], Error **errp)
 {
-    memset(key, 0x55, PSP_DERIVED_KEY_SIZE);
+    memset(key, 0x66, PSP_DERIVED_KEY_SIZE);
     return true;
 }
 
-static PspChip *fake_chip(Error **errp)
+void sev_certs_report(Error *err)
 {
-    static int chip;
-
-    return (PspChip *)&chip;
+    error_free(err);
 }
-
-static const PspProcessor fake_processor = { .chip = fake_chip };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     return 0;
 }
 
-/* AES-256-GCM at the level of bytes; false where not authentic */
-static bool aes_gcm(Page *page, const PspGuest *guest, unsigned key,
-                    size_t size, bool seal)
+static bool seal_or_open(PspMessage *page, const uint8_t *key, size_t size,
+                         bool seal)
 {
-    const gnutls_datum_t datum = { (void *)guest->vmpck[key], 32 };
-    uint8_t iv[12] = { 0 }, in[PSP_PAGE_SIZE], out[PSP_PAGE_SIZE];
-    uint8_t *payload = page->bytes + PAYLOAD;
-    size_t out_size = sizeof(out);
+    const gnutls_datum_t datum = { (void *)key, 32 };
+    uint8_t iv[12] = { 0 }, *raw = (uint8_t *)page;
+    giovec_t aad = { raw + 0x30, 0x30 }, payload = { raw + 0x60, size };
+    size_t tag_size = 16;
     gnutls_aead_cipher_hd_t cipher;
     int ret;
 
-    memcpy(iv, page->bytes + SEQNO, 8);
-    memcpy(in, payload, size);
-    memcpy(in + size, page->bytes, 16);
+    memcpy(iv, raw + 0x20, 8);
     FUZZ_ASSERT(gnutls_aead_cipher_init(&cipher, GNUTLS_CIPHER_AES_256_GCM,
-                                        &datum) >= 0);
-    if (seal) {
-        ret = gnutls_aead_cipher_encrypt(cipher, iv, 12, page->bytes + 0x30,
-                                         0x30, 16, in, size, out, &out_size);
-        memcpy(page->bytes, out + size, 16);
-    } else {
-        ret = gnutls_aead_cipher_decrypt(cipher, iv, 12, page->bytes + 0x30,
-                                         0x30, 16, in, size + 16, out,
-                                         &out_size);
-    }
+                                        &datum) == 0);
+    ret = seal ? gnutls_aead_cipher_encryptv2(cipher, iv, 12, &aad, 1,
+                                              &payload, 1, raw, &tag_size)
+               : gnutls_aead_cipher_decryptv2(cipher, iv, 12, &aad, 1,
+                                              &payload, 1, raw, 16);
     gnutls_aead_cipher_deinit(cipher);
-    if (ret >= 0) {
-        memcpy(payload, out, size);
-    }
-    return ret >= 0;
+    return ret == 0;
 }
 
-/* Index in kinds[] of a header that is understood, or -1 */
-static int kind_of(const Page *page)
+/* What the specification has of the header, on the page as it is sent */
+static int kind_of(const uint8_t *raw)
 {
-    const uint8_t *bytes = page->bytes;
-
-    if (bytes[ALGORITHM] != 1 || bytes[ALGORITHM + 1] != 1 ||
-        lduw_le_p(bytes + 0x32) != PAYLOAD || bytes[TYPE + 1] != 1 ||
-        bytes[VMPCK] > 3) {
+    if (raw[0x30] != 1 || raw[0x31] != 1 || lduw_le_p(raw + 0x32) != 0x60 ||
+        raw[0x3c] > 3 || raw[0x35] != 1) {
         return -1;
     }
-    for (int i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (kinds[i].type == bytes[TYPE] &&
-            kinds[i].size == lduw_le_p(bytes + SIZE)) {
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (raw[0x34] == kinds[i].type &&
+            lduw_le_p(raw + 0x36) == kinds[i].size) {
             return i;
         }
     }
     return -1;
 }
 
-static int expected(const PspGuest *guest, const Page *page)
+static void check_answer(PspGuest *guest, PspMessage *answer, int kind,
+                         unsigned vmpck, uint64_t number)
 {
-    int kind = kind_of(page);
-    unsigned vmpck = page->bytes[VMPCK];
-    Page copy = *page;
-
-    if (kind < 0) {
-        return SEV_RET_INVALID_PARAM;
-    }
-    if (ldq_le_p(page->bytes + SEQNO) != guest->message_count[vmpck] + 1) {
-        return 0x1d;
-    }
-    return aes_gcm(&copy, guest, vmpck, kinds[kind].size, false)
-           ? SEV_RET_SUCCESS : SEV_RET_BAD_MEASUREMENT;
-}
-
-static void make_page(Page *page, const PspGuest *guest, const Request *r)
-{
-    int kind = r->how & 3;
-
-    memset(page, 0, sizeof(*page));
-    memcpy(page->bytes + SEQNO, r->header, sizeof(r->header));
-    memcpy(page->bytes + PAYLOAD, r->payload, sizeof(r->payload));
-    if (kind < ARRAY_SIZE(kinds)) {
-        stl_le_p(page->bytes + ALGORITHM, 1 | 1 << 8 | PAYLOAD << 16);
-        page->bytes[TYPE] = kinds[kind].type;
-        page->bytes[TYPE + 1] = 1;
-        stw_le_p(page->bytes + SIZE, kinds[kind].size);
-        page->bytes[VMPCK] &= 3;
-    }
-    if (r->how & 4) {
-        stq_le_p(page->bytes + SEQNO,
-                 guest->message_count[page->bytes[VMPCK] & 3] + 1);
-    }
-    if (r->how & 8) {
-        aes_gcm(page, guest, page->bytes[VMPCK] & 3,
-                MIN(lduw_le_p(page->bytes + SIZE), PAYLOAD_LIMIT), true);
-    }
-    if (r->how & 16) {
-        page->bytes[r->change / 8 % PSP_PAGE_SIZE] ^= 1 << r->change % 8;
-    }
-}
-
-static void check_answer(Page *answer, const PspGuest *guest,
-                         const Page *request, int kind)
-{
-    unsigned vmpck = request->bytes[VMPCK];
+    const uint8_t *raw = (const uint8_t *)answer;
     uint32_t status;
 
-    FUZZ_ASSERT(kind_of(request) == kind);
-    FUZZ_ASSERT(answer->bytes[TYPE] == kinds[kind].type + 1);
-    FUZZ_ASSERT(lduw_le_p(answer->bytes + SIZE) == kinds[kind].answer_size);
-    FUZZ_ASSERT(ldq_le_p(answer->bytes + SEQNO) ==
-                ldq_le_p(request->bytes + SEQNO) + 1);
-    FUZZ_ASSERT(aes_gcm(answer, guest, vmpck, kinds[kind].answer_size, false));
-    status = ldl_le_p(answer->bytes + PAYLOAD);
+    FUZZ_ASSERT(ldq_le_p(raw + 0x20) == number + 1);
+    FUZZ_ASSERT(raw[0x34] == kinds[kind].type + 1 && raw[0x35] == 1);
+    FUZZ_ASSERT(lduw_le_p(raw + 0x36) == kinds[kind].answer);
+    FUZZ_ASSERT(raw[0x3c] == vmpck);
+    FUZZ_ASSERT(seal_or_open(answer, guest->vmpck[vmpck], kinds[kind].answer,
+                             false));
+    status = ldl_le_p(raw + 0x60);
     FUZZ_ASSERT(status == 0 || status == 0x16 || status == 0x27);
+    FUZZ_ASSERT(guest->message_count[vmpck] == number + 1);
 }
 
-static void do_request(PspGuest *guest, const Request *r)
+static void one_step(PspGuest *guest, const Step *step)
 {
-    PspGuest before = *guest;
-    Page request, answer;
-    int status;
+    const unsigned vmpck = step->kind >> 2 & 3, key = step->kind >> 4 & 3;
+    const int wanted = (step->kind & 3) % ARRAY_SIZE(kinds);
+    const uint64_t next = guest->message_count[vmpck] + 1;
+    const size_t at = le16_to_cpu(step->after_at) % sizeof(PspMessage);
+    g_autofree PspMessage *page = g_new0(PspMessage, 1);
+    g_autofree PspMessage *answer = g_new0(PspMessage, 1);
+    uint64_t counts[PSP_VMPCKS];
+    uint8_t *raw = (uint8_t *)page;
+    size_t sealed;
+    bool changed;
+    int kind, expected, status;
 
-    make_page(&request, guest, r);
-    memset(&answer, 0xee, sizeof(answer));
-    status = expected(guest, &request);
-    FUZZ_ASSERT(psp_guest_request(guest, &request.message, &answer.message) ==
-                status);
-    if (status) {
-        FUZZ_ASSERT(answer.bytes[0] == 0xee && answer.bytes[PAYLOAD] == 0xee);
+    stq_le_p(raw + 0x20, next + (step->kind & 0x40 ? step->number : 0));
+    raw[0x30] = raw[0x31] = raw[0x35] = 1;
+    raw[0x32] = 0x60;
+    raw[0x34] = kinds[wanted].type;
+    stw_le_p(raw + 0x36, kinds[wanted].size);
+    raw[0x3c] = vmpck;
+    memset(raw + 0x60, step->fill, 64);
+    raw[0x20 + le16_to_cpu(step->before_at) % 0x140] ^= step->before;
+    sealed = MIN(lduw_le_p(raw + 0x36), PSP_PAYLOAD_MAX);
+    seal_or_open(page, guest->vmpck[(vmpck + key) % 4], sealed, true);
+    raw[at] ^= step->after;
+    /* The tag, the number (it is in the IV), the rest of the header, payload */
+    changed = step->after && (at < 16 || (at >= 0x20 && at < 0x28) ||
+                              (at >= 0x30 && at < 0x60 + sealed));
+
+    kind = kind_of(raw);
+    if (kind < 0) {
+        expected = SEV_RET_INVALID_PARAM;
+    } else if (ldq_le_p(raw + 0x20) != guest->message_count[raw[0x3c]] + 1) {
+        expected = AEAD_OFLOW;
+    } else if (changed || sealed != kinds[kind].size ||
+               raw[0x3c] != (vmpck + key) % 4) {
+        expected = SEV_RET_BAD_MEASUREMENT;
     } else {
-        check_answer(&answer, &before, &request, kind_of(&request));
-        before.message_count[request.bytes[VMPCK]] += 2;
+        expected = SEV_RET_SUCCESS;
     }
-    FUZZ_ASSERT(!memcmp(&before, guest, sizeof(before)));
+
+    memcpy(counts, guest->message_count, sizeof(counts));
+    status = psp_guest_request(guest, page, answer);
+    FUZZ_ASSERT(status == expected);
+    if (status) {
+        FUZZ_ASSERT(buffer_is_zero(answer, sizeof(*answer)));
+        FUZZ_ASSERT(!memcmp(counts, guest->message_count, sizeof(counts)));
+    } else {
+        check_answer(guest, answer, kind, raw[0x3c], ldq_le_p(raw + 0x20));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    PspGuest guest;
+    static const PspProcessor processor = { .chip = fake_chip };
+    PspGuest guest = {
+        .processor = &processor,
+        .state = PSP_STATE_RUNNING,
+        .identity = { .guest_svn = 5 },
+    };
 
-    memset(&guest, 0, sizeof(guest));
-    guest.processor = &fake_processor;
-    guest.state = PSP_STATE_RUNNING;
     for (size_t i = 0; i < PSP_VMPCKS; i++) {
-        memset(guest.vmpck[i], i + 1, PSP_VMPCK_SIZE);
+        memset(guest.vmpck[i], 0x20 + i, PSP_VMPCK_SIZE);
     }
-    while (size) {
-        Request r = { 0 };
-        size_t used = MIN(size, sizeof(r));
+    for (; size >= sizeof(Step); size -= sizeof(Step)) {
+        Step step;
 
-        memcpy(&r, data, used);
-        data += used;
-        size -= used;
-        do_request(&guest, &r);
+        memcpy(&step, data, sizeof(step));
+        data += sizeof(step);
+        one_step(&guest, &step);
     }
     return 0;
 }

@@ -12,7 +12,6 @@
 #include "exec/memory.h"
 #include "qapi/error.h"
 #include "qemu/atomic.h"
-#include "qemu/error-report.h"
 #include "system/kvm.h"
 #include "target/i386/sev-certs.h"
 #include "target/i386/upm-guest.h"
@@ -64,7 +63,7 @@ static void give_certs(ReqCerts *req)
     table = sev_certs_read(upm_guest_certs_path(), &locked, &ret, &err);
     if (!table) {
         if (err) {
-            error_reportf_err(err, "certificates for the guest: ");
+            sev_certs_report(err);
         }
         req->ret = ret == -EAGAIN ? EAGAIN : EIO;
         return;

@@ -11,7 +11,6 @@
 #include "cpu.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
-#include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "sev.h"
 #include "sev-firmware.h"
@@ -183,7 +182,7 @@ GByteArray *sev_firmware_certs(int *lock, int *ret)
         *ret = table ? 0 : -EIO;
     }
     if (err) {
-        error_reportf_err(err, "certificates for the guest: ");
+        sev_certs_report(err);
     }
     return table;
 }

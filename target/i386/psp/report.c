@@ -11,7 +11,7 @@
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/cutils.h"
-#include "qemu/error-report.h"
+#include "target/i386/sev-certs.h"
 #include "attest.h"
 
 #define VMPL_MAX    3
@@ -49,8 +49,7 @@ static PspChip *chip_of(const PspGuest *guest)
     PspChip *chip = guest->processor->chip(&err);
 
     if (!chip) {
-        error_reportf_err(err, "emulated SEV-SNP firmware: the guest wants the"
-                          " chip's key: ");
+        sev_certs_report(err);
     }
     return chip;
 }
@@ -143,7 +142,7 @@ int psp_answer_report(PspGuest *guest, unsigned vmpl, const void *data,
     fill_guest(report, guest);
     if (!psp_chip_sign(chip, report, offsetof(PspReport, signature),
                        &report->signature, &err)) {
-        error_reportf_err(err, "emulated SEV-SNP firmware: ");
+        sev_certs_report(err);
         return SEV_RET_HWSEV_RET_PLATFORM;
     }
     return SEV_RET_SUCCESS;
@@ -258,7 +257,7 @@ int psp_answer_key(PspGuest *guest, unsigned vmpl, const void *data,
     context = key_context(guest, request);
     if (!psp_chip_derive(chip, &context, sizeof(context), response->key,
                          &err)) {
-        error_reportf_err(err, "emulated SEV-SNP firmware: ");
+        sev_certs_report(err);
         return SEV_RET_HWSEV_RET_PLATFORM;
     }
     return SEV_RET_SUCCESS;
