@@ -58,6 +58,8 @@ typedef struct Explanation {
 static void explain_bits(Explanation *e, uint32_t leaf, uint32_t subleaf,
                          unsigned reg, uint32_t taken)
 {
+    const char *separator = ",\n    ";
+
     for (unsigned bit = 0; bit < 32; bit++) {
         const char *name;
 
@@ -65,7 +67,8 @@ static void explain_bits(Explanation *e, uint32_t leaf, uint32_t subleaf,
             continue;
         }
         name = e->name(leaf, subleaf, reg, bit);
-        g_string_append_printf(e->text, ", bit %u", bit);
+        g_string_append_printf(e->text, "%sbit %u", separator, bit);
+        separator = ", ";
         if (name) {
             g_string_append_printf(e->text, " (%s)", name);
             add_once(e->options, name);

@@ -21,6 +21,7 @@
 #include "sev.h"
 #include "sev-firmware.h"
 #include "sev-launch-query.h"
+#include "sev-metadata.h"
 
 bool sev_emulated(void)
 {
@@ -232,10 +233,21 @@ static void find_firmware(void)
     plan.firmware = name ? qemu_find_file(QEMU_FILE_TYPE_BIOS, name) : NULL;
 }
 
+/* QEMU 10.1 and later can take what is launched from an IGVM file. */
+static bool has_igvm_file(void)
+{
+    return object_property_find(OBJECT(current_machine), "igvm-cfg") &&
+           object_property_get_link(OBJECT(current_machine), "igvm-cfg", NULL);
+}
+
 static void machine_done(Notifier *notifier, void *data)
 {
     OvmfSevMetadata *metadata = pc_system_get_ovmf_sev_metadata_ptr();
 
+    if (!metadata && !has_igvm_file()) {
+        sev_launch_no_metadata();
+        exit(EXIT_FAILURE);
+    }
     find_firmware();
     if (metadata) {
         launch.populate(launch.guest, metadata);

@@ -2,15 +2,19 @@
 """Guests start with the identity that was signed for them, and no other."""
 import dataclasses
 import functools
+import struct
 
 import id_block
 import pytest
 
 import launch_digest as oracle
-from linux_guest import FIRMWARE, launch_digest, snp
+import test_snp_attestation as attestation
+from linux_guest import FIRMWARE, launch_digest, linux, snp
 
 POLICY = 0x30000
 SIGNATURE = 0x800f12    # CPUID of EPYC-v4
+# Fields of a report: PLATFORM_INFO, flags
+SMT, RAPL_DISABLED, AUTHOR_KEY_ENABLED = 1 << 0, 1 << 3, 1 << 0
 ID_KEY, AUTHOR_KEY, STRANGER = (id_block.new_key() for _ in range(3))
 
 
@@ -28,16 +32,16 @@ class Identity:
     author: bool = True
     policy: int = POLICY
 
-    def arguments(self):
-        """As arguments of a guest that stops before its first step."""
-        options = f',policy={self.policy:#x}'
+    def arguments(self, memory='256M', more=''):
+        """As arguments of a guest."""
+        options = f',policy={self.policy:#x}{more}'
         if self.block:
             options += f',id-block={id_block.text(self.block)}'
         if self.auth:
             options += f',id-auth={id_block.text(self.auth)}'
         if self.author:
             options += ',author-key-enabled=on'
-        return snp(memory='256M', guest=options)
+        return snp(memory=memory, guest=options)
 
 
 def signed(block, author=AUTHOR_KEY, **options):
@@ -63,6 +67,23 @@ def test_accepted(start, author):
     guest = start(*good(author).arguments())
     guest.wait_for('BdsDxe')
     assert launch_digest(guest) == digest()
+
+
+def test_in_report(start, folder):
+    """A report shows who signed for the guest, and for which platform."""
+    script = attestation.PREPARE + attestation.report_script('r', bytes(64))
+    guest = start(*good().arguments('1G', f',cert-dir={folder}/chip'),
+                  *linux(folder, script, attestation.MODULES))
+    report = attestation.Evidence(folder, guest.finish(), 'r', bytes(64))
+    assert report.field(0x04, 4) == struct.pack('<I', id_block.SVN)
+    assert report.field(0x08, 8) == struct.pack('<Q', POLICY)
+    assert report.field(0x10, 16) == id_block.FAMILY
+    assert report.field(0x20, 16) == id_block.IMAGE
+    assert report.field(0x40, 8) == struct.pack('<Q', SMT | RAPL_DISABLED)
+    assert report.field(0x48, 4) == struct.pack('<I', AUTHOR_KEY_ENABLED)
+    assert report.field(0x90, 48).hex() == digest()
+    assert report.field(0xe0, 48).hex() == id_block.key_digest(ID_KEY)
+    assert report.field(0x110, 48).hex() == id_block.key_digest(AUTHOR_KEY)
 
 
 def of_another_digest():

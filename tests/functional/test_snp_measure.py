@@ -2,6 +2,7 @@
 """The measurement from QEMU itself: measure-only=, query-sev, info sev."""
 import hashlib
 import json
+import struct
 import subprocess
 
 import launch_digest as oracle
@@ -11,6 +12,7 @@ from qemu.qmp import QMPError
 from linux_guest import (COMMAND_LINE, FIRMWARE, KERNEL, LIMIT, QEMU,
                          initramfs, launch_digest, plain, snp)
 from test_snp_launch import image_of, name, rows
+from test_snp_privacy import Gdb
 
 SIGNATURES = {'EPYC-v4': 0x800f12, 'EPYC-Rome': 0x830f10,
               'EPYC-Milan': 0xa00f11, 'EPYC-Genoa': 0xa10f10}
@@ -190,3 +192,38 @@ def test_no_snp_guest(start):
     with pytest.raises(QMPError, match='no SEV-SNP guest'):
         guest.cmd('query-sev-launch-pages')
     assert 'launch' not in guest.cmd('query-sev')
+
+
+# What real firmware does not let a guest have, by the names of -cpu
+@pytest.mark.parametrize('leaf, subleaf, register, bit, name', [
+    (1, 0, 'ECX', 24, 'tsc-deadline'), (7, 0, 'EBX', 1, 'tsc-adjust'),
+    (7, 0, 'EDX', 26, 'spec-ctrl'), (0xd, 1, 'ECX', 11, None),
+    (0xd, 0, 'EAX', 9, 'pku'), (0x80000001, 0, 'ECX', 22, 'topoext')])
+def test_refused_cpuid(start, folder, leaf, subleaf, register, bit, name):
+    """A feature too many in the CPUID page is named."""
+    guest = start('-S', *snp(memory='512M'), '-gdb',
+                  f'unix:{folder}/gdb,server=on,wait=off')
+    page = next(page['gpa'] for page in guest.cmd('query-sev-launch-pages')
+                if page['type'] == 'cpuid')
+    gdb = Gdb(folder / 'gdb')
+    assert gdb.ask('Qqemu.PhyMemMode:1') == 'OK'
+    table = bytes.fromhex(gdb.ask(f'm{page:x},800'))
+    entries = [struct.unpack_from('<IIQQIIII', table, 16 + 48 * i)
+               for i in range(struct.unpack_from('<I', table)[0])]
+    number = next(i for i, entry in enumerate(entries)
+                  if entry[:2] == (leaf, subleaf))
+    which = ['EAX', 'EBX', 'ECX', 'EDX'].index(register)
+    before = entries[number][4 + which]
+    assert not before >> bit & 1
+    at = page + 16 + 48 * number + 24 + 4 * which
+    more = struct.pack('<I', before | 1 << bit).hex()
+    assert gdb.ask(f'M{at:x},4:{more}') == 'OK'
+    with pytest.raises(QMPError):
+        guest.cmd('cont')
+    guest.wait(timeout=LIMIT)
+    said = guest.messages()
+    assert f'LAUNCH_UPDATE of the cpuid page at 0x{page:x} ' in said
+    assert (f'  leaf 0x{leaf:x}, subleaf 0x{subleaf:x}, {register}: given '
+            f'0x{before | 1 << bit:08x}, accepted 0x{before:08x},\n'
+            f'    bit {bit}' + (f' ({name})' if name else '') + '\n') in said
+    assert (f'Add to -cpu: {name}=off\n' in said) == bool(name)

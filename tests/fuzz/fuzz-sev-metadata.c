@@ -17,8 +17,10 @@
 #include "target/i386/sev-metadata.h"
 #include "fuzz.h"
 
-#define RAM_END 0x80000000ULL
-#define PAGE    4096
+#define PAGE        4096
+#define HASHES_SIZE 176
+
+static uint64_t ram_end;
 
 static const char *const entries[] = {
     "dc886566-984a-4798-a75e-5585a7bf67cc",     /* SEV metadata */
@@ -46,7 +48,7 @@ static char *not_ram(uint64_t gpa, uint64_t size)
 {
     /* as memory_region_find() wants it */
     FUZZ_ASSERT(size && gpa + size <= 1ULL << 32);
-    return gpa + size > RAM_END ? g_strdup("a device") : NULL;
+    return gpa + size > ram_end ? g_strdup("a device") : NULL;
 }
 
 static uint32_t field(const uint8_t *table, uint32_t section, int number)
@@ -65,7 +67,8 @@ static void check_sections(const uint8_t *table, const SevMetadataUse *use)
         uint32_t type = field(table, i, 2);
 
         FUZZ_ASSERT(size && begin % PAGE == 0 && size % PAGE == 0);
-        FUZZ_ASSERT(begin + size <= RAM_END);
+        FUZZ_ASSERT(begin + size <= ram_end);
+        FUZZ_ASSERT(begin + size <= (1ULL << 32) - use->image_size);
         FUZZ_ASSERT((type != 2 && type != 3) || size == PAGE);
         if (type == 0x10) {
             FUZZ_ASSERT(use->hashes_offset + use->hashes_size <= size);
@@ -115,10 +118,39 @@ static void forget_table(void)
     ovmf_flash_parsed = false;
 }
 
+/* A table of sections, three bytes each, most of which are in order */
+static void build_table(uint8_t *table, const uint8_t *data, size_t sections)
+{
+    static const uint32_t types[] = { 1, 2, 3, 4, 0x10, 0x11, 1, 0x10 };
+
+    memcpy(table, "ASEV", 4);
+    stl_le_p(table + 4, 16 + 12 * sections);
+    stl_le_p(table + 8, 1);
+    stl_le_p(table + 12, sections);
+    for (size_t i = 0; i < sections; i++, data += 3) {
+        uint8_t *section = table + 16 + 12 * i;
+        uint32_t base = (uint32_t)data[0] << (data[2] & 32 ? 24 : 12);
+
+        stl_le_p(section, data[2] & 64 ? -base : base);
+        stl_le_p(section + 4, data[1] << (data[2] & 16 ? 10 : 12));
+        stl_le_p(section + 8, types[data[2] & 7]);
+    }
+}
+
+/* Half of them near to where the hashes no longer fit */
+static uint32_t hashes_offset(const uint8_t *data)
+{
+    if (data[1] & 1) {
+        return PAGE - HASHES_SIZE - 4 + (data[1] >> 1) % 8;
+    }
+    return data[0];
+}
+
 /*
- * An input: kind, offset of the hashes, then the image's end.  One of kind 1
- * gets the GUIDs' footer, one of kind 2 an entry that leads to its metadata,
- * so that no input has to guess 32 bytes.
+ * An input: kind, flags, offset of the hashes, then the image's end.  One of
+ * kind 1 gets the GUIDs' footer, one of kind 2 an entry that leads to its
+ * metadata, so that no input has to guess 32 bytes; kind 3 is metadata alone,
+ * as they are or, of kind 7, built from the input.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -130,26 +162,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 4 || size > 16 * PAGE) {
         return 0;
     }
-    kind = data[0] & 3;
-    use.hashes_offset = lduw_le_p(data + 1) % PAGE;
-    use.hashes_size = data[3] & 1 ? 176 : 0;
+    kind = data[0] & 7;
+    ram_end = data[1] & 1 ? 1ULL << 31 : 1ULL << 32;
+    use.hashes_size = data[1] & 2 ? HASHES_SIZE : 0;
+    use.hashes_offset = hashes_offset(data + 2);
     data += 4;
     size -= 4;
     use.image_size = MAX(ROUND_UP(size, PAGE), PAGE);
     image = g_malloc0(use.image_size);
     memcpy(image + use.image_size - size, data, size);
     end = image + use.image_size - 32;
-    if (kind) {
+    if (kind & 3) {
         put_guid(end - 16, OVMF_TABLE_FOOTER_GUID);
     }
-    if (kind == 2) {
+    if ((kind & 3) == 2) {
         stw_le_p(end - 18, 18 + 22);
         put_guid(end - 18 - 16, entries[0]);
         stw_le_p(end - 18 - 18, 22);
     }
 
+    if (kind == 7) {
+        size_t sections = MIN(size / 3, 32);
+
+        build_table(image, data, sections);
+        read_metadata(image, use.image_size, use.image_size, &use);
+        return 0;
+    }
     if (kind == 3) {
-        /* the metadata alone */
         if (size >= 4) {
             memcpy(image + use.image_size - size, "ASEV", 4);
         }

@@ -620,10 +620,10 @@ static void test_cpuid(void)
     g_test_message("%s", text);
     g_assert_cmpstr(text, ==,
         "The CPUID page was not accepted:\n"
-        "  leaf 0x1, subleaf 0x0, ECX: given 0x41000001, accepted 0x00000001,"
-        " bit 24 (tsc-deadline), bit 30\n"
-        "  leaf 0x1, subleaf 0x0, EDX: given 0x178bfbff, accepted 0x078bfbff,"
-        " bit 28 (ht)\n"
+        "  leaf 0x1, subleaf 0x0, ECX: given 0x41000001, accepted 0x00000001,\n"
+        "    bit 24 (tsc-deadline), bit 30\n"
+        "  leaf 0x1, subleaf 0x0, EDX: given 0x178bfbff, accepted 0x078bfbff,\n"
+        "    bit 28 (ht)\n"
         "Add to -cpu: tsc-deadline=off,ht=off\n"
         "What no option of -cpu is named for follows from the CPU model;"
         " choose the one of this host's processor or an older one.\n");
