@@ -274,6 +274,7 @@ typedef struct Progress {
     hwaddr gpa;
     uint64_t size;
     bool to_private;
+    UpmCause cause;
     unsigned int marked;
     bool in_map;
     unsigned int notified;
@@ -588,6 +589,10 @@ static int discard_runs(const Progress *p, Error **errp)
 {
     unsigned int i;
 
+    /* The shared half is what private memory will be launched from. */
+    if (p->cause == UPM_CAUSE_LAUNCH && p->to_private) {
+        return 0;
+    }
     for (i = 0; i < upm.runs->len; i++) {
         const UpmPiece *run = piece_at(upm.runs, i);
         int ret;
@@ -785,7 +790,9 @@ bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private)
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 Error **errp)
 {
-    Progress p = { .gpa = gpa, .size = size, .to_private = to_private };
+    Progress p = {
+        .gpa = gpa, .size = size, .to_private = to_private, .cause = cause,
+    };
     uint64_t changing = 0;
     int64_t start;
     int ret;
@@ -800,4 +807,42 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
     upm.counters.time += get_clock() - start;
     trace_upm_convert_done(gpa, size, ret < 0 ? 0 : changing, ret);
     return ret;
+}
+
+static int discard_hidden_run(const Progress *p, const UpmPiece *run,
+                              Error **errp)
+{
+    int ret;
+
+    if (!policy_discards(run->block->discard, true)) {
+        return 0;
+    }
+    ret = discard_shared(run);
+    if (ret < 0) {
+        return refuse(errp, p, ret, "the shared half of 0x%" HWADDR_PRIx
+                      " +0x%" PRIx64 " is not given back: %s", run->gpa,
+                      run->size, strerror(-ret));
+    }
+    return 0;
+}
+
+int upm_discard_hidden(hwaddr gpa, uint64_t size, Error **errp)
+{
+    Progress p = { .gpa = gpa, .size = size, .to_private = true };
+    int ret;
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    RCU_READ_LOCK_GUARD();
+    ret = check_range(&p, errp) ?: resolve_range(&p, errp);
+    if (ret < 0) {
+        return ret;
+    }
+    find_runs(false);
+    for (unsigned int i = 0; i < upm.runs->len; i++) {
+        ret = discard_hidden_run(&p, piece_at(upm.runs, i), errp);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
 }

@@ -257,7 +257,8 @@ void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy);
  * before anything changes; then: mark (provider), flush, discard by policy,
  * notify.  A step that fails undoes the ones before it.  Where undoing fails
  * as well, the guest is stopped and the range named.  Frames that have the
- * state already are left alone, and cost no system call.
+ * state already are left alone, and cost no system call.  A launch keeps the
+ * shared half that it fills private memory from, see upm_discard_hidden().
  *
  * Locking: takes the core's lock.  The emulated provider wants the caller
  * inside an exclusive section (start_exclusive()).
@@ -268,6 +269,18 @@ void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy);
  */
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 Error **errp);
+
+/**
+ * upm_discard_hidden: give back shared memory that a launch was made from
+ * @gpa: first byte, a multiple of UPM_FRAME_SIZE
+ * @size: bytes, a multiple of UPM_FRAME_SIZE, not 0
+ *
+ * Where the discard policy says so; frames that are shared are left alone.
+ *
+ * Locking: takes the core's lock.  Returns: 0, or a negative errno with @errp
+ * set.
+ */
+int upm_discard_hidden(hwaddr gpa, uint64_t size, Error **errp);
 
 /**
  * upm_convert_needed: would upm_convert() do or refuse anything?
@@ -332,6 +345,14 @@ void upm_foreach_shared_locked(const UpmPiece *piece,
 
 /** upm_punch_hole: the usual way to give back the backing of a descriptor */
 int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
+
+/**
+ * upm_choose_accelerator: replace the accelerators that were asked for where
+ * the guest will not be run
+ *
+ * To be called before the accelerators are configured.
+ */
+void upm_choose_accelerator(void);
 
 /*
  * What the core asks of the rest of QEMU: system/upm-memory.c, or a unit

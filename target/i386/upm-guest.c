@@ -24,8 +24,11 @@
 static struct {
     UpmDiscardPolicy discard;
     bool emulated;
+    bool emulated_smt;
     OnOffAuto upm_mode;
-} options;
+    char *cert_dir;
+    char *certs_path;
+} options = { .emulated_smt = true };
 
 static int get_discard(Object *obj, Error **errp)
 {
@@ -46,6 +49,16 @@ static bool get_emulated(Object *obj, Error **errp)
 static void set_emulated(Object *obj, bool value, Error **errp)
 {
     options.emulated = value;
+}
+
+static bool get_emulated_smt(Object *obj, Error **errp)
+{
+    return options.emulated_smt;
+}
+
+static void set_emulated_smt(Object *obj, bool value, Error **errp)
+{
+    options.emulated_smt = value;
 }
 
 /*
@@ -147,6 +160,51 @@ static char *get_launch_digest(Object *obj, Error **errp)
     return g_string_free(hex, false);
 }
 
+/*
+ * Attestation
+ */
+
+static char *get_cert_dir(Object *obj, Error **errp)
+{
+    return upm_guest_cert_dir();
+}
+
+static void set_cert_dir(Object *obj, const char *value, Error **errp)
+{
+    g_free(options.cert_dir);
+    options.cert_dir = g_strdup(value);
+}
+
+char *upm_guest_cert_dir(void)
+{
+    const char *state = g_getenv("XDG_STATE_HOME");
+
+    if (options.cert_dir) {
+        return g_strdup(options.cert_dir);
+    }
+    if (state && g_path_is_absolute(state)) {
+        return g_build_filename(state, "qemu-upm", NULL);
+    }
+    return g_build_filename(g_get_home_dir(), ".local", "state", "qemu-upm",
+                            NULL);
+}
+
+static char *get_certs_path(Object *obj, Error **errp)
+{
+    return g_strdup(options.certs_path ?: "");
+}
+
+static void set_certs_path(Object *obj, const char *value, Error **errp)
+{
+    g_free(options.certs_path);
+    options.certs_path = g_strdup(value);
+}
+
+const char *upm_guest_certs_path(void)
+{
+    return options.certs_path;
+}
+
 void upm_guest_add_discard(ObjectClass *oc)
 {
     object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
@@ -174,10 +232,28 @@ void upm_guest_class_init(ObjectClass *oc)
                                    set_emulated);
     object_class_property_set_description(oc, "emulated",
         "Run on the emulated platform, without any confidentiality");
+    object_class_property_add_str(oc, "cert-dir", get_cert_dir, set_cert_dir);
+    object_class_property_set_description(oc, "cert-dir",
+        "Folder with the keys of the emulated chip, made on first use");
+    object_class_property_add_str(oc, "certs-path", get_certs_path,
+                                  set_certs_path);
+    object_class_property_set_description(oc, "certs-path",
+        "File with certificates for guests that ask for a report");
+    object_class_property_add_bool(oc, "emulated-smt", get_emulated_smt,
+                                   set_emulated_smt);
+    object_class_property_set_description(oc, "emulated-smt",
+        "The emulated platform has SMT on, as most hosts have");
     object_class_property_add_str(oc, "launch-digest", get_launch_digest,
                                   NULL);
     object_class_property_set_description(oc, "launch-digest",
         "Measurement of the launch; empty where the firmware keeps it");
+}
+
+void upm_guest_no_vm_type(void)
+{
+    error_printf("For SEV-SNP the host needs a processor with it, SNP in the"
+                 " BIOS and kvm_amd.sev_snp=1. Without them it runs emulated:"
+                 " -accel tcg.\n");
 }
 
 bool upm_guest_emulated(Object *obj)

@@ -2,8 +2,9 @@
 """Run each fuzz-NAME.c of this folder under libFuzzer, ASan and UBSan.
 
 A fuzzer is one C file with LLVMFuzzerTestOneInput().  The C files that it is
-about it includes, or names in a line "Sources: A B" of its first comment.  It
-finds the headers and helper functions of QEMU's own build.  An input that
+about it includes, or names in lines "Sources: A B" of its first comment; what
+depends on the target has a line "Target: x86_64, i386".  It finds the headers
+and helper functions of QEMU's own build.  An input that
 fails is kept in build/logs/fuzz, together with what the fuzzer said.
 """
 import os
@@ -15,8 +16,7 @@ import subprocess
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
+BUILD = pathlib.Path(os.environ.get('UPM_BUILD', HERE.parents[1] / 'build'))
 TREE = BUILD / 'qemu'
 OUT = TREE / 'build'
 LOGS = BUILD / 'logs/fuzz'
@@ -30,19 +30,30 @@ FLAGS = '-g -O1 -std=gnu11 -fwrapv -fno-strict-aliasing -D_GNU_SOURCE ' \
     '-Wall -Werror -Wno-unused-function'
 
 
+def target_flags(text):
+    """Flags for files that depend on the target, as meson has them."""
+    target = re.search(r'^ \* Target: (\w+), (\w+)$', text, re.M)
+    if not target:
+        return []
+    return ['-DCOMPILING_PER_TARGET', '-I', TREE / 'target' / target[2],
+            f'-DCONFIG_TARGET="{target[1]}-softmmu-config-target.h"',
+            f'-DCONFIG_DEVICES="{target[1]}-softmmu-config-devices.h"']
+
+
 def compile_fuzzer(source):
     """Build a fuzzer; returns the program."""
     program = BUILD / 'fuzz' / source.stem
     program.parent.mkdir(parents=True, exist_ok=True)
     packages = shlex.split(subprocess.check_output(
         ['pkg-config', '--cflags', '--libs', *LIBRARIES.split()], text=True))
-    sources = re.search(r'^ \* Sources: (.*)$', source.read_text(), re.M)
-    folders = [TREE, TREE / 'include', OUT]
+    text = source.read_text()
+    sources = ' '.join(re.findall(r'^ \* Sources: (.*)$', text, re.M)).split()
+    folders = [TREE, TREE / 'include', OUT, OUT / 'qapi']
     objects = [*(OUT / 'libqom.a.p').glob('*.o'),
                *(OUT / 'libevent-loop-base.a.p').glob('*.o')]
     done = subprocess.run(
         ['clang', *FLAGS.split(), *SANITIZERS.split(), '-o', program, source,
-         *(TOP / path for path in (sources[1].split() if sources else [])),
+         *(TREE / path for path in sources), *target_flags(text),
          *(word for folder in folders for word in ('-iquote', folder)),
          '-I', OUT, '-isystem', TREE / 'linux-headers',
          '-isystem', OUT / 'linux-headers',

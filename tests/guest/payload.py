@@ -83,7 +83,8 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
     return ['-accel', accel, '-machine', machine, *backends, *numa,
-            '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1',
+            '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
+            f'cert-dir={BUILD}/logs/chip',
             '-cpu', 'EPYC-v4', '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
             '-net', 'none',
