@@ -9,22 +9,6 @@ extern u8 ap_start16[], ap_start16_end[];
 extern volatile u32 started;
 static volatile u32 ready;
 
-void *memset(void *p, int c, size_t n)
-{
-    void *start = p;
-
-    asm volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(c) : "memory");
-    return start;
-}
-
-void *memcpy(void *to, const void *from, size_t n)
-{
-    void *start = to;
-
-    asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) :: "memory");
-    return start;
-}
-
 static void outb(u16 port, u8 value)
 {
     asm volatile("outb %0, %1" :: "a"(value), "Nd"(port));
@@ -52,7 +36,7 @@ static void flush(void)
     length = 0;
 }
 
-static void print(const char *s)
+void print(const char *s)
 {
     for (; *s; s++) {
         line[length++] = *s;
@@ -62,184 +46,19 @@ static void print(const char *s)
     }
 }
 
-static void print_hex(u64 value)
-{
-    char text[17];
-    unsigned at = 16;
-
-    text[16] = 0;
-    do {
-        text[--at] = "0123456789abcdef"[value & 15];
-        value >>= 4;
-    } while (value);
-    print("0x");
-    print(text + at);
-}
-
-/* ---- checks ---- */
-
-static unsigned failures;
-static const char *prefix;
-
-void set_prefix(const char *to)
-{
-    prefix = to;
-}
-
-static void print_name(const char *name)
-{
-    if (prefix) {
-        print(prefix);
-        print("/");
-    }
-    print(name);
-}
-
-static bool report(const char *name, bool ok)
-{
-    print(ok ? "ok " : "not ok ");
-    print_name(name);
-    failures += !ok;
-    return ok;
-}
-
-bool check(const char *name, bool ok)
-{
-    report(name, ok);
-    print("\n");
-    return ok;
-}
-
-static bool compare(const char *name, u64 found, u64 expected, u64 at)
-{
-    if (!report(name, found == expected)) {
-        print(": expected ");
-        print_hex(expected);
-        print(" found ");
-        print_hex(found);
-        print(" at ");
-        print_hex(at);
-    }
-    print("\n");
-    return found == expected;
-}
-
-bool check_eq(const char *name, u64 found, u64 expected)
-{
-    return compare(name, found, expected, 0);
-}
-
-/* All ranges are whole pages. */
-bool check_bytes(const char *name, const volatile void *p, u64 size, u8 value)
-{
-    const volatile u64 *word = p;
-    u64 expected = value * 0x0101010101010101ULL;
-
-    for (u64 i = 0; i < size / 8; i++) {
-        if (word[i] != expected) {
-            return compare(name, word[i], expected, (u64)&word[i]);
-        }
-    }
-    return check(name, true);
-}
-
-void skip(const char *name, const char *why)
-{
-    print("skip ");
-    print_name(name);
-    print(": ");
-    print(why);
-    print("\n");
-}
-
-void fill(volatile void *p, u64 size, u8 value)
-{
-    memset((void *)p, value, size);
-}
-
-void result(const char *name, u64 value)
-{
-    print("# ");
-    print(name);
-    print(" ");
-    print_hex(value);
-    print("\n");
-}
-
-static void leave(u8 code)
+void leave(u8 code)
 {
     for (;;) {
         outb(0xf4, code);
     }
 }
 
-void finish(void)
+u8 host_byte(void)
 {
-    print("# finished\n");
-    leave(failures ? 17 : 16);
-    __builtin_unreachable();
-}
-
-void fatal(const char *why, u64 value)
-{
-    print("# fatal: ");
-    print(why);
-    print(" ");
-    print_hex(value);
-    print("\n");
-    leave(18);
-    __builtin_unreachable();
-}
-
-/* ---- the host ---- */
-
-static u8 ask(const char *verb, const char *name, u64 a, u64 b, u64 c)
-{
-    print("@");
-    print(verb);
-    print(" ");
-    name ? print_name(name) : print("-");
-    print(" ");
-    print_hex(a);
-    print(" ");
-    print_hex(b);
-    print(" ");
-    print_hex(c);
-    print("\n");
     while (!(inb(0x3fd) & 1)) {
-        asm volatile("pause");
+        pause();
     }
     return inb(0x3f8);
-}
-
-void host_fill(u64 gpa, u64 size, u8 value)
-{
-    ask("fill", NULL, gpa, size, value);
-}
-
-void host_expect(const char *name, u64 gpa, u64 size, u8 value)
-{
-    ask("expect", name, gpa, size, value);
-}
-
-void host_kept(const char *name, u64 gpa, u64 size, u8 value)
-{
-    ask("kept", name, gpa, size, value);
-}
-
-char host_policy(void)
-{
-    return ask("policy", NULL, 0, 0, 0);
-}
-
-void host_mark(void)
-{
-    ask("mark", NULL, 0, 0, 0);
-}
-
-void host_counted(const char *name, unsigned cause, u64 private, u64 shared)
-{
-    ask("counted", name, cause, private, shared);
 }
 
 /* ---- page states ---- */
@@ -255,7 +74,7 @@ int64_t map_gpa_range(u64 gpa, u64 pages, u64 attributes)
 
 static void encryption_setup(void)
 {
-    u8 bit = ask("cbit", NULL, 0, 0, 0);
+    u8 bit = host("cbit", NULL, 0, 0, 0);
 
     if (!bit) {
         return;
@@ -290,7 +109,7 @@ void start_cpus(unsigned others)
     }
     apic_write(0x300, 0xc4600 | START_GPA / PAGE);
     while (ready < others) {
-        asm volatile("pause");
+        pause();
     }
 }
 

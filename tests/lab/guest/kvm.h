@@ -8,22 +8,8 @@
 #ifndef KVM_H
 #define KVM_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "checks.h"
 #include "layout.h"
-
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-
-#define PAGE            0x1000ULL
-#define PAGE_2M         0x200000ULL
-#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
-
-void *memset(void *p, int c, size_t n);
-void *memcpy(void *to, const void *from, size_t n);
 
 /** payload: what the first processor runs; its end is finish() */
 void payload(void);
@@ -44,44 +30,10 @@ int64_t map_gpa_range(u64 gpa, u64 pages, u64 attributes);
 #define TO_PRIVATE 0x10
 #define TO_SHARED  0
 
-static inline u64 rdtsc(void)
-{
-    u32 low, high;
-
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (u64)high << 32 | low;
-}
-
-/*
- * S() marks the name of a check, which appears once for each prefix; A()
- * marks a prefix, T() a name without one.
- */
-#define T(name) name
-#define S(name) name
-#define A(name) name
-
-void set_prefix(const char *prefix);
-bool check(const char *name, bool ok);
-bool check_eq(const char *name, u64 found, u64 expected);
-bool check_bytes(const char *name, const volatile void *p, u64 size,
-                 u8 value);
-void skip(const char *name, const char *why);
-void fill(volatile void *p, u64 size, u8 value);
-/** result: a figure for the host, `# NAME VALUE` */
-void result(const char *name, u64 value);
-void finish(void) __attribute__((noreturn));
-void fatal(const char *why, u64 value) __attribute__((noreturn));
-
-/* What the host is asked to do and check, in the shared half. */
-void host_fill(u64 gpa, u64 size, u8 value);
-void host_expect(const char *name, u64 gpa, u64 size, u8 value);
-/** host_kept: @value if to-private keeps the shared half, else 0 */
-void host_kept(const char *name, u64 gpa, u64 size, u8 value);
 /** host_policy: first letter of the policy of discarding */
-char host_policy(void);
-/** host_mark, host_counted: bytes converted since the last look */
-void host_mark(void);
-/** host_counted: @cause 0 hypercall, 1 access */
-void host_counted(const char *name, unsigned cause, u64 private, u64 shared);
+static inline char host_policy(void)
+{
+    return host("policy", NULL, 0, 0, 0);
+}
 
 #endif
