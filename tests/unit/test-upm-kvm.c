@@ -31,6 +31,8 @@
 #define MMIO        (HIGH + HIGH_SIZE)
 #define ROM         (16 * MiB)
 #define FRAMES      (MMIO / K4)
+/* and the attributes of addresses where no RAM is */
+#define ATTRIBUTES  (ROM / K4 + 1)
 
 static char ram_blocks[2];
 static UpmBlock *blocks[2];
@@ -44,7 +46,7 @@ static const uint64_t block_size[] = { LOW_SIZE, HIGH_SIZE };
 KVMState *kvm_state;
 __thread CPUState *current_cpu;
 
-static bool attribute_private[FRAMES];
+static bool attribute_private[ATTRIBUTES];
 
 /* What a call returns, the first one first; then 0. */
 typedef struct Script {
@@ -82,7 +84,7 @@ static int do_set_attributes(const struct kvm_memory_attributes *a)
     g_assert_cmpuint(a->attributes & ~KVM_MEMORY_ATTRIBUTE_PRIVATE, ==, 0);
     g_assert_cmpuint((a->address | a->size) % K4, ==, 0);
     g_assert_cmpuint(count, >, 0);
-    g_assert_cmpuint(first + count, <=, FRAMES);
+    g_assert_cmpuint(first + count, <=, ATTRIBUTES);
     if (!ret) {
         memset(attribute_private + first, !!a->attributes, count);
     }
@@ -101,18 +103,25 @@ int kvm_vm_ioctl(KVMState *s, unsigned long type, ...)
     return do_set_attributes(arg);
 }
 
-int kvm_vcpu_ioctl(CPUState *cpu, unsigned long type, ...)
+/* The vCPU's registers, or an errno where KVM does not tell them. */
+static struct kvm_regs registers;
+static int get_regs_fails;
+static unsigned int get_regs_calls;
+
+static int do_get_regs(struct kvm_regs *regs)
 {
-    struct kvm_pre_fault_memory *range;
+    get_regs_calls++;
+    if (!get_regs_fails) {
+        *regs = registers;
+    }
+    return get_regs_fails;
+}
+
+static int do_pre_fault(struct kvm_pre_fault_memory *range)
+{
     uint64_t done;
-    va_list ap;
     int ret;
 
-    va_start(ap, type);
-    range = va_arg(ap, void *);
-    va_end(ap);
-    g_assert_cmpuint(type, ==, KVM_PRE_FAULT_MEMORY);
-    g_assert(cpu == current_cpu);
     ret = next_result(&pre_faults);
     if (ret) {
         return ret;
@@ -122,6 +131,22 @@ int kvm_vcpu_ioctl(CPUState *cpu, unsigned long type, ...)
     range->size -= done;
     pre_faulted += done;
     return 0;
+}
+
+int kvm_vcpu_ioctl(CPUState *cpu, unsigned long type, ...)
+{
+    va_list ap;
+    void *arg;
+
+    va_start(ap, type);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    g_assert(cpu == current_cpu);
+    if (type == KVM_GET_REGS) {
+        return do_get_regs(arg);
+    }
+    g_assert_cmpuint(type, ==, KVM_PRE_FAULT_MEMORY);
+    return do_pre_fault(arg);
 }
 
 int kvm_vm_check_extension(KVMState *s, unsigned int extension)
@@ -192,6 +217,13 @@ int64_t upm_memory_drop_shared(const UpmPiece *piece)
     return piece->size;
 }
 
+static bool registers_encrypted;
+
+bool cpus_are_resettable(void)
+{
+    return !registers_encrypted;
+}
+
 static char *stop_reason;
 static unsigned int vcpu_stops;
 
@@ -240,7 +272,8 @@ static void forget(void)
 {
     set_attributes = pre_faults = (Script) {};
     pre_fault_step = pre_faulted = shared_dropped = 0;
-    drop_shared_fails = 0;
+    drop_shared_fails = get_regs_fails = 0;
+    get_regs_calls = 0;
     vcpu_stops = 0;
     g_clear_pointer(&stop_reason, g_free);
 }
@@ -295,6 +328,7 @@ static bool is_private(uint64_t gpa)
     return upm_block_is_private(piece.block, piece.offset);
 }
 
+/* The error, positive; a guest with registers of its own finds -error. */
 static uint64_t hypercall(uint64_t gpa, uint64_t pages, uint64_t attributes)
 {
     struct kvm_run run = {
@@ -306,7 +340,7 @@ static uint64_t hypercall(uint64_t gpa, uint64_t pages, uint64_t attributes)
     };
 
     g_assert_true(upm_kvm_handle_hypercall(&run));
-    return run.hypercall.ret;
+    return registers_encrypted ? run.hypercall.ret : -run.hypercall.ret;
 }
 
 static int fault(uint64_t gpa, uint64_t flags)
@@ -519,6 +553,34 @@ static void test_hypercall_refused(void)
     tear_down();
 }
 
+/* In RAX an error is negative; the GHCB protocol takes a few positive ones. */
+static void test_sign_of_errors(void)
+{
+    struct kvm_run run = {
+        .hypercall.nr = KVM_HC_MAP_GPA_RANGE,
+        .hypercall.args = { MMIO, 1, ENC },
+    };
+
+    set_up();
+    g_assert_true(upm_kvm_handle_hypercall(&run));
+    g_assert_cmpint(run.hypercall.ret, ==, -(int64_t)EINVAL);
+    run.hypercall.args[2] = 0x20;
+    g_assert_true(upm_kvm_handle_hypercall(&run));
+    g_assert_cmpint(run.hypercall.ret, ==, -(int64_t)EINVAL);
+
+    registers_encrypted = true;
+    g_assert_true(upm_kvm_handle_hypercall(&run));
+    g_assert_cmpint(run.hypercall.ret, ==, EINVAL);
+    run.hypercall.args[2] = ENC;
+    g_assert_true(upm_kvm_handle_hypercall(&run));
+    g_assert_cmpint(run.hypercall.ret, ==, EINVAL);
+    run.hypercall.args[0] = 0;
+    g_assert_true(upm_kvm_handle_hypercall(&run));
+    g_assert_cmpint(run.hypercall.ret, ==, 0);
+    registers_encrypted = false;
+    tear_down();
+}
+
 /* KVM leaves 2 MiB there when it goes on with the rest of a request. */
 static void test_page_size_is_a_hint(void)
 {
@@ -681,9 +743,12 @@ static void test_errno_decides(void)
 static void test_fault_elsewhere(void)
 {
     set_up();
+    /* the first one could be for an attribute that was left behind */
+    g_assert_cmpint(fault(MMIO, TO_PRIVATE), ==, 0);
     g_assert_cmpint(fault(MMIO, TO_PRIVATE), ==, EXCP_INTERRUPT);
     expect_stop("a vCPU used memory as private, but QEMU cannot convert "
                 "0x400000 +0x1000 to private: at 0x400000 is nothing");
+    g_assert_cmpint(fault(ROM, TO_PRIVATE), ==, 0);
     g_assert_cmpint(fault(ROM, TO_PRIVATE), ==, EXCP_INTERRUPT);
     expect_stop("a vCPU used memory as private, but QEMU cannot convert "
                 "0x1000000 +0x1000 to private: at 0x1000000 is ROM 'bios', "
@@ -706,6 +771,91 @@ static void test_fault_without_progress(void)
     g_assert_cmpuint(n, ==, 10000);
     expect_stop("a vCPU used 0x9000 +0x1000 as private 10000 times in a row "
                 "and KVM refused it each time, although it is private");
+    tear_down();
+}
+
+#define TURNS_REASON "a vCPU used 0x9000 +0x1000 as private and as shared " \
+    "1000 times by turns without executing an instruction"
+
+/* One instruction wants a page as both; the core converts it each time. */
+static void test_fault_alternates(void)
+{
+    unsigned int n;
+
+    set_up();
+    registers = (struct kvm_regs) { .rip = 0x1234 };
+    for (n = 0; fault(0x9000, n % 2 ? TO_PRIVATE : TO_SHARED) == 0; n++) {
+        g_assert_cmpuint(n, <=, 1100);
+    }
+    g_assert_cmpuint(n, >=, 1000);
+    expect_stop(TURNS_REASON);
+
+    /* KVM does not tell the registers: an access elsewhere is progress */
+    g_assert_cmpint(fault(0x8000, TO_SHARED), ==, 0);
+    get_regs_fails = -EINVAL;
+    for (n = 0; fault(0x9000, n % 2 ? TO_PRIVATE : TO_SHARED) == 0; n++) {
+        g_assert_cmpuint(n, <=, 1100);
+    }
+    expect_stop(TURNS_REASON);
+    tear_down();
+}
+
+/* A page that is used both ways, by one instruction after the other */
+static void test_turns_are_progress(void)
+{
+    unsigned int i;
+
+    set_up();
+    g_assert_cmpint(fault(0x8000, TO_SHARED), ==, 0);
+    for (i = 0; i < 50; i++) {
+        g_assert_cmpint(fault(0x9000, i % 2 ? TO_PRIVATE : TO_SHARED), ==, 0);
+    }
+    g_assert_cmpuint(get_regs_calls, ==, 0);
+    for (i = 0; i < 30000; i++) {
+        registers.rip = 0x1000 + i % 2 * 8;
+        g_assert_cmpint(fault(0x9000, i % 2 ? TO_PRIVATE : TO_SHARED), ==, 0);
+    }
+    /* one place, and nothing but a counter tells the turns apart */
+    for (i = 0; i < 30000; i++) {
+        registers.rcx = i;
+        g_assert_cmpint(fault(0x9000, i % 2 ? TO_PRIVATE : TO_SHARED), ==, 0);
+    }
+    /* the same instruction, which asks in between */
+    for (i = 0; i < 30000; i++) {
+        g_assert_cmpint(fault(0x9000, i % 2 ? TO_PRIVATE : TO_SHARED), ==, 0);
+        if (i % 5000 == 0) {
+            g_assert_cmpuint(hypercall(0xa000, 1, ENC), ==, 0);
+        }
+    }
+    /* two vCPUs: this one only ever wants it shared */
+    for (i = 0; i < 30000; i++) {
+        g_assert_cmpint(fault(0x9000, TO_SHARED), ==, 0);
+        g_assert_cmpint(upm_convert(0x9000, K4, true, UPM_CAUSE_FAULT,
+                                    &error_abort), ==, 0);
+    }
+    g_assert_null(stop_reason);
+    expect_agreement();
+    tear_down();
+}
+
+/* Attributes stay when their slot goes; an access there is MMIO. */
+static void test_fault_where_a_slot_was(void)
+{
+    set_up();
+    attribute_private[MMIO / K4] = true;
+    g_assert_cmpint(fault(MMIO, TO_SHARED), ==, 0);
+    g_assert_false(attribute_private[MMIO / K4]);
+    g_assert_true(attribute_private[MMIO / K4 - 1]);
+    g_assert_cmpint(fault(0x1000, TO_SHARED), ==, 0);
+
+    /* KVM takes the type of an access from the attribute on some VMs */
+    attribute_private[MMIO / K4] = true;
+    g_assert_cmpint(fault(MMIO, TO_PRIVATE), ==, 0);
+    g_assert_false(attribute_private[MMIO / K4]);
+    g_assert_cmpint(fault(MMIO, TO_PRIVATE), ==, EXCP_INTERRUPT);
+    expect_stop("a vCPU used memory as private, but QEMU cannot convert "
+                "0x400000 +0x1000 to private: at 0x400000 is nothing");
+    expect_agreement();
     tear_down();
 }
 
@@ -973,7 +1123,7 @@ static void test_random(void)
         }
         if (valid || n % 64 == 0) {
             g_assert_cmpmem(private, sizeof(private),
-                            attribute_private, sizeof(attribute_private));
+                            attribute_private, sizeof(private));
         }
         if (n % 4096 == 0) {
             expect_agreement();
@@ -996,6 +1146,7 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-kvm/check", test_check);
     g_test_add_func("/upm-kvm/close-on-exec", test_close_on_exec);
     g_test_add_func("/upm-kvm/hypercall/ok", test_hypercall);
+    g_test_add_func("/upm-kvm/hypercall/sign-of-errors", test_sign_of_errors);
     g_test_add_func("/upm-kvm/hypercall/crossing-regions",
                     test_crossing_regions);
     g_test_add_func("/upm-kvm/hypercall/refused", test_hypercall_refused);
@@ -1012,7 +1163,11 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-kvm/fault/errno", test_errno_decides);
     g_test_add_func("/upm-kvm/fault/elsewhere", test_fault_elsewhere);
     g_test_add_func("/upm-kvm/fault/no-progress", test_fault_without_progress);
+    g_test_add_func("/upm-kvm/fault/alternates", test_fault_alternates);
+    g_test_add_func("/upm-kvm/fault/turns", test_turns_are_progress);
     g_test_add_func("/upm-kvm/fault/contended", test_contended_fault);
+    g_test_add_func("/upm-kvm/fault/where-a-slot-was",
+                    test_fault_where_a_slot_was);
     g_test_add_func("/upm-kvm/fault/busy", test_fault_busy);
     g_test_add_func("/upm-kvm/slot/keeps-shared", test_slot_keeps_shared);
     g_test_add_func("/upm-kvm/slot/one-state", test_slot_all_of_one_state);

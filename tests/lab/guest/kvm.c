@@ -4,15 +4,10 @@
 
 u8 stacks[MAX_CPUS][STACK_SIZE] __attribute__((aligned(16)));
 u64 cbit;
-extern u64 pd_private[512];
+extern u64 pd_private[512], pdpt[512], pdpt_private[512];
 extern u8 ap_start16[], ap_start16_end[];
 extern volatile u32 started;
 static volatile u32 ready;
-
-static void outb(u16 port, u8 value)
-{
-    asm volatile("outb %0, %1" :: "a"(value), "Nd"(port));
-}
 
 static u8 inb(u16 port)
 {
@@ -53,10 +48,13 @@ void leave(u8 code)
     }
 }
 
+/* Each look at the port keeps QEMU from what it was asked for. */
 u8 host_byte(void)
 {
     while (!(inb(0x3fd) & 1)) {
-        pause();
+        for (unsigned i = 0; i < 5000; i++) {
+            pause();
+        }
     }
     return inb(0x3f8);
 }
@@ -70,6 +68,26 @@ int64_t map_gpa_range(u64 gpa, u64 pages, u64 attributes)
     asm volatile("vmmcall" : "=a"(ret)
                  : "a"(12), "b"(gpa), "c"(pages), "d"(attributes) : "memory");
     return ret;
+}
+
+void must_map(u64 gpa, u64 pages, u64 attributes)
+{
+    int64_t ret = map_gpa_range(gpa, pages, attributes);
+
+    if (ret) {
+        fatal("KVM_HC_MAP_GPA_RANGE", ret);
+    }
+}
+
+/* The host answers with the policy's first letter: both, shared, private .. */
+bool discards(char half)
+{
+    static char policy;
+
+    if (!policy) {
+        policy = host("policy", NULL, 0, 0, 0);
+    }
+    return policy == 'b' || policy == half;
 }
 
 static void encryption_setup(void)
@@ -86,21 +104,99 @@ static void encryption_setup(void)
     asm volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" ::: "rax", "memory");
 }
 
+void map_dimm(void)
+{
+    /* present, writable, accessed, dirty, 1 GiB */
+    pdpt[DIMM_GPA >> 30] = DIMM_GPA | 0xe3;
+    pdpt_private[DIMM_GPA >> 30] = DIMM_GPA | 0xe3 | cbit;
+}
+
+/* ---- devices ---- */
+
+static void pci_address(unsigned device, unsigned offset)
+{
+    outl(0xcf8, 0x80000000 | device << 11 | (offset & ~3));
+}
+
+void pci_write8(unsigned device, unsigned offset, u8 value)
+{
+    pci_address(device, offset);
+    outb(0xcfc + (offset & 3), value);
+}
+
+void pci_write32(unsigned device, unsigned offset, u32 value)
+{
+    pci_address(device, offset);
+    outl(0xcfc, value);
+}
+
 /* ---- processors ---- */
 
-__attribute__((weak)) void ap_main(unsigned index)
-{
-    (void)index;
-}
+#define WAKE_VECTOR 0x40
+
+static void (*volatile jobs[MAX_CPUS])(void);
+static u64 idt[WAKE_VECTOR + 1][2];
+extern u8 wake[];
 
 static void apic_write(unsigned offset, u32 value)
 {
     *(volatile u32 *)(0xfee00000ULL + offset) = value;
 }
 
+static void take_wake_ups(void)
+{
+    struct { u16 limit; u64 base; } __attribute__((packed)) to = {
+        sizeof(idt) - 1, (u64)idt,
+    };
+    u64 at = (u64)wake;
+
+    idt[WAKE_VECTOR][0] = (at & 0xffff) | SEL_CODE64 << 16 | 0x8eULL << 40 |
+                          (at >> 16 & 0xffff) << 48;
+    idt[WAKE_VECTOR][1] = at >> 32;
+    asm volatile("lidt %0" :: "m"(to));
+    apic_write(0xf0, 0x1ff);
+}
+
+/* Processors that wait sleep: there may be fewer real ones. */
+__attribute__((weak)) void ap_main(unsigned index)
+{
+    take_wake_ups();
+    for (;;) {
+        asm volatile("cli" ::: "memory");
+        if (!jobs[index]) {
+            asm volatile("sti; hlt" ::: "memory");
+            continue;
+        }
+        jobs[index]();
+        jobs[index] = NULL;
+    }
+}
+
+void run_on(unsigned index, void (*fn)(void))
+{
+    if (!index) {
+        fn();
+        return;
+    }
+    jobs[index] = fn;
+    /* to all others */
+    apic_write(0x300, 0xc4000 | WAKE_VECTOR);
+    while (jobs[index]) {
+        pause();
+    }
+}
+
+unsigned host_cpus(void)
+{
+    return host("cpus", NULL, 0, 0, 0);
+}
+
 /* To all others: INIT, then the page to start at. */
 void start_cpus(unsigned others)
 {
+    if (!others) {
+        return;
+    }
     memcpy(shar(START_GPA), ap_start16, ap_start16_end - ap_start16);
     apic_write(0xf0, 0x1ff);
     apic_write(0x300, 0xc4500);

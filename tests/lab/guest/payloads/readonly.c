@@ -9,8 +9,7 @@
 
 static void set_pam3(u8 value)
 {
-    asm volatile("outl %0, %1" :: "a"(0x80000090), "Nd"((u16)0xcf8));
-    asm volatile("outb %0, %1" :: "a"(value), "Nd"((u16)0xcff));
+    pci_write8(0, 0x93, value);
 }
 
 void payload(void)
