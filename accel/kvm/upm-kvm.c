@@ -53,6 +53,9 @@
 #define TURNS_WITHOUT_PROGRESS 1000
 #define TURNS_UNSEEN 64
 
+/* Faults in a row where no RAM is: memory may come and go in between. */
+#define STALE_FAULTS 16
+
 /* Whether this guest has private memory. */
 static bool in_use;
 
@@ -348,22 +351,23 @@ static bool has_state(hwaddr gpa, bool private)
 }
 
 /*
- * Attributes outlive slots (upm_kvm_slot_added()).  Where private pages were
- * and no memory is, accesses are MMIO, which is shared; KVM does not come to
- * that before the attribute says so.
+ * Attributes outlive the memory that they were set for (see
+ * upm_kvm_slot_added()): what is no RAM any more has to be shared, or every
+ * access to it would fault.  Where KVM takes the type of an access from the
+ * attribute, such a fault is one for private memory.
  */
-static int forget_attribute(hwaddr gpa)
+static bool clear_stale(hwaddr gpa, uint64_t size, bool to_private)
 {
-    UpmPiece frame = { .gpa = gpa, .size = UPM_FRAME_SIZE };
+    UpmPiece page = { .gpa = gpa, .size = size };
+    UpmPiece found;
 
     WITH_RCU_READ_LOCK_GUARD() {
-        UpmPiece found;
-
         if (upm_memory_resolve(gpa, UPM_FRAME_SIZE, &found)) {
-            return -EINVAL;
+            return false;
         }
     }
-    return mark(&frame, false);
+    return !no_progress(&guard, gpa, to_private, false) &&
+           guard.repeats < STALE_FAULTS && !mark(&page, false);
 }
 
 static char *without_progress(hwaddr gpa, uint64_t size, const char *state)
@@ -385,7 +389,6 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
 {
     const char *state = to_private ? "private" : "shared";
     bool had_state = has_state(gpa, to_private);
-    bool again_here = guard.gpa == gpa && guard.to_private == to_private;
     Error *err = NULL;
     char *reason;
     int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_FAULT, &err);
@@ -396,8 +399,7 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
             return NULL;
         }
     }
-    if (ret == -EINVAL && !again_here && !forget_attribute(gpa)) {
-        guard = (FaultGuard) { .gpa = gpa, .to_private = to_private };
+    if (ret == -EINVAL && clear_stale(gpa, size, to_private)) {
         error_free(err);
         return NULL;
     }

@@ -5,8 +5,9 @@
 usage: run_payload.py CBIT PAYLOAD[,NAME=VALUE...]...
 
 Each is run with our own QEMU; what it reports is printed below a line
-`== PAYLOAD...`.  Options: cpus, policy, and slots=4 for RAM that is four
-blocks, of which each has memory slots of its own.
+`== PAYLOAD...`.  Options: cpus, policy, slots=4 for RAM that is four blocks,
+of which each has memory slots of its own, dimm=1 for more of it to unplug, and
+qemu=plain for the one of `make plain`, which has no counters to compare with.
 """
 import os
 import pathlib
@@ -22,12 +23,15 @@ sys.path.insert(0, str(TOP / 'tests/guest'))
 # pylint: disable=wrong-import-position
 from payload import BUILD, Host, MIB, Monitor  # noqa: E402
 
-LIMIT = 60
+# Unpatched QEMU is run to see it hang.
+LIMITS = {'ours': 60, 'plain': 8}
 # Sizes of the blocks of RAM in MiB, all of them different: memfds are known
 # by them.  Blocks end inside the area that payloads convert, at 16 MiB.
 BLOCKS = {1: [64], 4: [16, 1, 2, 45]}
 DIMM_MIB = 128
-QEMU = os.environ.get('LAB_QEMU', str(BUILD / 'qemu-system-x86_64'))
+QEMUS = {'ours': BUILD / 'qemu-system-x86_64',
+         'plain': BUILD / 'plain/build/qemu-system-x86_64'}
+FAILS = pathlib.Path('/dev/shm/discard-fails')
 # What QEMU has to say where it stops a guest.
 STOPS = {
     'stuck_alternating': ('used 0x1000000 +0x1000', 'as private and as shared',
@@ -84,14 +88,19 @@ class KvmHost(Host):
 
     def unplugged(self, dimm):
         """Is a DIMM gone?  The memory behind it goes with the last user."""
+        backend = f'ram-dimm{dimm}'
         ends = time.monotonic() + 10
-        while time.monotonic() < ends:
-            devices = self.monitor.command('query-memory-devices')
-            if not devices:
-                self.monitor.command('object-del', id=f'ram-dimm{dimm}')
-                return None
+        while self.monitor.command('query-memory-devices'):
+            if time.monotonic() > ends:
+                return f'DIMM {dimm} is still there'
             time.sleep(0.01)
-        return f'DIMM {dimm} is still there'
+        self.monitor.command('object-del', id=backend)
+        while backend in [block['id'] for block in
+                          self.monitor.command('query-upm')['blocks']]:
+            if time.monotonic() > ends:
+                return f'memory of DIMM {dimm} is still there'
+            time.sleep(0.01)
+        return None
 
     def plug(self, dimm):
         self.monitor.command('object-add', id=f'ram-dimm{dimm}',
@@ -140,23 +149,45 @@ class KvmHost(Host):
         return wrong
 
 
-def arguments(payload, cpus=1, policy='both', blocks=(64,)):
-    """QEMU's arguments, without the ports to the payload."""
+class PlainHost(KvmHost):
+    """Unpatched QEMU: nobody counts."""
+
+    def serve(self, verb, *numbers):
+        if verb in ('mark', 'counted', 'private'):
+            return None
+        return super().serve(verb, *numbers)
+
+
+def objects(qemu, policy):
+    """The types of RAM and guest, with their options."""
+    if qemu == 'plain':
+        return 'memory-backend-memfd,share=on', 'pef-guest'
+    return (f'memory-backend-memfd-private,discard={policy}',
+            'sw-protected-guest')
+
+
+def arguments(payload, cpus=1, policy='both', blocks=(64,), qemu='ours',
+              dimm=0):
+    """QEMU and its arguments, without the ports to the payload."""
+    memory, guest = objects(qemu, policy)
     machine = 'q35,confidential-guest-support=guest'
     backends = []
     for i, mib in enumerate(blocks):
-        backends += ['-object', f'memory-backend-memfd-private,id=ram{i},'
-                     f'size={mib}M,discard={policy}']
+        backends += ['-object', f'{memory},id=ram{i},size={mib}M']
         if len(blocks) > 1:
             backends += ['-numa', f'node,nodeid={i},memdev=ram{i}']
     if len(blocks) == 1:
         machine += ',memory-backend=ram0'
-    words = ['-accel', 'kvm', '-machine', machine, '-cpu', 'host', *backends,
-             '-object', 'sw-protected-guest,id=guest', '-smp', str(cpus),
+    words = [QEMUS[qemu], '-accel', 'kvm', '-machine', machine,
+             '-cpu', 'host', *backends,
+             '-object', f'{guest},id=guest', '-smp', str(cpus),
              '-m', f'{sum(blocks)}M,slots=2,maxmem=1G',
              '-nodefaults', '-display', 'none',
              '-bios', str(BUILD / f'lab/{payload}.bin'),
              '-device', 'isa-debug-exit,iobase=0xf4,iosize=4']
+    if dimm:
+        words += ['-object', f'{memory},id=ram-dimm0,size={DIMM_MIB}M',
+                  '-device', 'pc-dimm,id=dimm0,memdev=ram-dimm0']
     if payload == 'devices':
         words += ['-device', 'bochs-display,addr=5,vgamem=4M,'
                   f'romfile={rom_file()}']
@@ -172,6 +203,14 @@ def rom_file():
     return path
 
 
+def set_failing(fails):
+    """Let fail-discard.so, which QEMU is run with, do its work or not."""
+    if fails:
+        FAILS.touch()
+    else:
+        FAILS.unlink(missing_ok=True)
+
+
 class Guest:
     """QEMU with a payload, from its start to its end."""
 
@@ -183,6 +222,7 @@ class Guest:
         self.monitor = Monitor()
         self.host = None
         self.boots = 0
+        set_failing(False)
         folder = pathlib.Path(tempfile.mkdtemp())
         self.trace = folder / 'trace'
         self.traced = 0
@@ -193,10 +233,12 @@ class Guest:
             words += ['-trace', 'upm_kvm_pre_fault', '-D', str(self.trace)]
         with theirs, self.messages.open('w') as messages:
             self.process = subprocess.Popen(
-                [QEMU, *words, '-serial', 'stdio',
+                [*words, '-serial', 'stdio',
                  '-chardev', f'socket,id=out,fd={theirs.fileno()}',
                  '-device', 'isa-debugcon,iobase=0x402,chardev=out',
                  *self.monitor.arguments()],
+                env=dict(os.environ, LAB_FAIL=FAILS,
+                         LD_PRELOAD=BUILD / 'lab/fail-discard.so'),
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                 stderr=messages,
                 pass_fds=[theirs.fileno(), self.monitor.theirs.fileno()])
@@ -228,7 +270,8 @@ class Guest:
 
     def answer(self, verb, numbers):
         """Do what a payload asks for; the byte to send and what is wrong."""
-        self.host = self.host or KvmHost(self)
+        kind = PlainHost if 'qemu' in self.options else KvmHost
+        self.host = self.host or kind(self)
         if verb == 'cbit':
             return self.cbit, None
         if verb == 'policy':
@@ -238,6 +281,9 @@ class Guest:
         if verb == 'boots':
             self.boots += 1
             return self.boots, None
+        if verb == 'fails':
+            set_failing(numbers[0])
+            return ord('.'), None
         try:
             return ord('.'), self.host.serve(verb, *numbers)
         except RuntimeError as error:
@@ -260,11 +306,12 @@ class Guest:
 
     def run(self):
         """Serve the payload until QEMU ends, and print what it reports."""
-        killer = threading.Timer(LIMIT, self.process.kill)
+        killer = threading.Timer(LIMITS[self.options.get('qemu', 'ours')],
+                                 self.process.kill)
         killer.start()
         try:
             for line in self.ours.makefile(errors='replace'):
-                line = line.strip()
+                line = line.strip('\0\n ')
                 if line.startswith('@'):
                     self.serve(line)
                 else:
@@ -288,7 +335,7 @@ def main():
     for word in sys.argv[2:]:
         payload, *options = word.split(',')
         options = dict(option.split('=') for option in options)
-        for name in options.keys() & {'cpus', 'slots'}:
+        for name in options.keys() & {'cpus', 'slots', 'dimm'}:
             options[name] = int(options[name])
         began = time.monotonic()
         print(f'== {word}', flush=True)

@@ -59,5 +59,15 @@ void pci_write32(unsigned device, unsigned offset, u32 value);
 bool discards(char half);
 /** host_cpus: how many vCPUs there are */
 unsigned host_cpus(void);
+/** host_discard_fails: from now on, or no more */
+static inline void host_discard_fails(bool fails)
+{
+    host("fails", NULL, fails, 0, 0);
+}
+/** host_resident: memory of both halves as it is now, `# resident BYTES` */
+static inline void host_resident(void)
+{
+    host("resident", NULL, 0, 0, 0);
+}
 
 #endif

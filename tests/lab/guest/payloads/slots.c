@@ -5,26 +5,12 @@
  * and contents
  */
 #include "kvm.h"
+#include "pam.h"
 
-#define PAM0        0x90
-#define PAM_ROM     0x11
-#define PAM_RAM     0x33
 #define PRIVATE_GPA 0xc8000
 #define SHARED_GPA  0xe0000
 #define PAT1        0x11
 #define PAT2        0x22
-
-static void set_pam(unsigned i, u8 value)
-{
-    pci_write8(0, PAM0 + i, value);
-}
-
-static void set_all(u8 value)
-{
-    for (unsigned i = 0; i < 7; i++) {
-        set_pam(i, value);
-    }
-}
 
 static void check_kept(const char *const *names)
 {
@@ -49,7 +35,7 @@ static const char *const deleted[] = {
 
 void payload(void)
 {
-    set_all(PAM_RAM);
+    set_all_pam(PAM_RAM);
     fill(shar(PRIVATE_GPA), PAGE, 0);
     must_map(PRIVATE_GPA, 1, TO_PRIVATE);
     fill(priv(PRIVATE_GPA), PAGE, PAT1);

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Measure conversions under KVM, inside the lab (tests/lab/lab.py).
+
+usage: in_lab.py CBIT RUNS SIDE[,NAME=VALUE...]...
+
+Runs each side in turn, RUNS times, and prints what it measured, a line of
+JSON each.  SIDE is one of ours, plain (unpatched QEMU) and probe (the least
+that a VMM can do), its options are payload, policy, and size in MiB.
+"""
+import json
+import os
+import pathlib
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+
+BUILD = pathlib.Path(os.environ.get('UPM_BUILD', pathlib.Path(
+    __file__).resolve().parents[1] / 'build'))
+QEMUS = {'ours': BUILD / 'qemu-system-x86_64',
+         'plain': BUILD / 'plain/build/qemu-system-x86_64'}
+OBJECTS = {'ours': ('memory-backend-memfd-private,discard={}',
+                    'sw-protected-guest'),
+           'plain': ('memory-backend-memfd,share=on', 'pef-guest')}
+LIMIT = 300
+
+
+def qemu(side, payload, policy, size):
+    """QEMU and its arguments."""
+    memory, guest = (name.format(policy) for name in OBJECTS[side])
+    return [QEMUS[side], '-accel', 'kvm', '-cpu', 'host', '-machine',
+            'q35,confidential-guest-support=guest,memory-backend=ram',
+            '-object', f'{memory},id=ram,size={size}M,reserve=off',
+            '-object', f'{guest},id=guest', '-m', f'{size}M', '-nodefaults',
+            '-display', 'none', '-no-reboot', '-bios', payload,
+            '-device', 'isa-debug-exit,iobase=0xf4,iosize=4']
+
+
+def resident():
+    """Bytes in files' pages; a guest_memfd shows nowhere else."""
+    text = pathlib.Path('/proc/vmstat').read_text(encoding='ascii')
+    pages = int(re.search(r'^nr_file_pages (\d+)', text, re.M).group(1))
+    return pages * os.sysconf('SC_PAGE_SIZE')
+
+
+class Guest:
+    """A payload in QEMU, and what it says."""
+
+    def __init__(self, words, cbit):
+        self.cbit = cbit
+        self.figures = {}
+        self.out, out = socket.socketpair()
+        self.port, port = socket.socketpair()
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            [*words, '-chardev', f'socket,id=out,fd={out.fileno()}',
+             '-device', 'isa-debugcon,iobase=0x402,chardev=out',
+             '-chardev', f'socket,id=port,fd={port.fileno()}',
+             '-serial', 'chardev:port'],
+            pass_fds=[out.fileno(), port.fileno()])
+        out.close()
+        port.close()
+
+    def lines(self):
+        """Lines of output, until QEMU ends or time is up."""
+        ends = self.began + LIMIT
+        text = b''
+        while select.select([self.out], [], [], ends - time.monotonic())[0]:
+            found = self.out.recv(4096)
+            if not found:
+                return
+            text += found
+            *lines, text = text.split(b'\n')
+            yield from (line.decode() for line in lines)
+        self.process.kill()
+
+    def serve(self, line):
+        """Answer a request; keep a figure."""
+        verb = line.split(' ')
+        if verb[0] == '@cbit':
+            self.figures['started'] = time.monotonic() - self.began
+            self.port.send(bytes([self.cbit]))
+        elif verb[0] == '@resident':
+            self.figures['resident'] = resident()
+            self.port.send(b'.')
+        elif len(verb) == 3:
+            self.figures[verb[1]] = int(verb[2], 16)
+
+    def run(self):
+        """Run it to its end; return its figures."""
+        for line in self.lines():
+            self.serve(line)
+        self.process.wait()
+        if 'resident' in self.figures:
+            self.figures['resident'] -= resident()
+        return self.figures
+
+
+def probe(payload, policy, cbit):
+    """What the same payload measures of the bare calls."""
+    done = subprocess.run([BUILD / 'bench/probe', payload, str(cbit), policy],
+                          check=True, stdout=subprocess.PIPE, text=True,
+                          timeout=LIMIT)
+    return {name: int(value, 16) for name, value in
+            re.findall(r'^# (\S+) (0x\w+)$', done.stdout, re.M)}
+
+
+def measure(cbit, side, payload='convert', policy='both', size='64'):
+    """Run one side once."""
+    image = BUILD / f'lab/{payload}.bin'
+    if side == 'probe':
+        return probe(image, policy, cbit)
+    return Guest(qemu(side, image, policy, size), cbit).run()
+
+
+def main():
+    cbit, runs, *sides = sys.argv[1:]
+    for _ in range(int(runs)):
+        for word in sides:
+            side, *options = word.split(',')
+            figures = measure(int(cbit), side,
+                              **dict(option.split('=') for option in options))
+            print(json.dumps({'side': word, **figures}), flush=True)
+
+
+if __name__ == '__main__':
+    main()
