@@ -46,6 +46,15 @@
  * between.  Beyond this, KVM and QEMU do not agree.
  */
 #define FAULTS_WITHOUT_PROGRESS 10000
+/*
+ * The same for a page that one instruction wants as private and as shared by
+ * turns; the first turns cost no look at the registers.
+ */
+#define TURNS_WITHOUT_PROGRESS 1000
+#define TURNS_UNSEEN 64
+
+/* Faults in a row where no RAM is: memory may come and go in between. */
+#define STALE_FAULTS 16
 
 /* Whether this guest has private memory. */
 static bool in_use;
@@ -306,24 +315,62 @@ bool upm_kvm_is_fault(const struct kvm_run *run, int ret)
  * Implicit conversion
  */
 
-/* The last fault of this vCPU: each has a thread of its own. */
+/*
+ * What this vCPU last faulted on: each has a thread of its own.  A fault for
+ * the state that the page has, or for the other one as last time (a turn) by
+ * the same instruction, is no progress.
+ */
 typedef struct FaultGuard {
     hwaddr gpa;
     bool to_private;
+    bool alternates;
     unsigned int repeats;
+    unsigned int turns;
+    struct kvm_regs regs;
 } FaultGuard;
 
 static __thread FaultGuard guard;
+
+/*
+ * Has this vCPU executed an instruction since the last call?  An instruction
+ * that has come back to the same address with nothing new in any register
+ * counts as the same one.  KVM does not tell registers that are encrypted.
+ */
+static bool has_executed(FaultGuard *g)
+{
+    struct kvm_regs regs = {};
+    bool changed;
+
+    if (kvm_vcpu_ioctl(current_cpu, KVM_GET_REGS, &regs) < 0) {
+        memset(&regs, 0, sizeof(regs));
+    }
+    changed = memcmp(&regs, &g->regs, sizeof(regs));
+    g->regs = regs;
+    return changed;
+}
+
+/* The page is wanted as private and as shared by turns. */
+static bool turn_is_progress(FaultGuard *g)
+{
+    g->to_private = !g->to_private;
+    return ++g->turns <= TURNS_UNSEEN || has_executed(g);
+}
 
 /* Returns true where a fault comes back too often and nothing has changed. */
 static bool no_progress(FaultGuard *g, hwaddr gpa, bool to_private,
                         bool changed)
 {
-    if (changed || g->gpa != gpa || g->to_private != to_private) {
+    if (g->gpa != gpa) {
         *g = (FaultGuard) { .gpa = gpa, .to_private = to_private };
         return false;
     }
-    return ++g->repeats >= FAULTS_WITHOUT_PROGRESS;
+    g->alternates = g->to_private != to_private;
+    if (g->alternates ? turn_is_progress(g) : changed) {
+        g->repeats = 0;
+        return false;
+    }
+    return ++g->repeats >= (g->alternates ? TURNS_WITHOUT_PROGRESS
+                                          : FAULTS_WITHOUT_PROGRESS);
 }
 
 /* Somebody else may have converted the page since the fault. */
@@ -337,10 +384,12 @@ static bool has_state(hwaddr gpa, bool private)
 }
 
 /*
- * Attributes outlive the memory that they were set for: what is no RAM any
- * more has to be shared, or every access to it would fault.
+ * Attributes outlive the memory that they were set for (see
+ * upm_kvm_slot_added()): what is no RAM any more has to be shared, or every
+ * access to it would fault.  Where KVM takes the type of an access from the
+ * attribute, such a fault is one for private memory.
  */
-static bool clear_stale(hwaddr gpa, uint64_t size)
+static bool clear_stale(hwaddr gpa, uint64_t size, bool to_private)
 {
     UpmPiece page = { .gpa = gpa, .size = size };
     UpmPiece found;
@@ -350,7 +399,22 @@ static bool clear_stale(hwaddr gpa, uint64_t size)
             return false;
         }
     }
-    return !no_progress(&guard, gpa, false, false) && !mark(&page, false);
+    return !no_progress(&guard, gpa, to_private, false) &&
+           guard.repeats < STALE_FAULTS && !mark(&page, false);
+}
+
+static char *without_progress(hwaddr gpa, uint64_t size, const char *state)
+{
+    if (guard.alternates) {
+        return g_strdup_printf("a vCPU used 0x%" HWADDR_PRIx " +0x%" PRIx64
+                               " as private and as shared %u times by turns "
+                               "without executing an instruction", gpa, size,
+                               guard.repeats);
+    }
+    return g_strdup_printf("a vCPU used 0x%" HWADDR_PRIx " +0x%" PRIx64 " as "
+                           "%s %u times in a row and KVM refused it each time,"
+                           " although it is %s", gpa, size, state,
+                           guard.repeats, state);
 }
 
 /* Returns NULL to run the vCPU again, or why the guest can not go on. */
@@ -368,16 +432,17 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
             return NULL;
         }
     }
+    if (ret == -EINVAL && clear_stale(gpa, size, to_private)) {
+        error_free(err);
+        return NULL;
+    }
     if (err) {
         reason = g_strdup_printf("a vCPU used memory as %s, but QEMU %s",
                                  state, error_get_pretty(err));
         error_free(err);
         return reason;
     }
-    return g_strdup_printf("a vCPU used 0x%" HWADDR_PRIx " +0x%" PRIx64 " as "
-                           "%s %u times in a row and KVM refused it each time,"
-                           " although it is %s", gpa, size, state,
-                           guard.repeats, state);
+    return without_progress(gpa, size, state);
 }
 
 bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret)
@@ -393,8 +458,7 @@ bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret)
         reason = g_strdup_printf("a memory fault at 0x%" PRIx64 " has the "
                                  "unknown flags 0x%" PRIx64,
                                  (uint64_t)run->memory_fault.gpa, flags);
-    } else if (flags || !clear_stale(run->memory_fault.gpa,
-                                     run->memory_fault.size)) {
+    } else {
         reason = convert_fault(run->memory_fault.gpa, run->memory_fault.size,
                                flags & KVM_MEMORY_EXIT_FLAG_PRIVATE);
     }
@@ -459,7 +523,7 @@ static void guest_error(const struct kvm_run *run, const char *what)
                   (uint64_t)run->hypercall.args[2], what);
 }
 
-/* Returns what the guest is told: 0, EINVAL or EAGAIN. */
+/* Returns 0, EINVAL or EAGAIN. */
 static int convert_map_gpa(const struct kvm_run *run, const MapGpa *request)
 {
     Error *err = NULL;
@@ -477,6 +541,20 @@ static int convert_map_gpa(const struct kvm_run *run, const MapGpa *request)
     }
     error_free(err);
     return ret == -ENOMEM || ret == -EAGAIN || ret == -EINTR ? EAGAIN : EINVAL;
+}
+
+/*
+ * KVM gives hypercall.ret to the guest as it is where hypercalls are answered
+ * in RAX: zero or a negative errno, as KVM itself answers (Linux,
+ * Documentation/virt/kvm/x86/hypercalls.rst; complete_hypercall_exit() in
+ * arch/x86/kvm/x86.c).  Where registers are encrypted, and so can not be reset
+ * either, it makes an answer of the GHCB protocol of it, and takes 0, EINVAL
+ * or EAGAIN and nothing else (snp_complete_psc_msr() and
+ * snp_complete_one_psc() in arch/x86/kvm/svm/sev.c).
+ */
+static uint64_t answer(int error)
+{
+    return cpus_are_resettable() ? -(int64_t)error : error;
 }
 
 /*
@@ -515,12 +593,14 @@ bool upm_kvm_handle_hypercall(struct kvm_run *run)
         run->hypercall.nr != KVM_HC_MAP_GPA_RANGE) {
         return false;
     }
+    /* A vCPU that asks is not stuck. */
+    guard = (FaultGuard) {};
     wrong = decode_map_gpa(run, &request);
     if (wrong) {
         guest_error(run, wrong);
-        run->hypercall.ret = EINVAL;
+        run->hypercall.ret = answer(EINVAL);
     } else {
-        run->hypercall.ret = convert_map_gpa(run, &request);
+        run->hypercall.ret = answer(convert_map_gpa(run, &request));
     }
     trace_upm_kvm_hypercall(run->hypercall.args[0], run->hypercall.args[1],
                             run->hypercall.args[2], run->hypercall.ret);

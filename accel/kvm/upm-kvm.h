@@ -85,10 +85,11 @@ bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret);
 /**
  * upm_kvm_handle_hypercall: explicit conversion, for KVM_HC_MAP_GPA_RANGE
  *
- * Writes @run->hypercall.ret, with one of the values that KVM takes: 0,
- * EINVAL for a request that is refused and has changed nothing, EAGAIN for
- * one that may be repeated.  Where the host has no memory for it, the guest
- * is stopped, too.
+ * Writes @run->hypercall.ret: 0, EINVAL for a request that is refused and has
+ * changed nothing, EAGAIN for one that may be repeated.  The errors are
+ * negative where the guest finds them in RAX, as those of KVM itself, and
+ * positive where KVM makes an answer to a page state change of them.  Where
+ * the host has no memory for it, the guest is stopped, too.
  */
 bool upm_kvm_handle_hypercall(struct kvm_run *run);
 

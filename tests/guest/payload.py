@@ -42,24 +42,28 @@ def image(payload):
     return BUILD / 'guest' / f'{payload}.bin'
 
 
-def source_text(payload):
+def source_text(payload, folder=HERE / 'payloads'):
     """A payload's source with what it includes."""
-    folder = HERE / 'payloads'
     text = (folder / f'{payload}.c').read_text()
     return re.sub(r'^#include "(\w+)\.c"$',
-                  lambda match: source_text(match.group(1)), text,
+                  lambda match: source_text(match.group(1), folder),
+                  text,
                   flags=re.MULTILINE)
+
+
+def marked_names(text, kind=''):
+    """The names that T() and S(), with A(), mark, or others of a kind."""
+    prefixes = re.findall(r'\bA\("([^"]+)"\)', text)
+    names = re.findall(rf'\b{kind}T\("([^"]+)"\)', text)
+    for prefix in prefixes:
+        names += [f'{prefix}/{name}'
+                  for name in re.findall(rf'\b{kind}S\("([^"]+)"\)', text)]
+    return names
 
 
 def check_names(payload):
     """The names of all checks that a payload has to report, in order."""
-    text = source_text(payload)
-    prefixes = re.findall(r'\bA\("([^"]+)"\)', text)
-    names = re.findall(r'\bT\("([^"]+)"\)', text)
-    for prefix in prefixes:
-        names += [f'{prefix}/{name}'
-                  for name in re.findall(r'\bS\("([^"]+)"\)', text)]
-    return names
+    return marked_names(source_text(payload))
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
@@ -98,19 +102,25 @@ class Monitor:
         self.ours, self.theirs = socket.socketpair()
         self.lines = self.ours.makefile()
         self.greeted = False
+        self.events = []
 
     def arguments(self):
         return ['-chardev', f'socket,id=qmp,fd={self.theirs.fileno()}',
                 '-mon', 'chardev=qmp,mode=control']
 
-    def command(self, name):
+    def command(self, name, **arguments):
         if not self.greeted:
             self.greeted = True
             self.lines.readline()
             self.command('qmp_capabilities')
-        self.ours.sendall(json.dumps({'execute': name}).encode())
+        request = {'execute': name}
+        if arguments:
+            request['arguments'] = arguments
+        self.ours.sendall(json.dumps(request).encode())
         while True:
             answer = json.loads(self.lines.readline())
+            if 'event' in answer:
+                self.events.append(answer['event'])
             if 'return' in answer:
                 return answer['return']
             if 'error' in answer:
@@ -162,6 +172,9 @@ class Host:
     # By read and write: a mapping would allocate every page that is looked at.
     def read(self, start, size):
         return os.pread(self.shared, size, start)
+
+    def write(self, start, data):
+        os.pwrite(self.shared, data, start)
 
     def compare(self, gpa, size, value):
         start = self.offset(gpa)
@@ -222,6 +235,7 @@ class Host:
         info = self.monitor.command('query-upm')
         found = {key: value for key, value in info.items()
                  if isinstance(value, int) and key != 'time'}
+        found['shared'] = 0
         for cause in self.CAUSES:
             found[cause + '-private'] = found[cause + '-shared'] = 0
         for entry in info['conversions']:
@@ -230,8 +244,8 @@ class Host:
         for block in info['blocks']:
             if block['private-bytes'] + block['shared-bytes'] != block['size']:
                 raise RuntimeError(f'states of {block} do not add up')
-            if block['id'] == 'ram0':
-                found['shared'] = block['shared-bytes']
+            if block['id'].startswith('ram'):
+                found['shared'] += block['shared-bytes']
         return found
 
     def check_counters(self, cause, private, shared):
@@ -257,7 +271,7 @@ class Host:
         """Do what a payload asked for; None, or what was found wrong."""
         start = self.offset(gpa)
         if verb == 'fill':
-            os.pwrite(self.shared, bytes([value]) * size, start)
+            self.write(start, bytes([value]) * size)
         elif verb == 'expect':
             return self.compare(gpa, size, value)
         elif verb == 'kept':

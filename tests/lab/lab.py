@@ -81,6 +81,16 @@ def kernel_folder():
     return pathlib.Path(done.stdout.strip()) if not done.returncode else None
 
 
+def why_missing():
+    """Say why there is no lab, or None where there is one."""
+    if kernel_folder() is not None:
+        return None
+    said = BUILD / 'logs/lab-kernel.log'
+    lines = said.read_text().splitlines() if said.exists() else []
+    return "the lab's kernel is not built here: " + \
+        (lines[-1] if lines else 'make lab')
+
+
 class Lab:
     """The machine, from its start to close()."""
 

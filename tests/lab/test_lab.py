@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Private memory on a real kernel's KVM, inside an emulated machine.
 
-Every test says by its name which of the lab's two kernels it ran on.
+Every test says by its name which of the lab's two kernels it ran on.  The two
+machines, of two processors each, take turns: side by side each would wait for
+what the other keeps busy.  A test waits for the job whose output it looks at.
 """
+import concurrent.futures
 import pathlib
 import re
 import shlex
@@ -11,27 +14,40 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [str(pathlib.Path(__file__).parent)]
 # pylint: disable=wrong-import-position
 import lab as machine  # noqa: E402
-from lab import BUILD, CBIT, QEMU, Lab  # noqa: E402
+from lab import BUILD, CBIT, QEMU, TOP, Lab  # noqa: E402
 from linux_guest import PLAIN_QEMU, linux  # noqa: E402
+sys.path.append(str(TOP / 'tests/guest'))
+from payload import marked_names, source_text  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 KERNELS = ('pristine', 'cbit')
 SELFTESTS = ('private_mem_conversions_test', 'private_mem_kvm_exits_test',
              'guest_memfd_test')
-# One run a line: payload, options, and the kernels that it is for.
+# One run a line: payload, options, and the kernels that can have it: without
+# an encryption bit no access differs from the state of its page.
 RUNS = {
     'seeds': KERNELS,
-    'seeds,policy=none': ('pristine',),
+    'seeds,policy=none': KERNELS,
+    'seeds,slots=4,cpus=4': KERNELS,
+    'holes': KERNELS,
+    'holes,slots=4,policy=none': KERNELS,
     'requests': KERNELS,
     'race,cpus=4': KERNELS,
+    'storm,cpus=2': KERNELS,
     'slots': KERNELS,
+    'devices': KERNELS,
+    'prefault': KERNELS,
+    'reset': KERNELS,
+    'reset,policy=none': KERNELS,
     'crossing': KERNELS,
     'undo': KERNELS,
-    'stale,dimm=1': ('cbit',),
+    'stale,dimm=1': KERNELS,
     'readonly': ('pristine',),
+    'stuck_alternating': ('cbit',),
+    'stuck_mmio': ('cbit',),
 }
 # Known faults of QEMU's own conversions: the run that shows each, and the
 # check that it fails, or None where the guest never comes to its end.
@@ -42,171 +58,194 @@ FAULTS = {
     'vcpu-loops': ('cbit', 'stale,dimm=1', None),
     'refusal-ends-guest': ('pristine', 'requests', None),
 }
-SECONDS = 120
+SECONDS = 180
 # As in lab.py: with single timer events a guest may sleep for long.
 APPEND = 'quiet nohz=off highres=off'
 
-if machine.kernel_folder() is None:
-    pytest.skip("the lab's kernel is not built here: make lab",
-                allow_module_level=True)
+MISSING = machine.why_missing()
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
-class Machines:
-    """One machine for each kernel; a new one where the last has ended."""
+class Machine:
+    """One kernel's machine and its jobs; a new one where the last ended."""
 
-    def __init__(self):
-        self.labs = {}
+    def __init__(self, kernel, pool):
+        self.kernel = kernel
+        self.lab = None
+        self.pool = pool
 
-    def get(self, kernel):
-        lab = self.labs.get(kernel)
-        if lab is None or not lab.alive:
-            lab = self.labs[kernel] = Lab(kernel, cpus=2)
-        return lab
+    def get(self):
+        if self.lab is None or not self.lab.alive:
+            self.lab = Lab(self.kernel, cpus=2)
+        return self.lab
+
+    def run(self, make_command):
+        """Exit status and output; of a lab that ends too soon, why."""
+        try:
+            lab = self.get()
+            return lab.run(make_command(lab), SECONDS)
+        except machine.LabError as error:
+            return None, str(error)
+
+    def submit(self, make_command):
+        return self.pool.submit(self.run, make_command)
 
     def close(self):
-        for lab in self.labs.values():
-            lab.close()
+        if self.lab:
+            self.lab.close()
+
+
+def payload_command(kernel, run):
+    cbit = CBIT if kernel == 'cbit' else 0
+    return lambda _: f'python3 -B {HERE}/run_payload.py {cbit} {run}'
+
+
+def selftest_command(name):
+    return lambda lab: f'{lab.selftests}/{name}'
+
+
+def linux_command(*arguments):
+    """Boot Linux under KVM in the lab."""
+    def command(lab):
+        words = [QEMU, '-accel', 'kvm', '-cpu', 'host', '-smp', '1',
+                 '-m', '512M', '-nodefaults', '-display', 'none',
+                 '-no-reboot', '-serial', 'stdio',
+                 *linux(lab.folder, append=APPEND), *arguments]
+        return ' '.join(shlex.quote(str(word)) for word in words)
+    return command
+
+
+PLAIN_LINUX = ('-machine', 'q35')
+PROTECTED_LINUX = (
+    '-machine', 'q35,confidential-guest-support=guest,memory-backend=ram',
+    '-object', 'memory-backend-memfd-private,id=ram,size=512M',
+    '-object', 'sw-protected-guest,id=guest', '-bios', 'OVMF.fd')
 
 
 @pytest.fixture(scope='module')
-def machines():
-    """The lab's machines, which end with the last test."""
-    found = Machines()
+def jobs():
+    """What runs in the lab: {(kernel, name): the end of it}."""
+    subprocess.run(['make', '-s', '-C', HERE / 'guest',
+                    f'out={BUILD / "lab"}'], check=True)
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    machines = {kernel: Machine(kernel, pool) for kernel in KERNELS}
+    found = {('pristine', name):
+             machines['pristine'].submit(selftest_command(name))
+             for name in SELFTESTS}
+    found['pristine', 'linux'] = machines['pristine'].submit(
+        linux_command(*PROTECTED_LINUX))
+    found['pristine', 'plain-linux'] = machines['pristine'].submit(
+        linux_command(*PLAIN_LINUX))
+    for kernel in KERNELS:
+        for run, kernels in RUNS.items():
+            if kernel in kernels:
+                found[kernel, run] = machines[kernel].submit(
+                    payload_command(kernel, run))
+    if PLAIN_QEMU.exists():
+        for kernel, run, _ in FAULTS.values():
+            run += ',qemu=plain'
+            found[kernel, run] = machines[kernel].submit(
+                payload_command(kernel, run))
     yield found
-    found.close()
+    pool.shutdown(cancel_futures=True)
+    for one in machines.values():
+        one.close()
 
 
-def source_names(payload):
-    """The names of all checks that a payload has to report."""
-    text = (HERE / f'guest/payloads/{payload}.c').read_text()
-    names = re.findall(r'\bT\("([^"]+)"\)', text)
-    for prefix in re.findall(r'\bA\("([^"]+)"\)', text):
-        names += [f'{prefix}/{name}'
-                  for name in re.findall(r'\bS\("([^"]+)"\)', text)]
-    return names
+def source_names(run, kernel):
+    """The names of all checks that a run has to report on a kernel."""
+    text = source_text(run.split(',')[0], HERE / 'guest/payloads')
+    names = marked_names(text)
+    return names + marked_names(text, 'CBIT_') if kernel == 'cbit' else names
 
 
-@pytest.fixture(scope='module')
-def reports(machines):
-    """Run payloads, each once: {check: (state, detail)} and the output."""
-    found = {}
+def reported(output):
+    """What payloads say: {check: (state, detail)}."""
+    checks = {}
+    for line in output.splitlines():
+        match = re.match(r'(ok|not ok|skip) ([^:]+)(?:: (.*))?$', line)
+        if match:
+            state, name, detail = match.groups()
+            if name in checks:
+                state, detail = 'not ok', 'reported twice'
+            checks[name] = state, detail
+    return checks
 
-    def report(kernel, run):
-        if (kernel, run) in found:
-            return found[kernel, run]
-        subprocess.run(['make', '-s', '-C', HERE / 'guest',
-                        f'out={BUILD / "lab"}'], check=True)
-        cbit = CBIT if kernel == 'cbit' else 0
-        try:
-            _, output = machines.get(kernel).run(
-                f'python3 -B {HERE}/run_payload.py {cbit} {run}', SECONDS)
-        except machine.LabError as error:
-            output = str(error)
-        checks = {}
-        for line in output.splitlines():
-            match = re.match(r'(ok|not ok|skip) ([^:]+)(?:: (.*))?$', line)
-            if match:
-                state, name, detail = match.groups()
-                if name in checks:
-                    state, detail = 'not ok', 'reported twice'
-                checks[name] = state, detail
-        found[kernel, run] = checks, output
-        return found[kernel, run]
 
-    return report
+@pytest.mark.parametrize('name', SELFTESTS)
+def test_selftest(jobs, name):
+    """The kernel's own tests: they check the lab.
+
+    They need a kernel that takes the type of an access from the attribute.
+    """
+    status, output = jobs['pristine', name].result()
+    assert status == 0, output[-2000:]
+
+
+def expect_linux(status, output):
+    """Linux came to userspace and ended."""
+    assert 'userspace: 1 CPUs' in output, output[-2000:]
+    assert 'userspace: end' in output, output[-2000:]
+    assert status == 0, output[-2000:]
+
+
+def test_plain_linux(jobs):
+    """A guest without private memory runs as ever."""
+    expect_linux(*jobs['pristine', 'plain-linux'].result())
+
+
+def test_linux(jobs):
+    """Linux runs on a software protected VM.
+
+    It converts nothing: kernels do that only where they find SEV or TDX.
+    """
+    status, output = jobs['pristine', 'linux'].result()
+    assert 'nothing of this guest is protected' in output, output[-2000:]
+    expect_linux(status, output)
+
+
+def all_runs():
+    for run, kernels in RUNS.items():
+        for kernel in kernels:
+            yield pytest.param(kernel, run, id=f'{kernel}-{run}')
 
 
 def all_checks():
     for run, kernels in RUNS.items():
         for kernel in kernels:
-            for name in source_names(run.split(',')[0]):
+            for name in source_names(run, kernel):
                 yield pytest.param(kernel, run, name,
                                    id=f'{kernel}-{run}-{name}')
 
 
-@pytest.mark.parametrize('name', SELFTESTS)
-def test_selftest(machines, name):
-    """The kernel's own tests: they check the lab.
-
-    They need a kernel that takes the type of an access from the attribute.
-    """
-    lab = machines.get('pristine')
-    status, output = lab.run(f'{lab.selftests}/{name}', SECONDS)
-    assert status == 0, output[-2000:]
-
-
-def test_qemu_with_kvm(machines):
-    """Our QEMU runs in the lab and has its KVM."""
-    status, output = machines.get('pristine').run(
-        f'echo quit | {QEMU} -accel kvm -machine none -display none '
-        '-nodefaults -monitor stdio', SECONDS)
-    assert status == 0, output
-
-
-def linux_guest(lab, *arguments):
-    """Boot Linux under KVM in the lab; its status and what it said."""
-    words = [QEMU, '-accel', 'kvm', '-cpu', 'host', '-smp', '1', '-m', '512M',
-             '-nodefaults', '-display', 'none', '-no-reboot',
-             '-serial', 'stdio', *linux(lab.folder, append=APPEND),
-             *arguments]
-    return lab.run(' '.join(shlex.quote(str(word)) for word in words),
-                   SECONDS)
-
-
-def test_plain_linux(machines):
-    """A guest without private memory runs as ever."""
-    status, output = linux_guest(machines.get('pristine'), '-machine', 'q35')
-    assert 'userspace: 1 CPUs' in output, output[-2000:]
-    assert 'userspace: end' in output, output[-2000:]
-    assert status == 0, output[-2000:]
-
-
-def test_linux(machines):
-    """Linux comes to userspace on a software protected VM, and ends."""
-    status, output = linux_guest(
-        machines.get('pristine'),
-        '-machine', 'q35,confidential-guest-support=guest,memory-backend=ram',
-        '-object', 'memory-backend-memfd-private,id=ram,size=512M',
-        '-object', 'sw-protected-guest,id=guest', '-bios', 'OVMF.fd')
-    assert 'nothing of this guest is protected' in output, output[-2000:]
-    assert 'userspace: 1 CPUs' in output, output[-2000:]
-    assert 'userspace: end' in output, output[-2000:]
-    assert status == 0, output[-2000:]
-
-
-@pytest.mark.parametrize('kernel', KERNELS)
-def test_all_checks_reported(reports, kernel):
-    """Each payload ends well, and reports no check that nobody looks at."""
-    for run, kernels in RUNS.items():
-        if kernel not in kernels:
-            continue
-        checks, output = reports(kernel, run)
-        assert '# finished' in output, output[-3000:]
-        assert set(checks) == set(source_names(run.split(',')[0])), \
-            output[-3000:]
+@pytest.mark.parametrize('kernel,run', all_runs())
+def test_end(jobs, kernel, run):
+    """The payload ended well, and reported no check nobody looks at."""
+    _, output = jobs[kernel, run].result()
+    assert '# finished' in output, output[-3000:]
+    assert set(reported(output)) == set(source_names(run, kernel)), \
+        output[-3000:]
 
 
 @pytest.mark.parametrize('kernel,run,name', all_checks())
-def test_payload(reports, kernel, run, name):
+def test_payload(jobs, kernel, run, name):
     """One check of one payload."""
-    checks, output = reports(kernel, run)
-    state, detail = checks.get(name, ('missing', output[-1500:]))
-    if state == 'skip':
-        pytest.skip(f'{kernel}: {detail}')
+    _, output = jobs[kernel, run].result()
+    state, detail = reported(output).get(name, ('missing', output[-1500:]))
     assert state == 'ok', f'{state}: {detail}'
 
 
 @pytest.mark.parametrize('fault', FAULTS)
-def test_fault_of_unpatched_qemu(reports, fault):
+@pytest.mark.skipif(not PLAIN_QEMU.exists(),
+                    reason='unpatched QEMU is not built here: make plain')
+def test_fault_of_unpatched_qemu(jobs, fault):
     """What passes with our QEMU fails with QEMU as it is (make plain).
 
     A payload that passed there would prove nothing here.
     """
-    if not PLAIN_QEMU.exists():
-        pytest.skip('unpatched QEMU is not built here: make plain')
     kernel, run, check = FAULTS[fault]
-    checks, output = reports(kernel, f'{run},qemu=plain')
+    _, output = jobs[kernel, f'{run},qemu=plain'].result()
     if check:
-        assert checks[check][0] == 'not ok', output[-1500:]
+        assert reported(output)[check][0] == 'not ok', output[-1500:]
     else:
-        assert '# finished' not in output, output[-1500:]
+        assert '== ' in output and '# finished' not in output, output[-1500:]

@@ -16,7 +16,9 @@
 #include "standard-headers/asm-x86/kvm_para.h"
 #include "standard-headers/linux/kvm_para.h"
 #include "system/kvm.h"
+#include "system/reset.h"
 #include "system/upm.h"
+#include "system/upm-compat.h"
 #include "hw/i386/x86.h"
 #include "accel/kvm/upm-kvm.h"
 #include "../confidential-guest.h"
@@ -51,6 +53,35 @@ static bool switch_smm_off(Error **errp)
     }
     x86ms->smm = ON_OFF_AUTO_OFF;
     return true;
+}
+
+/*
+ * A reset guest finds the page states that it began with.  RAM that is hidden
+ * at that moment, as by PAM registers, keeps its own.
+ */
+static bool make_shared(Int128 start, Int128 size, const MemoryRegion *mr,
+                        hwaddr offset, void *opaque)
+{
+    Error *err = NULL;
+    UpmPiece piece;
+
+    if (!upm_memory_resolve(int128_get64(start), int128_get64(size), &piece)) {
+        return false;
+    }
+    if (upm_convert(piece.gpa, piece.size, false, UPM_CAUSE_RESET, &err) < 0) {
+        error_prepend(&err, "reset: ");
+        upm_memory_stop_guest(error_get_pretty(err));
+        error_free(err);
+        return true;
+    }
+    return false;
+}
+
+static void sw_protected_reset(void *opaque)
+{
+    RCU_READ_LOCK_GUARD();
+    flatview_for_each_range(address_space_to_flatview(&address_space_memory),
+                            make_shared, NULL);
 }
 
 static int sw_protected_init(ConfidentialGuestSupport *cgs, Error **errp)
@@ -89,6 +120,7 @@ static int sw_protected_init(ConfidentialGuestSupport *cgs, Error **errp)
      */
     kvm_readonly_mem_allowed = false;
     upm_set_initial_state(false);
+    qemu_register_reset(sw_protected_reset, NULL);
     cgs->ready = true;
     return 0;
 }

@@ -13,24 +13,6 @@ static u64 window_pd[512]
 static u64 window_pt[2][512]
     __attribute__((section(".bss.paged,\"aw\",@nobits#"), aligned(4096)));
 
-/* ---- the C library that the compiler expects ---- */
-
-void *memset(void *p, int c, size_t n)
-{
-    void *start = p;
-
-    asm volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(c) : "memory");
-    return start;
-}
-
-void *memcpy(void *to, const void *from, size_t n)
-{
-    void *start = to;
-
-    asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) :: "memory");
-    return start;
-}
-
 /* ---- start ---- */
 
 extern u8 trap_stubs[], trap_stubs_end[];
@@ -582,76 +564,13 @@ void print(const char *s)
     }
 }
 
-void print_hex(u64 value)
-{
-    int digits = 1;
-
-    while (digits < 16 && value >> (4 * digits)) {
-        digits++;
-    }
-    print("0x");
-    while (digits--) {
-        print_char("0123456789abcdef"[value >> (4 * digits) & 15]);
-    }
-}
-
-static unsigned failures;
-static const char *prefix;
-
-void set_prefix(const char *to)
-{
-    prefix = to;
-}
-
-static void print_name(const char *name)
-{
-    if (prefix) {
-        print(prefix);
-        print("/");
-    }
-    print(name);
-}
-
-static bool report(const char *name, bool ok)
-{
-    print(ok ? "ok " : "not ok ");
-    print_name(name);
-    failures += !ok;
-    return ok;
-}
-
-static void report_values(const char *what, u64 expected, u64 found)
-{
-    print(": expected ");
-    print(what);
-    print_hex(expected);
-    print(" found ");
-    print_hex(found);
-}
-
-bool check(const char *name, bool ok)
-{
-    report(name, ok);
-    print("\n");
-    return ok;
-}
-
-bool check_eq(const char *name, u64 found, u64 expected)
-{
-    if (!report(name, found == expected)) {
-        report_values("", expected, found);
-    }
-    print("\n");
-    return found == expected;
-}
-
 bool check_trap(const char *name, struct trap t, int vector, u64 error)
 {
     bool ok = t.vector == vector && (error == -1ULL || t.error == error);
 
-    if (!report(name, ok)) {
-        report_values("vector ", vector, t.vector);
-        report_values("error ", error, t.error);
+    if (!print_state(name, ok)) {
+        print_values("vector ", vector, t.vector);
+        print_values("error ", error, t.error);
         print(" at rip ");
         print_hex(t.rip);
     }
@@ -659,155 +578,18 @@ bool check_trap(const char *name, struct trap t, int vector, u64 error)
     return ok;
 }
 
-/* Eight bytes at a time: all ranges are whole pages. */
-static bool compare(const char *name, const volatile u64 *p, u64 size,
-                    u8 value, bool equal)
+u8 host_byte(void)
 {
-    u64 pattern = value * 0x0101010101010101;
-    u64 i, n = size / 8;
-
-    for (i = 0; i < n && (p[i] == pattern) == equal; i++) {
-        continue;
+    while (!(io_in(0x3fd, 1) & 1)) {
+        pause();
     }
-    if (!report(name, i == n)) {
-        report_values(equal ? "" : "anything but ", pattern, p[i]);
-        print(" at ");
-        print_hex((u64)(p + i));
-    }
-    print("\n");
-    return i == n;
+    return io_in(0x3f8, 1);
 }
 
-bool check_bytes(const char *name, const volatile void *p, u64 size, u8 value)
-{
-    return compare(name, p, size, value, true);
-}
-
-bool no_bytes(const char *name, const volatile void *p, u64 size, u8 value)
-{
-    return compare(name, p, size, value, false);
-}
-
-void skip(const char *name, const char *why)
-{
-    print("skip ");
-    print_name(name);
-    print(": ");
-    print(why);
-    print("\n");
-}
-
-void fill(volatile void *p, u64 size, u8 value)
-{
-    u64 n = size / 8;
-
-    asm volatile("rep stosq" : "+D"(p), "+c"(n)
-                 : "a"(value * 0x0101010101010101) : "memory");
-}
-
-static void leave(u8 status)
+void leave(u8 status)
 {
     io_out(0xf4, 1, status);
     for (;;) {
         asm volatile("hlt");
     }
-}
-
-void finish(void)
-{
-    print("# finished\n");
-    leave(failures ? 0x11 : 0x10);
-    __builtin_unreachable();
-}
-
-void fatal(const char *why, u64 value)
-{
-    print("\n# fatal: ");
-    print(why);
-    print(" ");
-    print_hex(value);
-    print("\n");
-    leave(0x12);
-    __builtin_unreachable();
-}
-
-/* ---- the host ---- */
-
-static void host(const char *verb, const char *name, u64 gpa, u64 size,
-                 u64 value)
-{
-    print("@");
-    print(verb);
-    print(" ");
-    if (name) {
-        print_name(name);
-    } else {
-        print("-");
-    }
-    print(" ");
-    print_hex(gpa);
-    print(" ");
-    print_hex(size);
-    print(" ");
-    print_hex(value);
-    print("\n");
-    while (!(io_in(0x3fd, 1) & 1)) {
-        pause();
-    }
-    io_in(0x3f8, 1);
-}
-
-void host_fill(u64 gpa, u64 size, u8 value)
-{
-    host("fill", NULL, gpa, size, value);
-}
-
-void host_expect(const char *name, u64 gpa, u64 size, u8 value)
-{
-    host("expect", name, gpa, size, value);
-}
-
-void host_kept(const char *name, u64 gpa, u64 size, u8 value)
-{
-    host("kept", name, gpa, size, value);
-}
-
-void host_huge(const char *name, u64 pages, u64 discarded, u64 held_back)
-{
-    host("huge", name, pages, discarded, held_back);
-}
-
-void host_absent(const char *name, u8 value)
-{
-    host("absent", name, 0, 0, value);
-}
-
-void host_backing(const char *name, u64 gpa, u64 size, bool private)
-{
-    host("backing", name, gpa, size, private);
-}
-
-void host_mark(void)
-{
-    host("mark", NULL, 0, 0, 0);
-}
-
-void host_counted(const char *name, unsigned cause, u64 private, u64 shared)
-{
-    host("counted", name, cause, private, shared);
-}
-
-void host_refused(const char *name)
-{
-    host("refused", name, 0, 0, 0);
-}
-
-void host_watch(u64 gpa, u64 size, u8 value)
-{
-    host("watch", NULL, gpa, size, value);
-}
-
-void host_watched(const char *name)
-{
-    host("watched", name, 0, 0, 0);
 }

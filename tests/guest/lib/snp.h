@@ -8,27 +8,11 @@
 #ifndef SNP_H
 #define SNP_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "checks.h"
 #include "layout.h"
 
-/* Addresses by RIP: the image is linked to where it runs. */
-#pragma GCC visibility push(hidden)
-
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-
 #define CBIT            (1ULL << CBIT_POS)
-#define PAGE            0x1000ULL
-#define PAGE_2M         0x200000ULL
-#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
 #define NOINLINE        __attribute__((noinline))
-
-void *memset(void *p, int c, size_t n);
-void *memcpy(void *to, const void *from, size_t n);
 
 /* ---- traps ---- */
 
@@ -130,22 +114,9 @@ static inline void wrmsr(u32 msr, u64 value)
                  : "memory");
 }
 
-static inline u64 rdtsc(void)
-{
-    u32 low, high;
-
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (u64)high << 32 | low;
-}
-
 static inline void invlpg(const volatile void *p)
 {
     asm volatile("invlpg (%0)" :: "r"(p) : "memory");
-}
-
-static inline void pause(void)
-{
-    asm volatile("pause" ::: "memory");
 }
 
 /** PVALIDATE; EAX, and whether CF said that nothing changed */
@@ -281,72 +252,7 @@ void ap_signal(u32 apic_id);
 bool wait_for(const volatile u64 *p, u64 value);
 void delay_us(u64 us);
 
-/* ---- checks ---- */
-
-/*
- * T() marks the name of a check; test_guest.py collects them from the
- * sources, and each has to appear once in the output.  S() marks one that
- * appears once for each prefix, and A() marks such a prefix.
- */
-#define T(name) name
-#define S(name) name
-#define A(name) name
-
-/** set_prefix: what S() names in the output begin with, NULL for nothing */
-void set_prefix(const char *prefix);
-/** check, check_eq: print `ok NAME`, or `not ok NAME: expected .. found ..` */
-bool check(const char *name, bool ok);
-bool check_eq(const char *name, u64 found, u64 expected);
 /** check_trap: @t is exception @vector with error code @error (-1: any) */
 bool check_trap(const char *name, struct trap t, int vector, u64 error);
-/** check_bytes: all of the range holds @value */
-bool check_bytes(const char *name, const volatile void *p, u64 size,
-                 u8 value);
-/** no_bytes: no eight bytes of the range are all @value */
-bool no_bytes(const char *name, const volatile void *p, u64 size, u8 value);
-/** skip: print `skip NAME: WHY` */
-void skip(const char *name, const char *why);
-void fill(volatile void *p, u64 size, u8 value);
-
-void print(const char *s);
-void print_hex(u64 value);
-/** finish: exit by isa-debug-exit */
-void finish(void) __attribute__((noreturn));
-/** fatal: say why and exit with another status */
-void fatal(const char *why, u64 value) __attribute__((noreturn));
-
-/*
- * What the host is asked to do, in lines that begin with '@'; each waits for
- * the host's answer.  The host sees the shared half of RAM only.
- */
-void host_fill(u64 gpa, u64 size, u8 value);
-/** host_expect: all of the range holds @value, in the shared half */
-void host_expect(const char *name, u64 gpa, u64 size, u8 value);
-/** host_kept: @value if to-private keeps the shared half, else 0 */
-void host_kept(const char *name, u64 gpa, u64 size, u8 value);
-/**
- * host_huge: since host_mark(), so many more huge pages of the shared half
- * are allocated, and so many bytes of it were given back and held back
- */
-void host_huge(const char *name, u64 pages, u64 discarded, u64 held_back);
-/** host_absent: eight bytes @value nowhere in the shared half */
-void host_absent(const char *name, u8 value);
-/**
- * host_backing: both halves of an area, that is @private or not and was
- * written to on both sides, have the backing that the policy gives them
- */
-void host_backing(const char *name, u64 gpa, u64 size, bool private);
-/** host_mark: counters are compared with what they are now */
-void host_mark(void);
-/**
- * host_counted: since the last look this many bytes have become private and
- * shared, for one cause: 0 page state change, 1 access
- */
-void host_counted(const char *name, unsigned cause, u64 private, u64 shared);
-/** host_refused: one request was counted as failed */
-void host_refused(const char *name);
-/** host_watch: until host_watched(), no byte @value in the range */
-void host_watch(u64 gpa, u64 size, u8 value);
-void host_watched(const char *name);
 
 #endif

@@ -4,31 +4,10 @@
 
 u8 stacks[MAX_CPUS][STACK_SIZE] __attribute__((aligned(16)));
 u64 cbit;
-extern u64 pd_private[512];
+extern u64 pd_private[512], pdpt[512], pdpt_private[512];
 extern u8 ap_start16[], ap_start16_end[];
 extern volatile u32 started;
 static volatile u32 ready;
-
-void *memset(void *p, int c, size_t n)
-{
-    void *start = p;
-
-    asm volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(c) : "memory");
-    return start;
-}
-
-void *memcpy(void *to, const void *from, size_t n)
-{
-    void *start = to;
-
-    asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) :: "memory");
-    return start;
-}
-
-static void outb(u16 port, u8 value)
-{
-    asm volatile("outb %0, %1" :: "a"(value), "Nd"(port));
-}
 
 static u8 inb(u16 port)
 {
@@ -52,7 +31,7 @@ static void flush(void)
     length = 0;
 }
 
-static void print(const char *s)
+void print(const char *s)
 {
     for (; *s; s++) {
         line[length++] = *s;
@@ -62,194 +41,22 @@ static void print(const char *s)
     }
 }
 
-static void print_hex(u64 value)
-{
-    char text[17];
-    unsigned at = 16;
-
-    text[16] = 0;
-    do {
-        text[--at] = "0123456789abcdef"[value & 15];
-        value >>= 4;
-    } while (value);
-    print("0x");
-    print(text + at);
-}
-
-/* ---- checks ---- */
-
-static unsigned failures;
-static const char *prefix;
-
-void set_prefix(const char *to)
-{
-    prefix = to;
-}
-
-static void print_name(const char *name)
-{
-    if (prefix) {
-        print(prefix);
-        print("/");
-    }
-    print(name);
-}
-
-static bool report(const char *name, bool ok)
-{
-    print(ok ? "ok " : "not ok ");
-    print_name(name);
-    failures += !ok;
-    return ok;
-}
-
-bool check(const char *name, bool ok)
-{
-    report(name, ok);
-    print("\n");
-    return ok;
-}
-
-static bool compare(const char *name, u64 found, u64 expected, u64 at)
-{
-    if (!report(name, found == expected)) {
-        print(": expected ");
-        print_hex(expected);
-        print(" found ");
-        print_hex(found);
-        print(" at ");
-        print_hex(at);
-    }
-    print("\n");
-    return found == expected;
-}
-
-bool check_eq(const char *name, u64 found, u64 expected)
-{
-    return compare(name, found, expected, 0);
-}
-
-/* All ranges are whole pages. */
-bool check_bytes(const char *name, const volatile void *p, u64 size, u8 value)
-{
-    const volatile u64 *word = p;
-    u64 expected = value * 0x0101010101010101ULL;
-
-    for (u64 i = 0; i < size / 8; i++) {
-        if (word[i] != expected) {
-            return compare(name, word[i], expected, (u64)&word[i]);
-        }
-    }
-    return check(name, true);
-}
-
-void skip(const char *name, const char *why)
-{
-    print("skip ");
-    print_name(name);
-    print(": ");
-    print(why);
-    print("\n");
-}
-
-void fill(volatile void *p, u64 size, u8 value)
-{
-    memset((void *)p, value, size);
-}
-
-void result(const char *name, u64 value)
-{
-    print("# ");
-    print(name);
-    print(" ");
-    print_hex(value);
-    print("\n");
-}
-
-static void leave(u8 code)
+void leave(u8 code)
 {
     for (;;) {
         outb(0xf4, code);
     }
 }
 
-void finish(void)
+/* Each look at the port keeps QEMU from what it was asked for. */
+u8 host_byte(void)
 {
-    print("# finished\n");
-    leave(failures ? 17 : 16);
-    __builtin_unreachable();
-}
-
-void fatal(const char *why, u64 value)
-{
-    print("# fatal: ");
-    print(why);
-    print(" ");
-    print_hex(value);
-    print("\n");
-    leave(18);
-    __builtin_unreachable();
-}
-
-/* ---- the host ---- */
-
-static u8 ask(const char *verb, const char *name, u64 a, u64 b, u64 c)
-{
-    print("@");
-    print(verb);
-    print(" ");
-    name ? print_name(name) : print("-");
-    print(" ");
-    print_hex(a);
-    print(" ");
-    print_hex(b);
-    print(" ");
-    print_hex(c);
-    print("\n");
     while (!(inb(0x3fd) & 1)) {
-        asm volatile("pause");
+        for (unsigned i = 0; i < 5000; i++) {
+            pause();
+        }
     }
     return inb(0x3f8);
-}
-
-void host_fill(u64 gpa, u64 size, u8 value)
-{
-    ask("fill", NULL, gpa, size, value);
-}
-
-void host_expect(const char *name, u64 gpa, u64 size, u8 value)
-{
-    ask("expect", name, gpa, size, value);
-}
-
-void host_kept(const char *name, u64 gpa, u64 size, u8 value)
-{
-    ask("kept", name, gpa, size, value);
-}
-
-char host_policy(void)
-{
-    return ask("policy", NULL, 0, 0, 0);
-}
-
-void host_discard_fails(bool fails)
-{
-    ask("fails", NULL, fails, 0, 0);
-}
-
-void host_resident(void)
-{
-    ask("resident", NULL, 0, 0, 0);
-}
-
-void host_mark(void)
-{
-    ask("mark", NULL, 0, 0, 0);
-}
-
-void host_counted(const char *name, unsigned cause, u64 private, u64 shared)
-{
-    ask("counted", name, cause, private, shared);
 }
 
 /* ---- page states ---- */
@@ -263,9 +70,29 @@ int64_t map_gpa_range(u64 gpa, u64 pages, u64 attributes)
     return ret;
 }
 
+void must_map(u64 gpa, u64 pages, u64 attributes)
+{
+    int64_t ret = map_gpa_range(gpa, pages, attributes);
+
+    if (ret) {
+        fatal("KVM_HC_MAP_GPA_RANGE", ret);
+    }
+}
+
+/* The host answers with the policy's first letter: both, shared, private .. */
+bool discards(char half)
+{
+    static char policy;
+
+    if (!policy) {
+        policy = host("policy", NULL, 0, 0, 0);
+    }
+    return policy == 'b' || policy == half;
+}
+
 static void encryption_setup(void)
 {
-    u8 bit = ask("cbit", NULL, 0, 0, 0);
+    u8 bit = host("cbit", NULL, 0, 0, 0);
 
     if (!bit) {
         return;
@@ -277,21 +104,99 @@ static void encryption_setup(void)
     asm volatile("mov %%cr3, %%rax; mov %%rax, %%cr3" ::: "rax", "memory");
 }
 
+void map_dimm(void)
+{
+    /* present, writable, accessed, dirty, 1 GiB */
+    pdpt[DIMM_GPA >> 30] = DIMM_GPA | 0xe3;
+    pdpt_private[DIMM_GPA >> 30] = DIMM_GPA | 0xe3 | cbit;
+}
+
+/* ---- devices ---- */
+
+static void pci_address(unsigned device, unsigned offset)
+{
+    outl(0xcf8, 0x80000000 | device << 11 | (offset & ~3));
+}
+
+void pci_write8(unsigned device, unsigned offset, u8 value)
+{
+    pci_address(device, offset);
+    outb(0xcfc + (offset & 3), value);
+}
+
+void pci_write32(unsigned device, unsigned offset, u32 value)
+{
+    pci_address(device, offset);
+    outl(0xcfc, value);
+}
+
 /* ---- processors ---- */
 
-__attribute__((weak)) void ap_main(unsigned index)
-{
-    (void)index;
-}
+#define WAKE_VECTOR 0x40
+
+static void (*volatile jobs[MAX_CPUS])(void);
+static u64 idt[WAKE_VECTOR + 1][2];
+extern u8 wake[];
 
 static void apic_write(unsigned offset, u32 value)
 {
     *(volatile u32 *)(0xfee00000ULL + offset) = value;
 }
 
+static void take_wake_ups(void)
+{
+    struct { u16 limit; u64 base; } __attribute__((packed)) to = {
+        sizeof(idt) - 1, (u64)idt,
+    };
+    u64 at = (u64)wake;
+
+    idt[WAKE_VECTOR][0] = (at & 0xffff) | SEL_CODE64 << 16 | 0x8eULL << 40 |
+                          (at >> 16 & 0xffff) << 48;
+    idt[WAKE_VECTOR][1] = at >> 32;
+    asm volatile("lidt %0" :: "m"(to));
+    apic_write(0xf0, 0x1ff);
+}
+
+/* Processors that wait sleep: there may be fewer real ones. */
+__attribute__((weak)) void ap_main(unsigned index)
+{
+    take_wake_ups();
+    for (;;) {
+        asm volatile("cli" ::: "memory");
+        if (!jobs[index]) {
+            asm volatile("sti; hlt" ::: "memory");
+            continue;
+        }
+        jobs[index]();
+        jobs[index] = NULL;
+    }
+}
+
+void run_on(unsigned index, void (*fn)(void))
+{
+    if (!index) {
+        fn();
+        return;
+    }
+    jobs[index] = fn;
+    /* to all others */
+    apic_write(0x300, 0xc4000 | WAKE_VECTOR);
+    while (jobs[index]) {
+        pause();
+    }
+}
+
+unsigned host_cpus(void)
+{
+    return host("cpus", NULL, 0, 0, 0);
+}
+
 /* To all others: INIT, then the page to start at. */
 void start_cpus(unsigned others)
 {
+    if (!others) {
+        return;
+    }
     memcpy(shar(START_GPA), ap_start16, ap_start16_end - ap_start16);
     apic_write(0xf0, 0x1ff);
     apic_write(0x300, 0xc4500);
@@ -300,7 +205,7 @@ void start_cpus(unsigned others)
     }
     apic_write(0x300, 0xc4600 | START_GPA / PAGE);
     while (ready < others) {
-        asm volatile("pause");
+        pause();
     }
 }
 

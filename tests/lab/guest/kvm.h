@@ -8,34 +8,22 @@
 #ifndef KVM_H
 #define KVM_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "checks.h"
 #include "layout.h"
-
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-
-#define PAGE            0x1000ULL
-#define PAGE_2M         0x200000ULL
-#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
-
-void *memset(void *p, int c, size_t n);
-void *memcpy(void *to, const void *from, size_t n);
 
 /** payload: what the first processor runs; its end is finish() */
 void payload(void);
-/** ap_main: what the others run; @index from 1 on */
+/** ap_main: what the others run, run_on()'s calls if not said otherwise */
 void ap_main(unsigned index);
 /** start_cpus: start the others; returns when @others of them run */
 void start_cpus(unsigned others);
+/** run_on: call @fn on vCPU @index, 0 is the first, and wait for its end */
+void run_on(unsigned index, void (*fn)(void));
 
 /** cbit: the encryption bit as a mask, 0 on a kernel without one */
 extern u64 cbit;
 
-/* An address below 1 GiB through either view */
+/* An address below 1 GiB, or in the DIMM, through either view */
 static inline void *shar(u64 gpa) { return (void *)gpa; }
 static inline void *priv(u64 gpa) { return (void *)(gpa + PRIVATE_VA); }
 
@@ -43,49 +31,43 @@ static inline void *priv(u64 gpa) { return (void *)(gpa + PRIVATE_VA); }
 int64_t map_gpa_range(u64 gpa, u64 pages, u64 attributes);
 #define TO_PRIVATE 0x10
 #define TO_SHARED  0
+/** must_map: the same; a failure ends the payload */
+void must_map(u64 gpa, u64 pages, u64 attributes);
 
-static inline u64 rdtsc(void)
+/** map_dimm: the GiB from DIMM_GPA on, in both views */
+void map_dimm(void);
+
+/* Names of checks, as T() and S(), that need an encryption bit. */
+#define CBIT_T(name) name
+#define CBIT_S(name) name
+
+static inline void outb(u16 port, u8 value)
 {
-    u32 low, high;
-
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (u64)high << 32 | low;
+    asm volatile("outb %0, %1" :: "a"(value), "Nd"(port));
 }
 
-/*
- * S() marks the name of a check, which appears once for each prefix; A()
- * marks a prefix, T() a name without one.
- */
-#define T(name) name
-#define S(name) name
-#define A(name) name
+static inline void outl(u16 port, u32 value)
+{
+    asm volatile("outl %0, %1" :: "a"(value), "Nd"(port));
+}
 
-void set_prefix(const char *prefix);
-bool check(const char *name, bool ok);
-bool check_eq(const char *name, u64 found, u64 expected);
-bool check_bytes(const char *name, const volatile void *p, u64 size,
-                 u8 value);
-void skip(const char *name, const char *why);
-void fill(volatile void *p, u64 size, u8 value);
-/** result: a figure for the host, `# NAME VALUE` */
-void result(const char *name, u64 value);
-void finish(void) __attribute__((noreturn));
-void fatal(const char *why, u64 value) __attribute__((noreturn));
+/** pci_write: 8 or 32 bits of the configuration of a device on bus 0 */
+void pci_write8(unsigned device, unsigned offset, u8 value);
+void pci_write32(unsigned device, unsigned offset, u32 value);
 
-/* What the host is asked to do and check, in the shared half. */
-void host_fill(u64 gpa, u64 size, u8 value);
-void host_expect(const char *name, u64 gpa, u64 size, u8 value);
-/** host_kept: @value if to-private keeps the shared half, else 0 */
-void host_kept(const char *name, u64 gpa, u64 size, u8 value);
-/** host_policy: first letter of the policy of discarding */
-char host_policy(void);
+/** discards: does the policy discard a half?  @half: 'p' or 's' */
+bool discards(char half);
+/** host_cpus: how many vCPUs there are */
+unsigned host_cpus(void);
 /** host_discard_fails: from now on, or no more */
-void host_discard_fails(bool fails);
+static inline void host_discard_fails(bool fails)
+{
+    host("fails", NULL, fails, 0, 0);
+}
 /** host_resident: memory of both halves as it is now, `# resident BYTES` */
-void host_resident(void);
-/** host_mark, host_counted: bytes converted since the last look */
-void host_mark(void);
-/** host_counted: @cause 0 hypercall, 1 access */
-void host_counted(const char *name, unsigned cause, u64 private, u64 shared);
+static inline void host_resident(void)
+{
+    host("resident", NULL, 0, 0, 0);
+}
 
 #endif

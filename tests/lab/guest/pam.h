@@ -14,12 +14,7 @@
 /** set_pam: register @i; @value PAM_RAM, or 0 for what lies on the bus */
 static inline void set_pam(unsigned i, u8 value)
 {
-    u32 offset = 0x90 + i;
-
-    asm volatile("outl %0, %1"
-                 :: "a"(0x80000000 | (offset & ~3)), "Nd"((u16)0xcf8));
-    asm volatile("outb %0, %1"
-                 :: "a"(value), "Nd"((u16)(0xcfc + (offset & 3))));
+    pci_write8(0, 0x90 + i, value);
 }
 
 static inline void set_all_pam(u8 value)

@@ -77,9 +77,17 @@ start64:
 1:      hlt
         jmp     1b
 
+        .global wake
+wake:
+        pushq   %rax
+        movl    $0xfee000b0, %eax       /* end of interrupt */
+        movl    $0, (%rax)
+        popq    %rax
+        iretq
+
         .section .data, "aw"
         .balign 4096
-        .global pml4, pd_private, pdpt_private
+        .global pml4, pd_private, pdpt, pdpt_private
 pml4:
         .quad   pdpt + PTE_FLAGS
         .quad   pdpt_private + PTE_FLAGS

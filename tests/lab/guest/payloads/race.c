@@ -54,7 +54,7 @@ void payload(void)
     start_cpus(OTHERS);
     work(0);
     while (done < MAX_CPUS) {
-        asm volatile("pause");
+        pause();
     }
     check_eq(T("no-errors"), errors, 0);
     for (unsigned i = 0; i < MAX_CPUS; i++) {

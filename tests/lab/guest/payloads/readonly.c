@@ -4,22 +4,17 @@
  * KVM has no read-only slots with private memory, and QEMU must not end
  */
 #include "kvm.h"
+#include "pam.h"
 
 #define GPA 0xd0000
 
-static void set_pam3(u8 value)
-{
-    asm volatile("outl %0, %1" :: "a"(0x80000090), "Nd"((u16)0xcf8));
-    asm volatile("outb %0, %1" :: "a"(value), "Nd"((u16)0xcff));
-}
-
 void payload(void)
 {
-    set_pam3(0x33);
+    set_pam(3, PAM_RAM);
     fill(shar(GPA), PAGE, 0x11);
-    set_pam3(0x11);
+    set_pam(3, 0x11);
     check_bytes(T("read-only-can-be-read"), shar(GPA), PAGE, 0x11);
-    set_pam3(0x33);
+    set_pam(3, PAM_RAM);
     check_bytes(T("writable-again"), shar(GPA), PAGE, 0x11);
     fill(shar(GPA), PAGE, 0x22);
     host_expect(T("host-sees-it"), GPA, PAGE, 0x22);

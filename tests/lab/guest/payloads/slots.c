@@ -12,15 +12,6 @@
 #define PAT1        0x11
 #define PAT2        0x22
 
-static void convert(u64 gpa, u64 pages, u64 attributes)
-{
-    int64_t ret = map_gpa_range(gpa, pages, attributes);
-
-    if (ret) {
-        fatal("KVM_HC_MAP_GPA_RANGE", ret);
-    }
-}
-
 static void check_kept(const char *const *names)
 {
     check_bytes(names[0], priv(PRIVATE_GPA), PAGE, PAT1);
@@ -46,7 +37,7 @@ void payload(void)
 {
     set_all_pam(PAM_RAM);
     fill(shar(PRIVATE_GPA), PAGE, 0);
-    convert(PRIVATE_GPA, 1, TO_PRIVATE);
+    must_map(PRIVATE_GPA, 1, TO_PRIVATE);
     fill(priv(PRIVATE_GPA), PAGE, PAT1);
     fill(shar(SHARED_GPA), PAGE, PAT2);
     host_mark();
@@ -66,12 +57,12 @@ void payload(void)
     /* one request across what three registers rule */
     set_pam(4, 0);
     set_pam(4, PAM_RAM);
-    convert(0xc0000, 0x20, TO_PRIVATE);
+    must_map(0xc0000, 0x20, TO_PRIVATE);
     fill(priv(0xc0000), 0x20 * PAGE, PAT2);
     check_bytes(T("crossing-private"), priv(0xc0000), 0x20 * PAGE, PAT2);
     /* all of it but the page that was private */
     host_counted(T("crossing-counted"), 0, 0x1f * PAGE, 0);
-    convert(0xc0000, 0x20, TO_SHARED);
+    must_map(0xc0000, 0x20, TO_SHARED);
     fill(shar(0xc0000), 0x20 * PAGE, PAT1);
     host_expect(T("crossing-shared"), 0xc0000, 0x20 * PAGE, PAT1);
     host_counted(T("crossing-counted-back"), 0, 0, 0x20 * PAGE);
