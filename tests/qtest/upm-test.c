@@ -316,7 +316,7 @@ static void test_upm_mode_kvm(void)
     /* without private memory it is this host's processor that is in the way */
     expect_exit("-accel kvm -object sev-guest,id=sev0,cbitpos=51,"
                 "reduced-phys-bits=1,upm-mode=off " MACHINE,
-                "cbitpos check failed");
+                "SEV launch: cbitpos=51 is not this host's");
 }
 
 static void test_help(void)
