@@ -82,6 +82,8 @@ install: all
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qemu/keymaps
 	install -m 755 $(OUT)/qemu-system-x86_64 $(OUT)/qemu-img \
 		$(DESTDIR)$(PREFIX)/bin
+	ln -sfn qemu-system-x86_64 \
+		$(DESTDIR)$(PREFIX)/bin/qemu-system-x86_64-snp-emulated
 	install -m 644 $(BUILD)/firmware/* $(DESTDIR)$(PREFIX)/share/qemu
 	install -m 644 $(filter-out %/meson.build,\
 		$(wildcard $(TREE)/pc-bios/keymaps/*)) \

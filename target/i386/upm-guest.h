@@ -32,6 +32,17 @@ bool upm_guest_check_mode(ConfidentialGuestSupport *cgs, Error **errp);
 /** upm_guest_emulated: emulated=on was given to the guest object @obj */
 bool upm_guest_emulated(Object *obj);
 
+/**
+ * upm_guest_program_emulates: was QEMU started under a name that allows the
+ * emulated platform?
+ *
+ * Such a name ends in "-snp-emulated".  Management software asks a binary
+ * what it can do before there is a guest object to carry emulated=on, with
+ * an environment and options of its own (libvirt: -no-user-config -machine
+ * none,accel=kvm:tcg); the path of the binary is all that an operator chooses.
+ */
+bool upm_guest_program_emulates(void);
+
 /** upm_machine_class_init: give x86 machines the option "kvm-type" */
 void upm_machine_class_init(ObjectClass *oc);
 
