@@ -2,16 +2,14 @@
 """SEV-SNP guests under an unmodified libvirt, from definition to the end."""
 import os
 import re
-import signal
 import subprocess
 import xml.etree.ElementTree
 
 import pytest
 
-from conftest import BUILD, EMULATOR, NOBODY, TOP, query_upm
+from libvirt_room import BUILD, EMULATOR, NOBODY, PROVIDE, TOP, query_upm
 
 DOCS = TOP / 'docs/libvirt'
-IMAGES = '/var/lib/libvirt/images'
 PLAIN = EMULATOR.removesuffix('-snp-emulated')
 UP = 'waiting for the power button'
 SEV_LINES = ['Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP',
@@ -27,11 +25,7 @@ def text_of(name):
 @pytest.fixture(scope='module', autouse=True)
 def images(room):
     """Kernel, initrd and disk where the domains look for them."""
-    room.shell(f'''
-        install -m 644 build/kernel/vmlinuz {IMAGES}/vmlinuz
-        scripts/tiny-initrd {IMAGES}/initrd
-        truncate -s 1M {IMAGES}/snp-emulated.img
-        ''')
+    room.shell(PROVIDE)
 
 
 @pytest.fixture
@@ -167,9 +161,9 @@ def test_session(room, user, write, neighbour):
     room.virsh('undefine', 'snp-tiny', **options)
 
 
-def test_no_daemon(room, neighbour):
-    """virt-qemu-run, with a root of its own."""
-    console = '/var/log/libvirt/qemu/snp-tiny.console'
+def run_without_daemon(room, name):
+    """Run a domain by virt-qemu-run, with a root of its own."""
+    console = f'/var/log/libvirt/qemu/{name}.console'
     root = '/var/tmp/embedded'
     room.shell(f'rm -f {console}; mkdir -p {root}/etc; '
                f'cp /etc/libvirt/qemu.conf {root}/etc; '
@@ -178,7 +172,7 @@ def test_no_daemon(room, neighbour):
     others = len(room.guests())
     with subprocess.Popen(
             room.command(['virt-qemu-run', '-v', '-r', root,
-                          DOCS / 'snp-tiny.xml']),
+                          DOCS / f'{name}.xml']),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True) as process:
         try:
@@ -190,8 +184,18 @@ def test_no_daemon(room, neighbour):
     assert 'guest running' in said and 'cleaned up' in said
     assert len(room.guests()) == others
     assert room.shell(f'find {root} -type s -o -name "*.pid" '
-                      '! -name driver.pid -o -name "snp-tiny.xml"') == ''
+                      f'! -name driver.pid -o -name "{name}.xml"') == ''
     room.run('rm', '-r', root)
+
+
+def test_no_daemon(room, neighbour):
+    """virt-qemu-run needs no libvirtd, and does not mind one."""
+    run_without_daemon(room, 'snp-tiny')
+
+
+def test_libvirt9(old_room):
+    """Debian 12's own libvirt, by QEMU's command line alone."""
+    run_without_daemon(old_room, 'snp-libvirt9')
 
 
 def test_idle_memory(room, write):

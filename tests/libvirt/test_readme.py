@@ -2,7 +2,7 @@
 """docs/libvirt/README.md, word by word, and its table of messages."""
 import re
 
-from conftest import TOP
+from libvirt_room import TOP
 from test_libvirt import BAD
 
 TEXT = (TOP / 'docs/libvirt/README.md').read_text()
