@@ -79,7 +79,7 @@ void upm_set_initial_state(bool private)
 
 static void block_free(UpmBlock *block)
 {
-    g_free(block->shared_map);
+    g_free(block->turned_map);
     g_free(block->name);
     g_free(block);
 }
@@ -92,14 +92,12 @@ static UpmBlock *block_new(RAMBlock *rb, const char *name, uint64_t size)
     block->name = g_strdup(name);
     block->size = size;
     block->private_fd = -1;
-    block->shared_map = bitmap_try_new(size >> UPM_FRAME_BITS);
-    if (!block->shared_map) {
+    block->began_shared = upm.begin_shared;
+    block->shared_frames = upm.begin_shared ? size >> UPM_FRAME_BITS : 0;
+    block->turned_map = bitmap_try_new(size >> UPM_FRAME_BITS);
+    if (!block->turned_map) {
         block_free(block);
         return NULL;
-    }
-    if (upm.begin_shared) {
-        block->shared_frames = size >> UPM_FRAME_BITS;
-        bitmap_set(block->shared_map, 0, block->shared_frames);
     }
     return block;
 }
@@ -196,9 +194,9 @@ UpmBlock *upm_block_find(RAMBlock *rb)
 bool upm_block_is_private(const UpmBlock *block, uint64_t offset)
 {
     uint64_t frame = offset >> UPM_FRAME_BITS;
-    unsigned long word = qatomic_read(&block->shared_map[BIT_WORD(frame)]);
+    unsigned long word = qatomic_read(&block->turned_map[BIT_WORD(frame)]);
 
-    return !(word & BIT_MASK(frame));
+    return !!(word & BIT_MASK(frame)) == block->began_shared;
 }
 
 void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy)
@@ -363,8 +361,9 @@ static int resolve_range(const Progress *p, Error **errp)
 static uint64_t next_in_state(const UpmBlock *block, uint64_t end,
                               uint64_t from, bool private)
 {
-    return private ? find_next_zero_bit(block->shared_map, end, from)
-                   : find_next_bit(block->shared_map, end, from);
+    return private == block->began_shared
+           ? find_next_bit(block->turned_map, end, from)
+           : find_next_zero_bit(block->turned_map, end, from);
 }
 
 /*
@@ -505,13 +504,12 @@ static void set_map(bool private)
         uint64_t first = run->offset >> UPM_FRAME_BITS;
         uint64_t frames = run->size >> UPM_FRAME_BITS;
 
-        if (private) {
-            bitmap_clear(block->shared_map, first, frames);
-            block->shared_frames -= frames;
+        if (private == block->began_shared) {
+            bitmap_set(block->turned_map, first, frames);
         } else {
-            bitmap_set(block->shared_map, first, frames);
-            block->shared_frames += frames;
+            bitmap_clear(block->turned_map, first, frames);
         }
+        block->shared_frames += private ? -frames : frames;
     }
 }
 

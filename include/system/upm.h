@@ -48,8 +48,10 @@ typedef struct UpmPiece {
  * @private_fd: the private half; owned by @rb
  * @discard: which half gives its backing back on a conversion
  * @own_discard: @discard was chosen for this block, the default is not for it
- * @shared_map: a set bit is a shared frame, a clear one is private
- * @shared_frames: number of set bits
+ * @began_shared: the state of all frames when the block was made
+ * @turned_map: a set bit is a frame that is in the other state; so most of
+ *     the map of a large guest is never touched
+ * @shared_frames: number of shared frames
  * @provider_data: what the provider keeps for this block
  */
 struct UpmBlock {
@@ -60,7 +62,8 @@ struct UpmBlock {
     int private_fd;
     UpmDiscardPolicy discard;
     bool own_discard;
-    unsigned long *shared_map;
+    bool began_shared;
+    unsigned long *turned_map;
     uint64_t shared_frames;
     void *provider_data;
     QLIST_ENTRY(UpmBlock) next;

@@ -337,9 +337,9 @@ static void expect_error(hwaddr gpa, uint64_t size, bool to_private, int error,
                     before.converted, sizeof(before.converted));
     g_assert_cmpuint(shared[0], ==, blocks[0]->shared_frames);
     g_assert_cmpuint(shared[1], ==, blocks[1]->shared_frames);
-    g_assert_cmpuint(bitmap_count_one(blocks[0]->shared_map, BLOCK0_SIZE / K4),
+    g_assert_cmpuint(bitmap_count_one(blocks[0]->turned_map, BLOCK0_SIZE / K4),
                      ==, blocks[0]->shared_frames);
-    g_assert_cmpuint(bitmap_count_one(blocks[1]->shared_map, BLOCK1_SIZE / K4),
+    g_assert_cmpuint(bitmap_count_one(blocks[1]->turned_map, BLOCK1_SIZE / K4),
                      ==, blocks[1]->shared_frames);
 
     forget_failures();
@@ -445,8 +445,8 @@ static void test_map_bytes(void)
     /* the allocator rounds up, by less than this */
     g_assert_cmpuint(BITS_TO_LONGS(GiB / K4) * sizeof(long), ==, 32768);
 #ifdef CONFIG_MALLOC_TRIM
-    g_assert_cmpuint(malloc_usable_size(block->shared_map), >=, 32768);
-    g_assert_cmpuint(malloc_usable_size(block->shared_map), <, 32768 + 64);
+    g_assert_cmpuint(malloc_usable_size(block->turned_map), >=, 32768);
+    g_assert_cmpuint(malloc_usable_size(block->turned_map), <, 32768 + 64);
 #endif
     g_assert_true(upm_block_is_private(block, GiB - 1));
     remove_block(0);
@@ -979,7 +979,7 @@ static void test_random(void)
         }
         fail_at(&fail_mark, 0, 0);
         g_assert_null(stop_reason);
-        in_map = bitmap_count_one(blocks[0]->shared_map, FRAMES);
+        in_map = bitmap_count_one(blocks[0]->turned_map, FRAMES);
         g_assert_cmpuint(in_map, ==, blocks[0]->shared_frames);
         for (i = 0; i < FRAMES; i++) {
             g_assert_cmpint(upm_block_is_private(blocks[0], i * K4), ==,
