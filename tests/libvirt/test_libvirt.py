@@ -212,6 +212,22 @@ def test_idle_memory(room, write):
         room.virsh('destroy', 'snp-tiny')
 
 
+def test_no_commandline(room, write):
+    """Without <qemu:commandline> libvirt's memory has a private half too."""
+    text = text_of('snp-tiny')
+    start, end = text.index('  <qemu:comm'), text.index('</domain>')
+    text = text[:start] + text[end:]
+    path = write('own.xml', text.replace('<os>', '<memoryBacking><source '
+                 "type='memfd'/><access mode='shared'/></memoryBacking><os>"))
+    room.virsh('create', path)
+    try:
+        block = query_upm(room, 'snp-tiny')['blocks'][0]
+        assert (block['id'], block['discard']) == ('pc.ram', 'both')
+        assert block['private-bytes'] > 256 << 20
+    finally:
+        room.virsh('destroy', 'snp-tiny')
+
+
 NO_SNP = "'sev-snp' launch security is not supported with this QEMU binary"
 TOO_MUCH = 'replaces=pc.ram: that one has 512 MiB, and the guest is to have ' \
     'as much'
@@ -249,6 +265,12 @@ BAD = {
         ['qemu-system-x86_64-missing', 'No such file']),
     'firmware': (
         'OVMF.fd', 'bios-256k.bin', ['SEV information block']),
+    'flash': (
+        "<loader type='rom'>", "<loader readonly='yes' stateless='yes' type='pflash'>",
+        ['A flash device has no private memory']),
+    'balloon': (
+        "<memballoon model='none'/>", "<memballoon model='virtio'/>",
+        ['virtio-balloon cannot give back private memory']),
     'c-bit': (
         '<cbitpos>51<', '<cbitpos>20<', ['cbitpos=20 is not possible']),
     'kvm': (
