@@ -54,7 +54,11 @@ def user(room):
     room.shell(f'''
         pkill -u {NOBODY} libvirtd || true
         pkill -u {NOBODY} virtlogd || true
-        while pgrep -u {NOBODY} >/dev/null; do sleep 0.1; done
+        for wait in $(seq 100); do
+            pgrep -u {NOBODY} >/dev/null || break
+            sleep 0.1
+        done
+        if pkill -KILL -u {NOBODY}; then exit 1; fi
         test -z "$(find {home} -name '*sock*' -o -name '*.lock')"
         rm -r {home}
         ''')
