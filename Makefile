@@ -45,7 +45,7 @@ check:
 	@echo '==> running the tests, logs go to build/logs' >&2
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q \
 		--continue-on-collection-errors tests/unit tests/qtest \
-		tests/guest tests/functional $(PYTEST_ARGS)
+		tests/guest tests/functional tests/libvirt $(PYTEST_ARGS)
 
 # Private memory on a real KVM, in an emulated machine.  It takes as long as
 # all the other tests, and the first time its kernel is built: hence apart.
@@ -78,6 +78,8 @@ bench: plain
 
 # QEMU's manual with ours in it, made as QEMU's own build makes it.
 check docs: export PACKAGES := python3-sphinx python3-sphinx-rtd-theme
+# What libvirt's own packages need, which the tests only unpack
+check: export PACKAGES += libjson-c5 libvirt-clients procps
 docs: source
 	@CONFDIR=/etc/qemu /usr/bin/python3 -B -m sphinx -q -j auto -b html \
 		-Dversion=$$(cat $(TREE)/VERSION) -Drelease= \
@@ -91,6 +93,8 @@ install: all
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qemu/keymaps
 	install -m 755 $(OUT)/qemu-system-x86_64 $(OUT)/qemu-img \
 		$(DESTDIR)$(PREFIX)/bin
+	ln -sfn qemu-system-x86_64 \
+		$(DESTDIR)$(PREFIX)/bin/qemu-system-x86_64-snp-emulated
 	install -m 644 $(BUILD)/firmware/* $(DESTDIR)$(PREFIX)/share/qemu
 	install -m 644 $(filter-out %/meson.build,\
 		$(wildcard $(TREE)/pc-bios/keymaps/*)) \

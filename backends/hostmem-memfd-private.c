@@ -40,6 +40,8 @@ struct MemfdPrivate {
     bool has_discard;
     UpmDiscardPolicy discard;
     bool prealloc_shared;
+    /* Another backend, which goes when this one comes */
+    char *replaces;
 };
 
 static void (*parent_complete)(UserCreatable *uc, Error **errp);
@@ -116,6 +118,38 @@ static bool check_size(uint64_t size, uint64_t page, Error **errp)
         return false;
     }
     return true;
+}
+
+/*
+ * libvirt makes the machine's memory itself, and what its users add comes
+ * after that.  Its backend would be listed with the guest's memory and never
+ * be used, so it has to make room.
+ */
+static bool replace(HostMemoryBackend *backend, Error **errp)
+{
+    const char *id = MEMFD_PRIVATE(backend)->replaces;
+    HostMemoryBackend *other;
+    Object *found;
+
+    if (!id) {
+        return true;
+    }
+    found = object_resolve_path_component(object_get_objects_root(), id);
+    other = (HostMemoryBackend *)object_dynamic_cast(found,
+                                                     TYPE_MEMORY_BACKEND);
+    if (!other || other == backend) {
+        error_setg(errp, "replaces=%s: there is no other memory backend of "
+                   "this name", id);
+        return false;
+    }
+    if (other->size != backend->size) {
+        g_autofree char *size = size_to_str(other->size);
+
+        error_setg(errp, "replaces=%s: that one has %s, and the guest is to "
+                   "have as much", id, size);
+        return false;
+    }
+    return user_creatable_del(id, errp);
 }
 
 /*
@@ -248,7 +282,7 @@ static void complete(UserCreatable *uc, Error **errp)
 
     if (check_options(backend, errp) &&
         check_size(backend->size, UPM_FRAME_SIZE, errp) &&
-        check_guest(backend, errp)) {
+        check_guest(backend, errp) && replace(backend, errp)) {
         set_up(backend, errp);
     }
     if (*errp) {
@@ -315,6 +349,19 @@ static void set_prealloc_shared(Object *obj, bool value, Error **errp)
     }
 }
 
+static char *get_replaces(Object *obj, Error **errp)
+{
+    return g_strdup(MEMFD_PRIVATE(obj)->replaces);
+}
+
+static void set_replaces(Object *obj, const char *value, Error **errp)
+{
+    if (check_unused(MEMORY_BACKEND(obj), "replaces", errp)) {
+        g_free(MEMFD_PRIVATE(obj)->replaces);
+        MEMFD_PRIVATE(obj)->replaces = g_strdup(value);
+    }
+}
+
 static UpmBlock *block_of(Object *obj)
 {
     HostMemoryBackend *backend = MEMORY_BACKEND(obj);
@@ -355,6 +402,11 @@ static void memfd_private_init(Object *obj)
     backend->merge = false;
 }
 
+static void memfd_private_finalize(Object *obj)
+{
+    g_free(MEMFD_PRIVATE(obj)->replaces);
+}
+
 static void memfd_private_class_init(ObjectClass *oc, const void *data)
 {
     UserCreatableClass *ucc = USER_CREATABLE_CLASS(oc);
@@ -374,6 +426,9 @@ static void memfd_private_class_init(ObjectClass *oc, const void *data)
                                    set_prealloc_shared);
     object_class_property_set_description(oc, "prealloc-shared",
         "Preallocate the shared half; prealloc=on is about the private one");
+    object_class_property_add_str(oc, "replaces", get_replaces, set_replaces);
+    object_class_property_set_description(oc, "replaces",
+        "Delete this other memory backend, unused and of the same size");
     object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
         &UpmDiscardPolicy_lookup, get_discard, set_discard);
     object_class_property_set_description(oc, "discard",
@@ -386,6 +441,7 @@ static const TypeInfo memfd_private_info = {
     .parent = TYPE_MEMORY_BACKEND,
     .instance_size = sizeof(MemfdPrivate),
     .instance_init = memfd_private_init,
+    .instance_finalize = memfd_private_finalize,
     .class_init = (void *)memfd_private_class_init,
 };
 

@@ -16,6 +16,16 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
     return false;
 }
 
+bool sev_firmware_is_platform(void)
+{
+    return false;
+}
+
+SevCapability *sev_firmware_capabilities(void)
+{
+    g_assert_not_reached();
+}
+
 int sev_firmware_command(int cmd, void *data, int *fw_error)
 {
     g_assert_not_reached();

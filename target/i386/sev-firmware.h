@@ -12,6 +12,7 @@
 
 #include "cpu.h"
 #include "exec/hwaddr.h"
+#include "qapi/qapi-types-misc-target.h"
 #include "system/confidential-guest-support.h"
 #include "sev-launch.h"
 
@@ -31,6 +32,24 @@ bool sev_emulated(void);
  */
 bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                               Error **errp);
+
+/**
+ * sev_firmware_is_platform: query-sev-capabilities is about the emulated
+ * platform
+ *
+ * It is where a guest runs emulated, and where there is no guest (yet) but
+ * the name of the program allows emulation.
+ */
+bool sev_firmware_is_platform(void);
+
+/**
+ * sev_firmware_capabilities: what the emulated platform can do
+ *
+ * It has no keys of its own; what is said instead is text that says so, in
+ * base64.  An empty string would not do: libvirt takes it for a missing one
+ * when it reads its cache.
+ */
+SevCapability *sev_firmware_capabilities(void);
 
 /**
  * sev_launch_has_kernel: kernel-hashes=on has something to hash

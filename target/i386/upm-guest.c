@@ -261,6 +261,11 @@ bool upm_guest_emulated(Object *obj)
     return object_property_get_bool(obj, "emulated", NULL);
 }
 
+bool upm_guest_program_emulates(void)
+{
+    return g_str_has_suffix(g_get_prgname(), "-snp-emulated");
+}
+
 /*
  * The machine: -machine kvm-type=protected says that guest memory has to be
  * private.  It changes nothing, since the guest object alone decides that,

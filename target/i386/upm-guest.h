@@ -41,6 +41,17 @@ void upm_guest_check_vm_type(ConfidentialGuestSupport *cgs);
 bool upm_guest_emulated(Object *obj);
 
 /**
+ * upm_guest_program_emulates: was QEMU started under a name that allows the
+ * emulated platform?
+ *
+ * Such a name ends in "-snp-emulated".  Management software asks a binary
+ * what it can do before there is a guest object to carry emulated=on, with
+ * an environment and options of its own (libvirt: -no-user-config -machine
+ * none,accel=kvm:tcg); the path of the binary is all that an operator chooses.
+ */
+bool upm_guest_program_emulates(void);
+
+/**
  * upm_guest_cert_dir: where the keys of the emulated chip are, or will be
  *
  * What cert-dir= names, else qemu-upm below $XDG_STATE_HOME, else

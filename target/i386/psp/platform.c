@@ -26,6 +26,9 @@
 #define CBIT_MIN 32
 #define CBIT_MAX 51
 
+/* The C-bit of the guest that runs, 0 where there is none */
+static uint32_t platform_cbitpos;
+
 static void *processor_page(uint64_t gpa)
 {
     return snp_launch_page(gpa);
@@ -103,12 +106,38 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                    " hardware has", cbitpos, CBIT_MIN, CBIT_MAX);
         return false;
     }
+    platform_cbitpos = cbitpos;
     /* No emulated processor has RAPL counters. */
     psp_guest()->platform_info = PSP_PLATFORM_RAPL_DIS;
     if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
         psp_guest()->platform_info |= PSP_PLATFORM_SMT;
     }
     return snp_init_machine(cgs, cbitpos, errp);
+}
+
+bool sev_firmware_is_platform(void)
+{
+    if (sev_enabled()) {
+        return sev_emulated();
+    }
+    return upm_guest_program_emulates();
+}
+
+static char *base64(const char *text)
+{
+    return g_base64_encode((const guchar *)text, strlen(text));
+}
+
+SevCapability *sev_firmware_capabilities(void)
+{
+    SevCapability *cap = g_new0(SevCapability, 1);
+
+    cap->pdh = base64("emulated SEV-SNP: no PDH");
+    cap->cert_chain = base64("emulated SEV-SNP: no certificate chain");
+    cap->cpu0_id = base64("emulated SEV-SNP");
+    cap->cbitpos = platform_cbitpos ?: CBIT_MAX;
+    cap->reduced_phys_bits = 1;
+    return cap;
 }
 
 int sev_firmware_command(int cmd, void *data, int *fw_error)

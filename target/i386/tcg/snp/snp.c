@@ -66,7 +66,8 @@ static bool emulation_was_asked_for(ConfidentialGuestSupport *cgs)
 
     qemu_opts_foreach(qemu_find_opts("accel"), count_accelerator, &listed,
                       NULL);
-    return listed == 1 || upm_guest_emulated(OBJECT(cgs));
+    return listed == 1 || upm_guest_emulated(OBJECT(cgs)) ||
+           upm_guest_program_emulates();
 }
 
 static bool check_machine(ConfidentialGuestSupport *cgs, Error **errp)
