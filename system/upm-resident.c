@@ -11,9 +11,9 @@
 #include <sys/vfs.h>
 #include <linux/magic.h>
 
-/* Linux, include/uapi/linux/mman.h and asm-generic/unistd.h */
-#ifndef __NR_cachestat
-#define __NR_cachestat 451
+/* Linux, include/uapi/linux/mman.h and asm-generic/unistd.h, from 6.5 on */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
 #endif
 
 typedef struct CacheRange {
@@ -48,7 +48,7 @@ int upm_resident_count_file(int fd, uint64_t size, uint64_t *bytes)
     CacheRange range = { .length = size };
     CacheStat found = {};
 
-    if (syscall(__NR_cachestat, fd, &range, &found, 0) < 0) {
+    if (syscall(SYS_cachestat, fd, &range, &found, 0) < 0) {
         return -errno;
     }
     *bytes = found.pages * qemu_real_host_page_size();

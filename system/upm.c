@@ -500,8 +500,8 @@ static int mark(const UpmPiece *run, bool to_private)
 {
     int ret = upm.provider->mark(run, to_private);
 
-    trace_upm_mark(upm.request, run->block->name, run->gpa, run->offset, run->size,
-                   state_name(to_private), ret);
+    trace_upm_mark(upm.request, run->block->name, run->gpa, run->offset,
+                   run->size, state_name(to_private), ret);
     return ret;
 }
 
@@ -702,7 +702,8 @@ static int notify_run(UpmConversion *conversion, NotifierWithReturn *end,
         }
         ret = notifier->notify(notifier, conversion, errp);
         trace_upm_notify(upm.request, conversion->piece.gpa,
-                         conversion->piece.size, state_name(conversion->to_private),
+                         conversion->piece.size,
+                         state_name(conversion->to_private),
                          conversion->undone, ret);
         if (ret < 0) {
             if (failed) {

@@ -101,12 +101,13 @@ class Monitor:
         return ['-chardev', f'socket,id=qmp,fd={self.theirs.fileno()}',
                 '-mon', 'chardev=qmp,mode=control']
 
-    def command(self, name):
+    def command(self, name, **arguments):
         if not self.greeted:
             self.greeted = True
             self.lines.readline()
             self.command('qmp_capabilities')
-        self.ours.sendall(json.dumps({'execute': name}).encode())
+        self.ours.sendall(json.dumps({'execute': name,
+                                      'arguments': arguments}).encode())
         while True:
             answer = json.loads(self.lines.readline())
             if 'return' in answer:
@@ -219,18 +220,36 @@ class Host:
         """Bytes converted by cause, and what the core counts besides."""
         info = self.monitor.command('query-upm')
         found = {key: value for key, value in info.items()
-                 if isinstance(value, int) and key != 'time'}
+                 if isinstance(value, int) and key != 'time' and
+                 not key.endswith('resident')}
         for cause in self.CAUSES:
             found[cause + '-private'] = found[cause + '-shared'] = 0
         for entry in info['conversions']:
             found[entry['cause'] + '-private'] = entry['to-private-bytes']
             found[entry['cause'] + '-shared'] = entry['to-shared-bytes']
+            kind = 'implicit' if entry['cause'] == 'fault' else 'explicit'
+            if entry['kind'] != kind:
+                raise RuntimeError(f'kind of {entry}')
         for block in info['blocks']:
             if block['private-bytes'] + block['shared-bytes'] != block['size']:
                 raise RuntimeError(f'states of {block} do not add up')
             if block['id'] == 'ram0':
                 found['shared'] = block['shared-bytes']
+                self.check_resident(block)
+        for key in info['blocks'][0]:
+            total = info.get(key)
+            if isinstance(total, int) and total != sum(
+                    block[key] for block in info['blocks']):
+                raise RuntimeError(f'{key} is not the sum of the blocks')
         return found
+
+    def check_resident(self, block):
+        """What a block says that it occupies, against its memfds."""
+        for half, descriptor in (('shared', self.shared),
+                                 ('private', self.private)):
+            there = self.allocated(descriptor, 0, self.size)
+            if block[half + '-resident'] != there:
+                raise RuntimeError(f'{half}-resident is {block} not {there}')
 
     def check_counters(self, cause, private, shared):
         now = self.counters()
@@ -244,12 +263,52 @@ class Host:
             expected['discarded-shared'] = private
         if self.policy in ('both', 'private'):
             expected['discarded-private'] = shared
+        expected['shared-bytes'] = expected['shared']
+        expected['private-bytes'] = -expected['shared']
         wrong = {key: grown[key] for key in now if grown[key] != expected[key]
-                 and not key.endswith('-requests')}
+                 and not key.endswith('-requests') and '-held-' not in key}
         if wrong:
             wanted = {key: expected[key] for key in wrong}
             return f'expected {wanted} found {wrong} in query-upm'
+        held = self.held(now)
+        if held != self.held_before:
+            return (f'query-upm is {held} bytes off what is hidden and there, '
+                    f'and was {self.held_before} off')
         return None
+
+    def map(self, limit):
+        """All ranges of query-upm-map, a few at a time."""
+        start, ranges = 0, []
+        while start is not None:
+            part = self.monitor.command('query-upm-map', start=start,
+                                        limit=limit)
+            if len(part['ranges']) > limit:
+                raise RuntimeError('more ranges than asked for')
+            ranges += part['ranges']
+            start = part.get('next')
+        return ranges
+
+    def held(self, now):
+        """Bytes hidden and there, that query-upm and that the memfds have.
+
+        They differ by pages that somebody used without a conversion.
+        """
+        found = {'private': 0, 'shared': 0}
+        size = 0
+        for part in self.map(3):
+            if part['block'] != 'ram0':
+                continue
+            hidden = 'shared' if part['state'] == 'private' else 'private'
+            found[hidden] += self.allocated(getattr(self, hidden),
+                                            part['offset'], part['size'])
+            size += part['size']
+            if self.offset(part['gpa']) != part['offset']:
+                raise RuntimeError(f'{part} is not where it should be')
+        # 128 KiB below 1 MiB are the firmware's.
+        if size != self.size - 0x20000:
+            raise RuntimeError(f'{size} bytes of RAM in the map')
+        return {half: now[half + '-held-by-policy'] - found[half]
+                for half in found}
 
     def serve(self, verb, gpa, size, value):
         """Do what a payload asked for; None, or what was found wrong."""
@@ -269,6 +328,7 @@ class Host:
             return self.check_backing(start, size, value)
         elif verb == 'mark':
             self.mark = self.counters()
+            self.held_before = self.held(self.mark)
         elif verb == 'counted':
             return self.check_counters(gpa, size, value)
         elif verb == 'refused':

@@ -537,13 +537,19 @@ static bool nae_is_complete(const SnpNae *nae)
            nae_has(nae, GHCB_INFO2) && nae_has_input(nae);
 }
 
-/* Reason set and code have 4 and 8 bits, as in the MSR protocol. */
+static void terminate(CPUX86State *env, const char *how, unsigned int set,
+                      unsigned int code)
+{
+    upm_tell_terminated(env_cpu(env)->cpu_index, set, code);
+    snp_terminate(env, "request %s, %s (set 0x%x code 0x%x)", how,
+                  upm_termination_reason(set, code), set, code);
+}
+
+/* Linux, arch/x86/include/uapi/asm/svm.h: SVM_VMGEXIT_TERM_REASON() */
 static void nae_terminate(CPUX86State *env, const SnpNae *nae)
 {
-    upm_tell_terminated(env_cpu(env)->cpu_index, extract64(nae->info1, 0, 4),
-                        extract64(nae->info2, 0, 8));
-    snp_terminate(env, "request in the GHCB, reason 0x%" PRIx64
-                  " information 0x%" PRIx64, nae->info1, nae->info2);
+    terminate(env, "in the GHCB", extract64(nae->info1, 0, 4),
+              extract64(nae->info1, 4, 8));
 }
 
 static void nae_unsupported(CPUX86State *env, const SnpNae *nae)
@@ -666,9 +672,7 @@ static void msr_terminate(CPUX86State *env, uint64_t request)
     if (!upm_termination_decode(request, &set, &code)) {
         return;
     }
-    upm_tell_terminated(env_cpu(env)->cpu_index, set, code);
-    snp_terminate(env, "request by GHCB MSR, %s (set 0x%x code 0x%x)",
-                  upm_termination_reason(set, code), set, code);
+    terminate(env, "by GHCB MSR", set, code);
 }
 
 static uint64_t msr_cpuid(CPUX86State *env, uint64_t request)
