@@ -12,6 +12,8 @@
 #include "system/upm-events.h"
 #include "system/upm-resident.h"
 
+#include "../../accel/kvm/upm-terminated.c"
+
 #define SIZE (64 * MiB)
 
 static void allocate(int fd, uint64_t offset, uint64_t size)
@@ -195,6 +197,47 @@ static void test_reasons(void)
     g_assert_cmpstr(event.reason, ==, "why not");
 }
 
+/*
+ * The same under KVM
+ */
+
+static unsigned int panics;
+
+void qemu_system_guest_panicked(GuestPanicInformation *info)
+{
+    g_assert_null(info);
+    panics++;
+}
+
+static void test_kvm(void)
+{
+    g_autofree CPUState *cpu = g_new0(CPUState, 1);
+    g_autofree struct kvm_run *run = g_new0(struct kvm_run, 1);
+
+    cpu->cpu_index = 5;
+    run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+    run->system_event.type = KVM_SYSTEM_EVENT_SEV_TERM;
+    run->system_event.ndata = 1;
+    run->system_event.data[0] = 0x100 | 1 << 12 | 2 << 16;
+    upm_kvm_terminated(cpu, run);
+    g_assert_cmpint(event.vcpu, ==, 5);
+    g_assert_true(event.has_set && event.has_code);
+    g_assert_cmpuint(event.set, ==, 1);
+    g_assert_cmpuint(event.code, ==, 2);
+    g_assert_cmpstr(event.reason, ==, "PVALIDATE failed");
+    g_assert_cmpuint(panics, ==, 1);
+    /* the address of a GHCB, or nothing */
+    run->system_event.data[0] = 0x1000;
+    upm_kvm_terminated(cpu, run);
+    g_assert_false(event.has_set || event.has_code);
+    g_assert_cmpstr(event.reason, ==, "request in the GHCB");
+    run->system_event.data[0] = 0x100;
+    run->system_event.ndata = 0;
+    upm_kvm_terminated(cpu, run);
+    g_assert_false(event.has_set || event.has_code);
+    g_assert_cmpuint(panics, ==, 3);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -204,5 +247,6 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-resident/mapping", test_mapping);
     g_test_add_func("/upm-terminated/decode", test_decode);
     g_test_add_func("/upm-terminated/reasons", test_reasons);
+    g_test_add_func("/upm-terminated/kvm", test_kvm);
     return g_test_run();
 }
