@@ -248,9 +248,10 @@ class Host:
         for half, descriptor in (('shared', self.shared),
                                  ('private', self.private)):
             if descriptor is None:
-                # Of a guest_memfd there is only a bound.
+                # Of a guest_memfd there is only a bound, and a kernel without
+                # cachestat() does not even tell what it has.
                 most = block['private-bytes'] + block['private-held-by-policy']
-                if not 0 <= block['private-resident'] <= most:
+                if block.get('private-resident', 0) > most:
                     raise RuntimeError(f'private-resident is too much: {block}')
                 continue
             there = self.allocated(descriptor, 0, self.size)
