@@ -15,6 +15,7 @@ help:
 	@echo 'make check            build everything and run every test'
 	@echo 'make all              build QEMU: build/qemu-system-x86_64'
 	@echo 'make lab              KVM in an emulated machine: build a kernel, test'
+	@echo 'make fuzz             libFuzzer on what a guest or a file can say'
 	@echo 'make bench            measure, see build/bench.jsonl'
 	@echo 'make docs             the manual: build/docs/index.html'
 	@echo 'make check-patches    try the patches on each QEMU that apt offers'
@@ -54,6 +55,14 @@ lab: plain all
 	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/lab \
 		$(PYTEST_ARGS)
 
+# A million inputs for each fuzzer, or FUZZ_RUNS of them; that takes too long,
+# and clang too much room, for every check.
+fuzz: export PACKAGES := clang libclang-rt-dev
+fuzz: export ALSO := libqemuutil.a
+fuzz: all
+	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/fuzz \
+		$(PYTEST_ARGS)
+
 # QEMU as Debian has it, of the same version and with the same options, and
 # with one object that lets the lab run it.
 plain: setup
@@ -90,5 +99,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help setup source all demo check docs lab plain bench check-patches \
-	install clean
+.PHONY: help setup source all demo check docs lab fuzz plain bench \
+	check-patches install clean

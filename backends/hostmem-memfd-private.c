@@ -216,6 +216,15 @@ static bool prealloc_private_half(HostMemoryBackend *backend, Error **errp)
                         errp);
 }
 
+bool upm_prealloc_later(HostMemoryBackend *backend, Error **errp)
+{
+    if (!object_dynamic_cast(OBJECT(backend), TYPE_MEMFD_PRIVATE)) {
+        return false;
+    }
+    backend->prealloc = prealloc_private_half(backend, errp);
+    return true;
+}
+
 /*
  * The guest begins in its private half, so that is what prealloc=on means
  * here; the shared half would take as much once more.

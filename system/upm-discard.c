@@ -25,8 +25,9 @@
 OBJECT_DECLARE_SIMPLE_TYPE(UpmDiscard, UPM_DISCARD)
 
 /*
- * Managers go by RCU.  Listeners come and go with the BQL: conversions of a
- * guest with assigned devices hold it, too, since KVM is the provider then.
+ * Managers go by RCU.  Listeners come and go with the BQL and the core's lock,
+ * which conversions hold: a listener learns the states of all frames and then
+ * of each change, with nothing in between.
  */
 struct UpmDiscard {
     Object parent_obj;
@@ -96,8 +97,11 @@ static void walk_shared_run(const UpmPiece *run, void *opaque)
     walk->at = run->offset + run->size;
 }
 
-/* Stops at the first run for which @fn returns something, and returns that. */
-static int walk_section(const UpmDiscard *manager,
+/*
+ * Stops at the first run for which @fn returns something, and returns that.
+ * Locking: the core's lock.
+ */
+static int walk_locked(const UpmDiscard *manager,
                         MemoryRegionSection *section, bool private, RunFn fn,
                         void *opaque)
 {
@@ -117,11 +121,23 @@ static int walk_section(const UpmDiscard *manager,
         .opaque = opaque,
     };
 
-    upm_foreach_shared(&piece, walk_shared_run, &walk);
+    upm_foreach_shared_locked(&piece, walk_shared_run, &walk);
     if (private && walk.at < end) {
         walk_part(&walk, walk.at, end - walk.at);
     }
     return walk.ret;
+}
+
+static int walk_section(const UpmDiscard *manager,
+                        MemoryRegionSection *section, bool private, RunFn fn,
+                        void *opaque)
+{
+    int ret;
+
+    upm_lock();
+    ret = walk_locked(manager, section, private, fn, opaque);
+    upm_unlock();
+    return ret;
 }
 
 /*
@@ -199,8 +215,10 @@ static void register_listener(RamDiscardManager *rdm, RamDiscardListener *rdl,
     int ret;
 
     rdl->section = memory_region_section_new_copy(section);
+    upm_lock();
     QLIST_INSERT_HEAD(&manager->listeners, rdl, next);
-    ret = walk_section(manager, rdl->section, false, populate_one, rdl);
+    ret = walk_locked(manager, rdl->section, false, populate_one, rdl);
+    upm_unlock();
     if (ret) {
         error_report("a device can not map shared memory of '%s': %s",
                      memory_region_name(section->mr), strerror(-ret));
@@ -212,12 +230,14 @@ static void unregister_listener(RamDiscardManager *rdm,
 {
     UpmDiscard *manager = UPM_DISCARD(rdm);
 
+    upm_lock();
     if (rdl->double_discard_supported) {
         rdl->notify_discard(rdl, rdl->section);
     } else {
-        walk_section(manager, rdl->section, false, discard_one, rdl);
+        walk_locked(manager, rdl->section, false, discard_one, rdl);
     }
     QLIST_REMOVE(rdl, next);
+    upm_unlock();
     memory_region_section_free_copy(rdl->section);
     rdl->section = NULL;
 }

@@ -164,7 +164,9 @@ bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp)
 {
     ERRP_GUARD();
 
-    if (rb ? !upm_block_find(rb) : !blocks_that_block) {
+    UpmBlock *block = rb ? upm_block_find(rb) : NULL;
+
+    if (rb ? !block || block->private_fd < 0 : !blocks_that_block) {
         return true;
     }
     error_setg(errp, "%s cannot give back private memory", device);
@@ -222,6 +224,19 @@ char *upm_memory_describe(hwaddr gpa)
                            mr->name);
 }
 
+/*
+ * A hole in the file of a shared mapping takes the pages from every mapping,
+ * so that the second look at QEMU's own that ram_block_discard_range() takes,
+ * and KVM with it, can be saved.
+ */
+static int drop_shared(RAMBlock *rb, uint64_t offset, uint64_t size)
+{
+    if (rb->fd < 0 || !qemu_ram_is_shared(rb)) {
+        return ram_block_discard_range(rb, offset, size);
+    }
+    return upm_punch_hole(rb->fd, rb->fd_offset + offset, size);
+}
+
 /* A huge page can only go as a whole, and only where all of it is private. */
 static int64_t drop_huge_pages(const UpmPiece *piece, size_t page_size)
 {
@@ -231,7 +246,7 @@ static int64_t drop_huge_pages(const UpmPiece *piece, size_t page_size)
     uint64_t size;
 
     while ((size = upm_next_private(piece->block, page_size, &at, end))) {
-        int ret = ram_block_discard_range(piece->block->rb, at, size);
+        int ret = drop_shared(piece->block->rb, at, size);
 
         if (ret < 0) {
             return ret;
@@ -251,7 +266,7 @@ int64_t upm_memory_drop_shared(const UpmPiece *piece)
     if (page_size > UPM_FRAME_SIZE) {
         return drop_huge_pages(piece, page_size);
     }
-    ret = ram_block_discard_range(rb, piece->offset, piece->size);
+    ret = drop_shared(rb, piece->offset, piece->size);
     return ret < 0 ? ret : piece->size;
 }
 

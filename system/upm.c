@@ -125,7 +125,9 @@ static bool block_publish(UpmBlock *block, Error **errp)
         return false;
     }
     WITH_QEMU_LOCK_GUARD(&upm.lock) {
-        block->discard = upm.discard;
+        block->own_discard = block->private_fd < 0;
+        block->discard = block->own_discard ? UPM_DISCARD_POLICY_NONE
+                                            : upm.discard;
         QLIST_INSERT_HEAD_RCU(&upm.blocks, block, next);
     }
     trace_upm_block_added(block->name, block->size, block->private_fd);
@@ -171,6 +173,23 @@ int upm_block_register(RAMBlock *rb, const char *name, uint64_t size,
         return -1;
     }
     return block->private_fd;
+}
+
+bool upm_block_record(RAMBlock *rb, const char *name, uint64_t size,
+                      Error **errp)
+{
+    UpmBlock *block = block_new(rb, name, size);
+
+    if (!block) {
+        error_setg(errp, "cannot record page states of '%s' (%" PRIu64
+                   " bytes): no memory for them", name, size);
+        return false;
+    }
+    if (!block_publish(block, errp)) {
+        block_free(block);
+        return false;
+    }
+    return true;
 }
 
 bool upm_block_unregister(RAMBlock *rb)
@@ -277,6 +296,7 @@ typedef struct Progress {
     uint64_t size;
     bool to_private;
     UpmConversionStep step;
+    UpmCause cause;
     unsigned int marked;
     bool in_map;
     unsigned int notified;
@@ -482,14 +502,31 @@ static bool any_run(bool to_private)
     return false;
 }
 
+void upm_lock(void)
+{
+    qemu_mutex_lock(&upm.lock);
+}
+
+void upm_unlock(void)
+{
+    qemu_mutex_unlock(&upm.lock);
+}
+
 void upm_foreach_shared(const UpmPiece *piece,
                         void (*fn)(const UpmPiece *run, void *opaque),
                         void *opaque)
 {
+    QEMU_LOCK_GUARD(&upm.lock);
+    upm_foreach_shared_locked(piece, fn, opaque);
+}
+
+void upm_foreach_shared_locked(const UpmPiece *piece,
+                               void (*fn)(const UpmPiece *run, void *opaque),
+                               void *opaque)
+{
     uint64_t from = piece->offset;
     UpmPiece run;
 
-    QEMU_LOCK_GUARD(&upm.lock);
     while (next_run(piece, from, false, &run)) {
         fn(&run, opaque);
         from = run.offset + run.size;
@@ -586,6 +623,10 @@ static int discard_runs(const Progress *p, Error **errp)
 {
     unsigned int i;
 
+    /* The shared half is what private memory will be launched from. */
+    if (p->cause == UPM_CAUSE_LAUNCH && p->to_private) {
+        return 0;
+    }
     for (i = 0; i < upm.runs->len; i++) {
         const UpmPiece *run = piece_at(upm.runs, i);
         int ret;
@@ -922,7 +963,9 @@ static void tell_failure(const Progress *p, UpmCause cause, int ret,
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 Error **errp)
 {
-    Progress p = { .gpa = gpa, .size = size, .to_private = to_private };
+    Progress p = {
+        .gpa = gpa, .size = size, .to_private = to_private, .cause = cause,
+    };
     uint64_t changing = 0;
     uint64_t failures;
     Error *err = NULL;
@@ -956,4 +999,42 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
         upm.observer->storm(&storm);
     }
     return ret;
+}
+
+static int discard_hidden_run(const Progress *p, const UpmPiece *run,
+                              Error **errp)
+{
+    int ret;
+
+    if (!upm_policy_discards(run->block->discard, false)) {
+        return 0;
+    }
+    ret = discard_shared(run);
+    if (ret < 0) {
+        return refuse(errp, p, ret, "the shared half of 0x%" HWADDR_PRIx
+                      " +0x%" PRIx64 " is not given back: %s", run->gpa,
+                      run->size, strerror(-ret));
+    }
+    return 0;
+}
+
+int upm_discard_hidden(hwaddr gpa, uint64_t size, Error **errp)
+{
+    Progress p = { .gpa = gpa, .size = size, .to_private = true };
+    int ret;
+
+    QEMU_LOCK_GUARD(&upm.lock);
+    RCU_READ_LOCK_GUARD();
+    ret = check_range(&p, errp) ?: resolve_range(&p, errp);
+    if (ret < 0) {
+        return ret;
+    }
+    find_runs(false);
+    for (unsigned int i = 0; i < upm.runs->len; i++) {
+        ret = discard_hidden_run(&p, piece_at(upm.runs, i), errp);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
 }

@@ -50,6 +50,9 @@
 /* Whether this guest has private memory. */
 static bool in_use;
 
+/* It has none, and its requests are only recorded. */
+static bool recording;
+
 /* KVM_PRE_FAULT_MEMORY works, as far as is known; any thread may find out. */
 static bool can_pre_fault;
 
@@ -152,6 +155,30 @@ bool upm_kvm_check(Error **errp)
 }
 
 /*
+ * Guests without private memory
+ */
+
+bool upm_kvm_record(void)
+{
+    struct kvm_enable_cap cap = {
+        .cap = KVM_CAP_EXIT_HYPERCALL,
+        .args[0] = 1ULL << KVM_HC_MAP_GPA_RANGE,
+    };
+
+    if (kvm_vm_ioctl(kvm_state, KVM_ENABLE_CAP, &cap) < 0) {
+        return false;
+    }
+    recording = true;
+    upm_record("KVM, encrypted in place: page states are only recorded");
+    return true;
+}
+
+uint32_t upm_kvm_features(void)
+{
+    return recording ? 1u << KVM_FEATURE_HC_MAP_GPA_RANGE : 0;
+}
+
+/*
  * Memory slots
  */
 
@@ -205,6 +232,9 @@ bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
     ram_addr_t offset;
     RAMBlock *rb;
 
+    if (!in_use) {
+        return false;
+    }
     RCU_READ_LOCK_GUARD();
     rb = qemu_ram_block_from_host(host, false, &offset);
     slot.block = rb ? upm_block_find(rb) : NULL;
@@ -244,6 +274,9 @@ bool upm_kvm_convert(hwaddr start, uint64_t size, bool to_private, int *ret)
     UpmPiece first;
     Error *err = NULL;
 
+    if (!in_use) {
+        return false;
+    }
     BQL_LOCK_GUARD();
     WITH_RCU_READ_LOCK_GUARD() {
         if (!upm_memory_resolve(start, UPM_FRAME_SIZE, &first)) {
@@ -485,7 +518,8 @@ bool upm_kvm_handle_hypercall(struct kvm_run *run)
     const char *wrong;
     MapGpa request = {};
 
-    if (!in_use || run->hypercall.nr != KVM_HC_MAP_GPA_RANGE) {
+    if ((!in_use && !recording) ||
+        run->hypercall.nr != KVM_HC_MAP_GPA_RANGE) {
         return false;
     }
     wrong = decode_map_gpa(run, &request);

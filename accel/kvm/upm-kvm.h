@@ -26,6 +26,23 @@ void upm_kvm_init(void);
 bool upm_kvm_check(Error **errp);
 
 /**
+ * upm_kvm_record: have the guest's KVM_HC_MAP_GPA_RANGE requests recorded
+ *
+ * For guests whose memory is encrypted in place, see upm_record().  To be
+ * called when the VM exists, before any RAM block and any vCPU do.
+ *
+ * Returns: false where KVM does not pass such requests on, which takes
+ * KVM_CAP_EXIT_HYPERCALL.
+ */
+bool upm_kvm_record(void);
+
+/**
+ * upm_kvm_features: what is added to the features that KVM_CPUID_FEATURES
+ * shows to the guest (Linux, Documentation/virt/kvm/x86/cpuid.rst)
+ */
+uint32_t upm_kvm_features(void);
+
+/**
  * upm_kvm_slot_added: give a new memory slot the page states that its memory
  * has
  * @start: guest-physical address of the slot

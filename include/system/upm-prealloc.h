@@ -6,6 +6,7 @@
 #define SYSTEM_UPM_PREALLOC_H
 
 #include "qemu/thread-context.h"
+#include "system/hostmem.h"
 
 /**
  * upm_prealloc: allocate all of a descriptor
@@ -21,6 +22,22 @@
  */
 bool upm_prealloc(int fd, const char *name, uint64_t size,
                   unsigned int threads, ThreadContext *context, Error **errp);
+
+/**
+ * upm_prealloc_later: prealloc=on for a memory backend that is in use
+ *
+ * Returns: false, and nothing is done, where @backend is not of the type
+ * memory-backend-memfd-private; else true, with @errp set on failure.
+ */
+#ifdef CONFIG_LINUX
+bool upm_prealloc_later(HostMemoryBackend *backend, Error **errp);
+#else
+static inline bool upm_prealloc_later(HostMemoryBackend *backend,
+                                      Error **errp)
+{
+    return false;
+}
+#endif
 
 /**
  * upm_bind: give all of a descriptor a NUMA policy

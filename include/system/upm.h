@@ -45,7 +45,8 @@ typedef struct UpmPiece {
  * @rb: the shared half
  * @name: for messages
  * @size: of each half, in bytes
- * @private_fd: the private half; owned by @rb
+ * @private_fd: the private half; owned by @rb.  -1 where there is none, and
+ *     page states are only recorded.
  * @discard: which half gives its backing back on a conversion
  * @own_discard: @discard was chosen for this block, the default is not for it
  * @began_shared: the state of all frames when the block was made
@@ -258,11 +259,22 @@ bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp);
 int upm_block_register(RAMBlock *rb, const char *name, uint64_t size,
                        Error **errp);
 
-/** upm_block_unregister: returns false where @rb has no private half */
+/**
+ * upm_block_record: keep the page states of a RAM block that has no private
+ * half
+ * @name: for messages; copied
+ * @size: in bytes, a multiple of UPM_FRAME_SIZE
+ *
+ * Nothing of it is ever discarded.  Returns: true, or false with @errp set.
+ */
+bool upm_block_record(RAMBlock *rb, const char *name, uint64_t size,
+                      Error **errp);
+
+/** upm_block_unregister: returns false where no page states of @rb are kept */
 bool upm_block_unregister(RAMBlock *rb);
 
 /**
- * upm_block_find: both halves of @rb, or NULL if it has no private one
+ * upm_block_find: the page states of @rb, or NULL where none are kept
  *
  * Locking: an RCU read section, or whatever else keeps @rb alive.
  */
@@ -321,7 +333,8 @@ void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy);
  * before anything changes; then: mark (provider), flush, discard by policy,
  * notify.  A step that fails undoes the ones before it.  Where undoing fails
  * as well, the guest is stopped and the range named.  Frames that have the
- * state already are left alone, and cost no system call.
+ * state already are left alone, and cost no system call.  A launch keeps the
+ * shared half that it fills private memory from, see upm_discard_hidden().
  *
  * Locking: takes the core's lock.  The emulated provider wants the caller
  * inside an exclusive section (start_exclusive()).
@@ -332,6 +345,18 @@ void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy);
  */
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 Error **errp);
+
+/**
+ * upm_discard_hidden: give back shared memory that a launch was made from
+ * @gpa: first byte, a multiple of UPM_FRAME_SIZE
+ * @size: bytes, a multiple of UPM_FRAME_SIZE, not 0
+ *
+ * Where the discard policy says so; frames that are shared are left alone.
+ *
+ * Locking: takes the core's lock.  Returns: 0, or a negative errno with @errp
+ * set.
+ */
+int upm_discard_hidden(hwaddr gpa, uint64_t size, Error **errp);
 
 /**
  * upm_convert_needed: would upm_convert() do or refuse anything?
@@ -369,8 +394,41 @@ void upm_foreach_shared(const UpmPiece *piece,
                         void (*fn)(const UpmPiece *run, void *opaque),
                         void *opaque);
 
+/**
+ * upm_record: keep page states that nobody makes true
+ * @name: of the provider that this is, for messages
+ *
+ * For guests whose memory is encrypted in place.  All of their RAM is private
+ * until they say something else; a reset makes it so again.  To be called
+ * before any RAM block exists.  Locking: BQL.
+ */
+void upm_record(const char *name);
+
+/**
+ * upm_lock: keep conversions away
+ *
+ * For what has to be in step with them, such as a new listener that is told
+ * of all shared frames first.  Nothing that takes the lock
+ * itself may be called before upm_unlock().
+ */
+void upm_lock(void);
+void upm_unlock(void);
+
+/** upm_foreach_shared_locked: upm_foreach_shared(), inside upm_lock() */
+void upm_foreach_shared_locked(const UpmPiece *piece,
+                               void (*fn)(const UpmPiece *run, void *opaque),
+                               void *opaque);
+
 /** upm_punch_hole: the usual way to give back the backing of a descriptor */
 int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
+
+/**
+ * upm_choose_accelerator: replace the accelerators that were asked for where
+ * the guest will not be run
+ *
+ * To be called before the accelerators are configured.
+ */
+void upm_choose_accelerator(void);
 
 /*
  * What the core asks of the rest of QEMU: system/upm-memory.c, or a unit

@@ -13,8 +13,11 @@
 #include "cpu.h"
 #include "exec/hwaddr.h"
 #include "system/confidential-guest-support.h"
+#include "sev-launch.h"
 
 struct kvm_cpuid2;
+struct OvmfSevMetadata;
+struct SevSnpGuestState;
 
 /** sev_emulated: the firmware is the emulated one */
 bool sev_emulated(void);
@@ -37,15 +40,53 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
 bool sev_launch_has_kernel(const void *hashes);
 
 /**
- * sev_launch_make_private: before LAUNCH_UPDATE, with any firmware
- * @gpa, @size: multiples of the page size
- *
- * Through upm_convert() where there is a UPM provider, else KVM's memory
- * attributes are set directly.  Errors have been reported.
- *
- * Locking: BQL.  Returns: 0 or a negative errno.
+ * SevPopulateFn: sev.c's snp_populate_metadata_pages(), which adds to the plan
+ * what the firmware's metadata asks for
  */
-int sev_launch_make_private(hwaddr gpa, uint64_t size);
+typedef void SevPopulateFn(struct SevSnpGuestState *guest,
+                           struct OvmfSevMetadata *metadata);
+
+/**
+ * sev_launch_init: there is an SEV-SNP guest to launch
+ *
+ * The plan is completed by @populate as soon as the machine is, so that the
+ * measurement is known before the guest runs.
+ */
+void sev_launch_init(struct SevSnpGuestState *guest, SevPopulateFn *populate);
+
+/** sev_launch_populated: the plan has what the metadata asks for */
+bool sev_launch_populated(void);
+
+/**
+ * sev_launch_add: append a range to the plan
+ * @gpa, @size: in bytes, multiples of the page size
+ * @host: the shared memory that the range is launched from
+ * @type: KVM_SEV_SNP_PAGE_TYPE_*
+ *
+ * Locking: BQL.  Returns: true, the plan has it.
+ */
+bool sev_launch_add(uint64_t gpa, void *host, uint64_t size, int type);
+
+/**
+ * sev_launch_run: fill private memory as planned
+ * @fd: for @command
+ * @command: sev.c's sev_ioctl()
+ *
+ * Locking: BQL.  Returns: 0, or a negative errno; errors have been reported.
+ */
+int sev_launch_run(int fd, SevCommandFn *command);
+
+/** sev_launch_query: for query-sev; NULL where nothing is known yet */
+SevLaunch *sev_launch_query(void);
+
+/** sev_launch_print: for "info sev" */
+void sev_launch_print(Monitor *mon);
+
+/** sev_launch_class_init: give a type of guests the option "measure-only" */
+void sev_launch_class_init(ObjectClass *oc);
+
+/** sev_launch_only_measures: measure-only= was given, the guest never runs */
+bool sev_launch_only_measures(void);
 
 /**
  * sev_firmware_command: run KVM_SEV_* command @cmd on the emulated firmware
@@ -66,6 +107,34 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error);
  * Returns: 0, or -E2BIG as KVM_GET_CPUID2 does.
  */
 int sev_firmware_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid);
+
+#define SEV_GUEST_MESSAGE_SIZE 4096
+
+/**
+ * sev_firmware_guest_request: run SNP_GUEST_REQUEST
+ * @request: SEV_GUEST_MESSAGE_SIZE bytes that the guest cannot change
+ * @response: as many; written only where the result is SEV_RET_SUCCESS
+ *
+ * May take seconds when a guest wants the first report of a new chip.
+ *
+ * Locking: none needed.  Returns: firmware status, SEV_RET_*.
+ */
+uint32_t sev_firmware_guest_request(const void *request, void *response);
+
+/** sev_firmware_is_report_request: certificates go with its response */
+bool sev_firmware_is_report_request(const void *request);
+
+/**
+ * sev_firmware_certs: certificates for a guest that wants a report
+ * @lock: set to a descriptor to be closed once the report is made; -1: none
+ *
+ * From certs-path where given, else those of the emulated chip.
+ *
+ * Locking: none needed.
+ * Returns: NULL with @ret set to a negative errno, and the error reported;
+ * -EAGAIN is no error.
+ */
+GByteArray *sev_firmware_certs(int *lock, int *ret);
 
 /**
  * sev_firmware_launch_digest: the measurement so far

@@ -3,6 +3,7 @@
  * Options of x86 guests with private memory
  */
 #include "qemu/osdep.h"
+#include <linux/kvm.h>
 #include "qapi/error.h"
 #include "qapi/qapi-types-common.h"
 #include "qapi/qapi-types-upm.h"
@@ -12,6 +13,7 @@
 #include "system/upm.h"
 #include "system/upm-compat.h"
 #include "accel/kvm/upm-kvm.h"
+#include "kvm/kvm_i386.h"
 #include "sev-firmware.h"
 #include "upm-guest.h"
 
@@ -22,8 +24,11 @@
 static struct {
     UpmDiscardPolicy discard;
     bool emulated;
+    bool emulated_smt;
     OnOffAuto upm_mode;
-} options;
+    char *cert_dir;
+    char *certs_path;
+} options = { .emulated_smt = true };
 
 static int get_discard(Object *obj, Error **errp)
 {
@@ -44,6 +49,16 @@ static bool get_emulated(Object *obj, Error **errp)
 static void set_emulated(Object *obj, bool value, Error **errp)
 {
     options.emulated = value;
+}
+
+static bool get_emulated_smt(Object *obj, Error **errp)
+{
+    return options.emulated_smt;
+}
+
+static void set_emulated_smt(Object *obj, bool value, Error **errp)
+{
+    options.emulated_smt = value;
 }
 
 /*
@@ -68,9 +83,41 @@ static void set_upm_mode(Object *obj, int value, Error **errp)
         return;
     }
     options.upm_mode = value;
-    if (!is_snp(obj)) {
-        CONFIDENTIAL_GUEST_SUPPORT(obj)->require_guest_memfd =
-            value == ON_OFF_AUTO_ON;
+    CONFIDENTIAL_GUEST_SUPPORT(obj)->require_guest_memfd =
+        value == ON_OFF_AUTO_ON ||
+        (value == ON_OFF_AUTO_AUTO && !object_dynamic_cast(obj, "sev-guest"));
+}
+
+void upm_guest_check_vm_type(ConfidentialGuestSupport *cgs)
+{
+    if (!kvm_enabled() || !is_snp(OBJECT(cgs))) {
+        return;
+    }
+    if (options.emulated) {
+        error_report("sev-snp-guest: emulated=on needs -accel tcg: KVM runs "
+                     "guests on the host's processor");
+        exit(EXIT_FAILURE);
+    }
+    if (!kvm_is_vm_type_supported(KVM_X86_SNP_VM)) {
+        error_report("sev-snp-guest: upm-mode=%s: this kernel's KVM has no "
+                     "VMs of type KVM_X86_SNP_VM: that bit of "
+                     "KVM_CAP_VM_TYPES is missing",
+                     OnOffAuto_str(options.upm_mode));
+        error_printf("It takes Linux 6.11, kvm_amd with sev_snp=1, and a host "
+                     "with SEV-SNP switched on.  For a test without any "
+                     "confidentiality, use -accel tcg.\n");
+        exit(EXIT_FAILURE);
+    }
+}
+
+/* KVM has done without for years, so that only who asked for it is told. */
+static void record_requests(ConfidentialGuestSupport *cgs)
+{
+    if (!upm_kvm_record() && options.upm_mode == ON_OFF_AUTO_OFF) {
+        warn_report("%s: upm-mode=off: what the guest tells of its page "
+                    "states is not recorded, since this kernel's KVM does not "
+                    "pass it on: KVM_CAP_EXIT_HYPERCALL is missing",
+                    object_get_typename(OBJECT(cgs)));
     }
 }
 
@@ -78,7 +125,14 @@ bool upm_guest_check_mode(ConfidentialGuestSupport *cgs, Error **errp)
 {
     ERRP_GUARD();
 
-    if (!kvm_enabled() || !cgs->require_guest_memfd || upm_kvm_check(errp)) {
+    if (!kvm_enabled()) {
+        return true;
+    }
+    if (!cgs->require_guest_memfd) {
+        record_requests(cgs);
+        return true;
+    }
+    if (upm_kvm_check(errp)) {
         return true;
     }
     error_prepend(errp, "%s: upm-mode=%s: ", object_get_typename(OBJECT(cgs)),
@@ -104,6 +158,51 @@ static char *get_launch_digest(Object *obj, Error **errp)
         g_string_append_printf(hex, "%02x", digest[i]);
     }
     return g_string_free(hex, false);
+}
+
+/*
+ * Attestation
+ */
+
+static char *get_cert_dir(Object *obj, Error **errp)
+{
+    return upm_guest_cert_dir();
+}
+
+static void set_cert_dir(Object *obj, const char *value, Error **errp)
+{
+    g_free(options.cert_dir);
+    options.cert_dir = g_strdup(value);
+}
+
+char *upm_guest_cert_dir(void)
+{
+    const char *state = g_getenv("XDG_STATE_HOME");
+
+    if (options.cert_dir) {
+        return g_strdup(options.cert_dir);
+    }
+    if (state && g_path_is_absolute(state)) {
+        return g_build_filename(state, "qemu-upm", NULL);
+    }
+    return g_build_filename(g_get_home_dir(), ".local", "state", "qemu-upm",
+                            NULL);
+}
+
+static char *get_certs_path(Object *obj, Error **errp)
+{
+    return g_strdup(options.certs_path ?: "");
+}
+
+static void set_certs_path(Object *obj, const char *value, Error **errp)
+{
+    g_free(options.certs_path);
+    options.certs_path = g_strdup(value);
+}
+
+const char *upm_guest_certs_path(void)
+{
+    return options.certs_path;
 }
 
 void upm_guest_add_discard(ObjectClass *oc)
@@ -133,10 +232,28 @@ void upm_guest_class_init(ObjectClass *oc)
                                    set_emulated);
     object_class_property_set_description(oc, "emulated",
         "Run on the emulated platform, without any confidentiality");
+    object_class_property_add_str(oc, "cert-dir", get_cert_dir, set_cert_dir);
+    object_class_property_set_description(oc, "cert-dir",
+        "Folder with the keys of the emulated chip, made on first use");
+    object_class_property_add_str(oc, "certs-path", get_certs_path,
+                                  set_certs_path);
+    object_class_property_set_description(oc, "certs-path",
+        "File with certificates for guests that ask for a report");
+    object_class_property_add_bool(oc, "emulated-smt", get_emulated_smt,
+                                   set_emulated_smt);
+    object_class_property_set_description(oc, "emulated-smt",
+        "The emulated platform has SMT on, as most hosts have");
     object_class_property_add_str(oc, "launch-digest", get_launch_digest,
                                   NULL);
     object_class_property_set_description(oc, "launch-digest",
         "Measurement of the launch; empty where the firmware keeps it");
+}
+
+void upm_guest_no_vm_type(void)
+{
+    error_printf("For SEV-SNP the host needs a processor with it, SNP in the"
+                 " BIOS and kvm_amd.sev_snp=1. Without them it runs emulated:"
+                 " -accel tcg.\n");
 }
 
 bool upm_guest_emulated(Object *obj)

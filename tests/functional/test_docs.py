@@ -8,10 +8,13 @@ import sys
 
 import pytest
 
+from test_snp_launch_errors import ERRORS
+
 from linux_guest import BUILD, LIMIT, QEMU, TOP, QEMUMachine
 
 FOLDER = 'docs/system/i386'
-PAGES = ['amd-sev-snp-emulated', 'upm']
+PAGES = ['amd-sev-snp-attestation', 'amd-sev-snp-emulated',
+         'amd-sev-snp-launch', 'upm']
 # A page of QEMU's own that ours point to
 NEIGHBOUR = 'amd-memory-encryption'
 # QOM type whose properties an option has, by the option's first value
@@ -259,17 +262,31 @@ def test_transcripts(binary):
         assert name != 'info' or f'info {what}' in binary.monitor
 
 
-def test_messages():
-    """Messages in the tables are the binary's own."""
-    tables = re.findall(r'^   \* - Message\n(.*?)\n\n', TEXT, re.M | re.S)
+def messages(text):
+    """Return the first cell of each row of the tables of messages."""
+    tables = re.findall(r'^   \* - Message\n(.*?)\n\n', text, re.M | re.S)
     cells = [re.match(r'``([^`]+)``', cell) for table in tables
              for cell in table.split('   * - ')[1:]]
-    messages = [' '.join(cell[1].split()) for cell in cells]
-    assert len(messages) > 25
+    return [' '.join(cell[1].split()) for cell in cells]
+
+
+def test_launch_errors():
+    """A test brings about each launch error of the manual, and no other."""
+    section = re.search(r'^Launch errors\n-+\n(.*?)\n\n\S+\n-+\n',
+                        page('amd-sev-snp-emulated'), re.M | re.S)[1]
+    listed = messages(section + '\n\n')
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(ERRORS)
+
+
+def test_messages():
+    """Messages in the tables are the binary's own."""
+    listed = set(messages(TEXT)) - set(ERRORS)
+    assert len(listed) > 15
     missing = []
     with open(QEMU, 'rb') as file, \
             mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as image:
-        for message in messages:
+        for message in listed:
             for part in message.split('...'):
                 part = part.strip(" ,.:'")
                 if len(part) > 3 and image.find(part.encode()) < 0:

@@ -63,17 +63,18 @@ def check_names(payload):
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
-              accel='tcg', split_mib=None, extra=()):
+              accel='tcg', split_mib=None, backend='', extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller.
 
-    RAM is one backend, or several in a row with the sizes of split_mib.
+    RAM is one backend, or several in a row with the sizes of split_mib;
+    each has the options of backend.
     """
     backends, numa = [], []
     for i, size in enumerate(split_mib or [size_mib]):
-        backend = f'memory-backend-memfd-private,id=ram{i},size={size}M'
+        memory = f'memory-backend-memfd-private,id=ram{i},size={size}M'
         if policy:
-            backend += f',discard={policy}'
-        backends += ['-object', backend]
+            memory += f',discard={policy}'
+        backends += ['-object', memory + backend]
         numa += ['-numa', f'node,nodeid={i},memdev=ram{i}']
     machine = 'q35,confidential-guest-support=sev0'
     if not split_mib:
@@ -82,7 +83,8 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
     return ['-accel', accel, '-machine', machine, *backends, *numa,
-            '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1',
+            '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
+            f'cert-dir={BUILD}/logs/chip',
             '-cpu', 'EPYC-v4', '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
             '-net', 'none',
@@ -254,6 +256,9 @@ class Host:
                 if block.get('private-resident', 0) > most:
                     raise RuntimeError(f'private-resident is too much: {block}')
                 continue
+            if os.fstat(descriptor).st_blksize > PAGE:
+                # hugetlbfs has no holes to look for.
+                continue
             there = self.allocated(descriptor, 0, self.size)
             if block[half + '-resident'] != there:
                 raise RuntimeError(f'{half}-resident is {block} not {there}')
@@ -338,6 +343,9 @@ class Host:
         elif verb == 'mark':
             self.mark = self.counters()
             self.held_before = self.held(self.mark)
+            self.blocks = os.fstat(self.shared).st_blocks
+        elif verb == 'huge':
+            return self.check_huge((gpa, size, value))
         elif verb == 'counted':
             return self.check_counters(gpa, size, value)
         elif verb == 'refused':
@@ -354,6 +362,17 @@ class Host:
         else:
             return f'unknown request {verb}'
         return None
+
+    def check_huge(self, expected):
+        """Huge pages allocated, bytes given back and held back."""
+        now = self.counters()
+        blocks = os.fstat(self.shared).st_blocks - self.blocks
+        found = (blocks * 512 // (2 * MIB),
+                 *(now[key] - self.mark[key]
+                   for key in ('discarded-shared',
+                               'shared-held-by-huge-pages')))
+        return None if found == expected else \
+            f'expected {expected} found {found}'
 
     def check_backing(self, start, size, private):
         """What each half has to have by the policy, to the byte."""

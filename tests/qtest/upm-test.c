@@ -274,15 +274,29 @@ static void test_upm_mode(void)
                 "KVM_X86_SNP_VM has private memory in a guest_memfd only");
     expect_exit(GUEST ",upm-mode=maybe",
                 "Parameter 'upm-mode' does not accept value 'maybe'");
+    expect_exit(GUEST ",emulated=on,upm-mode=off",
+                "upm-mode=off cannot hold for an SEV-SNP guest");
     expect_exit("-accel tcg -object sw-protected-guest,id=sev0 " MACHINE,
                 "sw-protected-guest needs KVM");
+    expect_exit("-accel tcg -object sev-guest,id=sev0,cbitpos=51,"
+                "reduced-phys-bits=1,upm-mode=on " MACHINE,
+                "sev-guest can not be emulated, only sev-snp-guest can");
+    expect_exit("-object sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,"
+                "emulated=on " MACHINE, "Invalid parameter 'emulated'");
 }
 
 /* What only a kernel can answer; one without SEV and test VMs is enough. */
 static void test_upm_mode_kvm(void)
 {
+    g_autofree char *sev = NULL;
+
     if (access("/dev/kvm", R_OK | W_OK)) {
         g_test_skip("no KVM");
+        return;
+    }
+    if (g_file_get_contents("/sys/module/kvm_amd/parameters/sev", &sev, NULL,
+                            NULL) && sev[0] == 'Y') {
+        g_test_skip("this host has SEV");
         return;
     }
     expect_exit("-accel kvm -object sev-guest,id=sev0,cbitpos=51,"
@@ -290,6 +304,19 @@ static void test_upm_mode_kvm(void)
                 "sev-guest: upm-mode=on: this kernel's KVM has no private "
                 "memory for VMs of this type: KVM_MEMORY_ATTRIBUTE_PRIVATE in "
                 "KVM_CAP_MEMORY_ATTRIBUTES is missing");
+    expect_exit("-accel kvm " GUEST " " MACHINE,
+                "sev-snp-guest: upm-mode=auto: this kernel's KVM has no VMs "
+                "of type KVM_X86_SNP_VM: that bit of KVM_CAP_VM_TYPES is "
+                "missing");
+    expect_exit("-accel kvm " GUEST ",upm-mode=on " MACHINE,
+                "sev-snp-guest: upm-mode=on: this kernel's KVM has no VMs of "
+                "type KVM_X86_SNP_VM");
+    expect_exit("-accel kvm " GUEST ",emulated=on " MACHINE,
+                "sev-snp-guest: emulated=on needs -accel tcg");
+    /* without private memory it is this host's processor that is in the way */
+    expect_exit("-accel kvm -object sev-guest,id=sev0,cbitpos=51,"
+                "reduced-phys-bits=1,upm-mode=off " MACHINE,
+                "cbitpos check failed");
 }
 
 static void test_help(void)
@@ -687,6 +714,13 @@ static void test_prealloc(void)
     check_prealloc(qts, "'prealloc-shared': true", 0, 48 * MiB);
     check_prealloc(qts, "'prealloc': true, 'prealloc-shared': true",
                    48 * MiB, 48 * MiB);
+
+    expect_success(object_add(qts, "'size': 50331648"));
+    expect_success(qtest_qmp(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': '/objects/r',"
+                             " 'property': 'prealloc', 'value': true } }"));
+    g_assert_cmpuint(allocated(qts, "snp-private", 48 * MiB), ==, 48 * MiB);
+    g_assert_cmpuint(allocated(qts, TYPE, 48 * MiB), ==, 0);
     qtest_quit(qts);
 }
 
@@ -968,6 +1002,24 @@ static void test_devices_refused(void)
     qtest_quit(qts);
 }
 
+/* What there is one value for on the emulated processor, can be said. */
+static void test_upm_mode_emulated(void)
+{
+    static const char *const modes[] = { "on", "auto" };
+    unsigned int i;
+
+    if (!can_launch()) {
+        return;
+    }
+    for (i = 0; i < ARRAY_SIZE(modes); i++) {
+        g_autofree char *option = g_strdup_printf(",upm-mode=%s", modes[i]);
+        QTestState *qts = launch(option, " -m 256M");
+
+        expect_block(qts, "pc.ram", 256 * MiB, "both");
+        qtest_quit(qts);
+    }
+}
+
 static void test_fixed_after_use(void)
 {
     g_autofree char *desc = NULL;
@@ -1055,6 +1107,7 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/map-without-memory", test_map_without_memory);
     qtest_add_func("/upm/stats", test_stats);
     qtest_add_func("/upm/devices-refused", test_devices_refused);
+    qtest_add_func("/upm/mode-emulated", test_upm_mode_emulated);
     qtest_add_func("/upm/fixed-after-use", test_fixed_after_use);
     qtest_add_func("/upm/no-migration", test_no_migration);
     qtest_add_func("/upm/info", test_info);

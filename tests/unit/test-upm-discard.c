@@ -7,6 +7,7 @@
 #include "qapi/error.h"
 #include "qemu/int128.h"
 #include "qemu/module.h"
+#include "qemu/thread.h"
 #include "qemu/units.h"
 #include "qom/object.h"
 #include "system/upm.h"
@@ -399,6 +400,44 @@ static void test_random(void)
     tear_down();
 }
 
+/*
+ * Conversions of a provider that holds no BQL: a listener that comes and goes
+ * meanwhile is told of each frame once.
+ */
+static bool converting;
+
+static void *convert_all_the_time(void *opaque)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(1);
+
+    while (qatomic_read(&converting)) {
+        upm_convert(g_rand_int_range(rand, 0, FRAMES) * K4, K4,
+                    g_rand_boolean(rand), UPM_CAUSE_FAULT, &error_abort);
+    }
+    return NULL;
+}
+
+static void test_concurrent(void)
+{
+    unsigned int i;
+    QemuThread thread;
+    Listener l;
+
+    set_up();
+    quiet = true;
+    converting = true;
+    qemu_thread_create(&thread, "convert", convert_all_the_time, NULL,
+                       QEMU_THREAD_JOINABLE);
+    for (i = 0; i < 5000; i++) {
+        start_listening(&l, 'a', 0, SIZE, false);
+        stop_listening(&l);
+    }
+    qatomic_set(&converting, false);
+    qemu_thread_join(&thread);
+    quiet = false;
+    tear_down();
+}
+
 /* A block that has no manager, as of a device that is not ours */
 static void test_no_manager(void)
 {
@@ -423,6 +462,7 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-discard/listener", test_listener);
     g_test_add_func("/upm-discard/refused", test_refused);
     g_test_add_func("/upm-discard/random", test_random);
+    g_test_add_func("/upm-discard/concurrent", test_concurrent);
     g_test_add_func("/upm-discard/no-manager", test_no_manager);
     return g_test_run();
 }

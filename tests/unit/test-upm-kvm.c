@@ -1,362 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * KVM as the provider of page states, with a kernel that is an array
- *
- * The fake kernel keeps a memory attribute a frame, checks what it is given
- * as the real one does, and fails on request.  The private half is a memfd,
- * so that what was punched can be read.
+ * KVM as the provider of page states
  */
 #include "qemu/osdep.h"
-#include <linux/kvm.h>
-#include "hw/core/cpu.h"
-#include "hw/qdev-core.h"
-#include "qapi/error.h"
-#include "qemu/units.h"
-#include "standard-headers/asm-x86/kvm_para.h"
-#include "standard-headers/linux/kvm_para.h"
-#include "system/cpus.h"
-#include "system/kvm.h"
-#include "system/upm.h"
-
-#include "upm/fake-kvm.h"
-#include "../../accel/kvm/upm-kvm.c"
-
-#define K4 (4 * KiB)
-#define ENC KVM_MAP_GPA_RANGE_ENCRYPTED
-
-/* Guest memory: two blocks side by side, MMIO behind them, a ROM apart. */
-#define LOW_SIZE    (2 * MiB)
-#define HIGH        LOW_SIZE
-#define HIGH_SIZE   (2 * MiB)
-#define MMIO        (HIGH + HIGH_SIZE)
-#define ROM         (16 * MiB)
-#define FRAMES      (MMIO / K4)
-
-static char ram_blocks[2];
-static UpmBlock *blocks[2];
-static const uint64_t base[] = { 0, HIGH };
-static const uint64_t block_size[] = { LOW_SIZE, HIGH_SIZE };
-
-/*
- * The kernel
- */
-
-KVMState *kvm_state;
-__thread CPUState *current_cpu;
-
-static bool attribute_private[FRAMES];
-
-/* What a call returns, the first one first; then 0. */
-typedef struct Script {
-    int result[4];
-    /* the same for ever */
-    int always;
-    unsigned int calls;
-} Script;
-
-static Script set_attributes, pre_faults;
-/* bytes that a call of KVM_PRE_FAULT_MEMORY gets done; 0: all of them */
-static uint64_t pre_fault_step;
-static uint64_t pre_faulted;
-
-/* A capability that this kernel lacks, or has with another value. */
-static unsigned int odd_extension;
-static int odd_value;
-
-static int next_result(Script *script)
-{
-    unsigned int call = script->calls++;
-
-    if (script->always) {
-        return script->always;
-    }
-    return call < ARRAY_SIZE(script->result) ? script->result[call] : 0;
-}
-
-static int do_set_attributes(const struct kvm_memory_attributes *a)
-{
-    uint64_t first = a->address / K4, count = a->size / K4;
-    int ret = next_result(&set_attributes);
-
-    g_assert_cmpuint(a->flags, ==, 0);
-    g_assert_cmpuint(a->attributes & ~KVM_MEMORY_ATTRIBUTE_PRIVATE, ==, 0);
-    g_assert_cmpuint((a->address | a->size) % K4, ==, 0);
-    g_assert_cmpuint(count, >, 0);
-    if (first >= FRAMES) {
-        /* what is left behind, see test_fault_stale() */
-        g_assert_cmpuint(a->attributes, ==, 0);
-        return ret;
-    }
-    g_assert_cmpuint(first + count, <=, FRAMES);
-    if (!ret) {
-        memset(attribute_private + first, !!a->attributes, count);
-    }
-    return ret;
-}
-
-int kvm_vm_ioctl(KVMState *s, unsigned long type, ...)
-{
-    va_list ap;
-    void *arg;
-
-    va_start(ap, type);
-    arg = va_arg(ap, void *);
-    va_end(ap);
-    g_assert_cmpuint(type, ==, KVM_SET_MEMORY_ATTRIBUTES);
-    return do_set_attributes(arg);
-}
-
-int kvm_vcpu_ioctl(CPUState *cpu, unsigned long type, ...)
-{
-    struct kvm_pre_fault_memory *range;
-    uint64_t done;
-    va_list ap;
-    int ret;
-
-    va_start(ap, type);
-    range = va_arg(ap, void *);
-    va_end(ap);
-    g_assert_cmpuint(type, ==, KVM_PRE_FAULT_MEMORY);
-    g_assert(cpu == current_cpu);
-    ret = next_result(&pre_faults);
-    if (ret) {
-        return ret;
-    }
-    done = pre_fault_step ? MIN(pre_fault_step, range->size) : range->size;
-    range->gpa += done;
-    range->size -= done;
-    pre_faulted += done;
-    return 0;
-}
-
-int kvm_vm_check_extension(KVMState *s, unsigned int extension)
-{
-    if (extension == odd_extension) {
-        return odd_value;
-    }
-    switch (extension) {
-    case KVM_CAP_PRE_FAULT_MEMORY:
-    case KVM_CAP_USER_MEMORY2:
-    case KVM_CAP_GUEST_MEMFD:
-        return 1;
-    case KVM_CAP_MEMORY_ATTRIBUTES:
-        return KVM_MEMORY_ATTRIBUTE_PRIVATE;
-    default:
-        g_assert_not_reached();
-    }
-}
-
-int kvm_create_guest_memfd(uint64_t size, uint64_t flags, Error **errp)
-{
-    int fd = memfd_create("private", 0);
-
-    g_assert_cmpuint(flags, ==, 0);
-    g_assert_cmpint(ftruncate(fd, size), ==, 0);
-    return fd;
-}
-
-/*
- * The rest of QEMU
- */
-
-bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
-{
-    unsigned int i;
-
-    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
-        uint64_t into = gpa - base[i];
-
-        if (gpa >= base[i] && into < block_size[i]) {
-            *piece = (UpmPiece) {
-                .block = blocks[i],
-                .gpa = gpa,
-                .offset = into,
-                .size = MIN(size, block_size[i] - into),
-            };
-            return true;
-        }
-    }
-    return false;
-}
-
-char *upm_memory_describe(hwaddr gpa)
-{
-    return g_strdup(gpa == ROM ? "ROM 'bios', which has no private half"
-                               : "nothing");
-}
-
-static uint64_t shared_dropped;
-static int drop_shared_fails;
-
-int64_t upm_memory_drop_shared(const UpmPiece *piece)
-{
-    if (drop_shared_fails) {
-        return drop_shared_fails;
-    }
-    shared_dropped += piece->size;
-    return piece->size;
-}
-
-static char *stop_reason;
-static unsigned int vcpu_stops;
-
-void upm_memory_stop_guest(const char *reason)
-{
-    g_free(stop_reason);
-    stop_reason = g_strdup(reason);
-}
-
-void cpu_stop_current(void)
-{
-    vcpu_stops++;
-}
-
-bool phase_check(MachineInitPhase phase)
-{
-    return true;
-}
-
-/* The test's host addresses are guest addresses plus one. */
-RAMBlock *qemu_ram_block_from_host(void *ptr, bool round_offset,
-                                   ram_addr_t *offset)
-{
-    uint64_t gpa = (uintptr_t)ptr - 1;
-    unsigned int i;
-
-    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
-        if (gpa >= base[i] && gpa - base[i] < block_size[i]) {
-            *offset = gpa - base[i];
-            return (RAMBlock *)&ram_blocks[i];
-        }
-    }
-    return NULL;
-}
-
-static void *host(uint64_t gpa)
-{
-    return (void *)(uintptr_t)(gpa + 1);
-}
-
-/*
- * Helpers
- */
-
-static void forget(void)
-{
-    set_attributes = pre_faults = (Script) {};
-    pre_fault_step = pre_faulted = shared_dropped = 0;
-    drop_shared_fails = 0;
-    vcpu_stops = 0;
-    g_clear_pointer(&stop_reason, g_free);
-}
-
-static void set_up(void)
-{
-    unsigned int i;
-
-    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
-        g_autofree char *name = g_strdup_printf("block%u", i);
-
-        upm_block_register((RAMBlock *)&ram_blocks[i], name, block_size[i],
-                           &error_abort);
-        blocks[i] = upm_block_find((RAMBlock *)&ram_blocks[i]);
-    }
-    memset(attribute_private, 1, sizeof(attribute_private));
-    forget();
-}
-
-static void tear_down(void)
-{
-    unsigned int i;
-
-    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
-        int fd = blocks[i]->private_fd;
-
-        upm_block_unregister((RAMBlock *)&ram_blocks[i]);
-        close(fd);
-    }
-    forget();
-}
-
-/* The kernel's idea of each frame is ours. */
-static void expect_agreement(void)
-{
-    unsigned int i;
-    uint64_t at;
-
-    for (i = 0; i < ARRAY_SIZE(blocks); i++) {
-        for (at = 0; at < block_size[i]; at += K4) {
-            g_assert_cmpint(attribute_private[(base[i] + at) / K4], ==,
-                            upm_block_is_private(blocks[i], at));
-        }
-    }
-}
-
-static bool is_private(uint64_t gpa)
-{
-    UpmPiece piece;
-
-    g_assert_true(upm_memory_resolve(gpa, K4, &piece));
-    return upm_block_is_private(piece.block, piece.offset);
-}
-
-static uint64_t hypercall(uint64_t gpa, uint64_t pages, uint64_t attributes)
-{
-    struct kvm_run run = {
-        .exit_reason = KVM_EXIT_HYPERCALL,
-        .hypercall.nr = KVM_HC_MAP_GPA_RANGE,
-        .hypercall.args = { gpa, pages, attributes },
-        /* what older kernels leave there */
-        .hypercall.ret = 0xdead,
-    };
-
-    g_assert_true(upm_kvm_handle_hypercall(&run));
-    return run.hypercall.ret;
-}
-
-static int fault(uint64_t gpa, uint64_t flags)
-{
-    struct kvm_run run = {
-        .exit_reason = KVM_EXIT_MEMORY_FAULT,
-        .memory_fault = { .flags = flags, .gpa = gpa, .size = K4 },
-    };
-    int ret = -1;
-
-    g_assert_true(upm_kvm_handle_fault(&run, &ret));
-    return ret;
-}
-
-#define TO_PRIVATE KVM_MEMORY_EXIT_FLAG_PRIVATE
-#define TO_SHARED  0
-
-static void expect_stop(const char *reason)
-{
-    g_assert_cmpstr(stop_reason, ==, reason);
-    g_assert_cmpuint(vcpu_stops, ==, 1);
-    forget();
-}
-
-static void fill_private(uint64_t gpa, size_t size)
-{
-    g_autofree char *data = g_malloc(size);
-    UpmPiece piece;
-
-    memset(data, 0xa5, size);
-    g_assert_true(upm_memory_resolve(gpa, size, &piece));
-    g_assert_cmpint(pwrite(piece.block->private_fd, data, size, piece.offset),
-                    ==, size);
-}
-
-static uint8_t private_byte(uint64_t gpa)
-{
-    UpmPiece piece;
-    uint8_t byte;
-
-    g_assert_true(upm_memory_resolve(gpa, 1, &piece));
-    g_assert_cmpint(pread(piece.block->private_fd, &byte, 1, piece.offset),
-                    ==, 1);
-    return byte;
-}
+#include "upm/fake-kvm.c.inc"
 
 /*
  * Before there is any private memory
@@ -377,6 +24,110 @@ static void test_not_in_use(void)
     g_assert_false(upm_kvm_handle_fault(&run, &ret));
     g_assert_false(upm_kvm_slot_added(0, host(ROM), K4));
     g_assert_cmpuint(set_attributes.calls, ==, 0);
+}
+
+/*
+ * Guests without private memory
+ */
+
+static void start_recording(bool with_device)
+{
+    second_is_device = with_device;
+    in_use = can_pre_fault = false;
+    forget();
+    g_assert_true(upm_kvm_record());
+    blocks[0] = upm_block_find(&ram_blocks[0]);
+    blocks[1] = upm_block_find(&ram_blocks[1]);
+    g_assert_nonnull(blocks[0]);
+}
+
+static void stop_recording(void)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(ram_blocks); i++) {
+        upm_block_unregister(&ram_blocks[i]);
+    }
+    recording = second_is_device = false;
+    upm_kvm_init();
+}
+
+static void test_record_not_offered(void)
+{
+    in_use = false;
+    enable_caps.result[0] = -EINVAL;
+    g_assert_false(upm_kvm_record());
+    g_assert_cmphex(upm_kvm_features(), ==, 0);
+    g_assert_cmpstr(upm_provider_name(), ==, "KVM");
+    test_not_in_use();
+    forget();
+}
+
+static void test_record(void)
+{
+    UpmCounters before = upm_counters(), after;
+    int ret;
+
+    start_recording(false);
+    g_assert_cmpstr(upm_provider_name(), ==, "KVM, encrypted in place: page "
+                    "states are only recorded");
+    g_assert_cmphex(upm_kvm_features(), ==, 1 << 16);
+    g_assert_cmpstr(blocks[0]->name, ==, "region0");
+    g_assert_cmpint(blocks[0]->private_fd, ==, -1);
+    g_assert_cmpint(blocks[0]->discard, ==, UPM_DISCARD_POLICY_NONE);
+    upm_set_default_discard(UPM_DISCARD_POLICY_BOTH);
+    g_assert_cmpint(blocks[0]->discard, ==, UPM_DISCARD_POLICY_NONE);
+
+    /* across two blocks, and back in part */
+    g_assert_cmpuint(hypercall(HIGH - 2 * K4, 4, 0), ==, 0);
+    g_assert_cmpuint(hypercall(HIGH, 1, ENC), ==, 0);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 2);
+    g_assert_cmpuint(blocks[1]->shared_frames, ==, 1);
+    g_assert_false(is_private(HIGH - K4));
+    g_assert_true(is_private(HIGH));
+    g_assert_false(is_private(HIGH + K4));
+    after = upm_counters();
+    g_assert_cmpuint(after.converted[UPM_CAUSE_HYPERCALL][0] -
+                     before.converted[UPM_CAUSE_HYPERCALL][0], ==, 4 * K4);
+
+    /* what cannot be is refused as ever */
+    g_assert_cmpuint(hypercall(MMIO, 1, 0), ==, EINVAL);
+    g_assert_cmpuint(hypercall(0, 0, 0), ==, EINVAL);
+    g_assert_cmpuint(hypercall(0, 1ULL << 52, 0), ==, EINVAL);
+    g_assert_cmpuint(hypercall(0, 1, 0x20), ==, EINVAL);
+
+    /* and nothing but the record has changed */
+    g_assert_cmpuint(set_attributes.calls, ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 0);
+    g_assert_cmpuint(shared_dropped, ==, 0);
+    g_assert_cmpuint(after.discarded_private, ==, before.discarded_private);
+
+    /* slots, faults and other callers are none of its business */
+    g_assert_false(upm_kvm_slot_added(0, host(0), LOW_SIZE));
+    g_assert_false(upm_kvm_convert(0, K4, false, &ret));
+    g_assert_false(upm_kvm_handle_fault(&(struct kvm_run) {}, &ret));
+    stop_recording();
+}
+
+static void test_record_reset(void)
+{
+    start_recording(false);
+    g_assert_cmpuint(hypercall(0, 4, 0), ==, 0);
+    reset_handler(NULL);
+    blocks[0] = upm_block_find(&ram_blocks[0]);
+    blocks[1] = upm_block_find(&ram_blocks[1]);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 0);
+    g_assert_true(is_private(0));
+    g_assert_cmpuint(hypercall(0, 4, 0), ==, 0);
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, 4);
+    stop_recording();
+}
+
+static void test_record_device_memory(void)
+{
+    start_recording(true);
+    g_assert_null(upm_block_find(&ram_blocks[1]));
+    stop_recording();
 }
 
 static void expect_missing(unsigned int extension, int value,
@@ -1024,6 +775,11 @@ int main(int argc, char **argv)
     g_assert_cmpstr(upm_provider_name(), ==, "KVM");
 
     g_test_add_func("/upm-kvm/not-in-use", test_not_in_use);
+    g_test_add_func("/upm-kvm/record/not-offered", test_record_not_offered);
+    g_test_add_func("/upm-kvm/record/ok", test_record);
+    g_test_add_func("/upm-kvm/record/reset", test_record_reset);
+    g_test_add_func("/upm-kvm/record/device-memory",
+                    test_record_device_memory);
     g_test_add_func("/upm-kvm/check", test_check);
     g_test_add_func("/upm-kvm/close-on-exec", test_close_on_exec);
     g_test_add_func("/upm-kvm/hypercall/ok", test_hypercall);

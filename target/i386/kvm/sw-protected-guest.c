@@ -5,7 +5,8 @@
  * A VM of KVM's type KVM_X86_SW_PROTECTED_VM has guest_memfd, attributes and
  * conversions, and no secrets: everything can be tested on it but
  * confidentiality.  Nothing fills private memory at its launch, so all of its
- * memory begins shared.
+ * memory begins shared.  With upm-mode=off it is a VM of the ordinary type,
+ * whose requests are only recorded, as those of an SEV guest are.
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
@@ -26,6 +27,9 @@
 
 static int sw_protected_kvm_type(X86ConfidentialGuest *cg)
 {
+    if (!CONFIDENTIAL_GUEST_SUPPORT(cg)->require_guest_memfd) {
+        return KVM_X86_DEFAULT_VM;
+    }
     if (!kvm_is_vm_type_supported(KVM_X86_SW_PROTECTED_VM)) {
         error_report("%s: this kernel's KVM has no VMs of type "
                      "KVM_X86_SW_PROTECTED_VM; they come with "
@@ -59,9 +63,12 @@ static int sw_protected_init(ConfidentialGuestSupport *cgs, Error **errp)
                           "emulated guest with private memory.\n");
         return -1;
     }
-    if (!upm_kvm_check(errp)) {
-        error_prepend(errp, "%s: ", TYPE_SW_PROTECTED_GUEST);
+    if (!upm_guest_check_mode(cgs, errp)) {
         return -1;
+    }
+    if (!cgs->require_guest_memfd) {
+        cgs->ready = true;
+        return 0;
     }
     if (!kvm_enable_hypercall(BIT_ULL(KVM_HC_MAP_GPA_RANGE))) {
         error_setg(errp, "%s: KVM does not pass KVM_HC_MAP_GPA_RANGE on: "
@@ -96,6 +103,7 @@ static void sw_protected_class_init(ObjectClass *oc, const void *data)
     CONFIDENTIAL_GUEST_SUPPORT_CLASS(oc)->kvm_init = sw_protected_init;
     X86_CONFIDENTIAL_GUEST_CLASS(oc)->kvm_type = sw_protected_kvm_type;
     upm_guest_add_discard(oc);
+    upm_guest_add_mode(oc);
 }
 
 static const TypeInfo sw_protected_info = {

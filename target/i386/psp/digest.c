@@ -19,10 +19,16 @@ static bool sha384(const void *data, size_t size,
                               &out, &out_size, errp) == 0;
 }
 
-bool psp_digest_extend(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
-                       uint64_t gpa, const void *page, Error **errp)
+bool psp_digest_contents(const void *page, uint8_t contents[PSP_DIGEST_SIZE],
+                         Error **errp)
 {
-    bool has_contents = type == PSP_PAGE_NORMAL || type == PSP_PAGE_VMSA;
+    return sha384(page, PSP_PAGE_SIZE, contents, errp);
+}
+
+bool psp_digest_chain(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
+                      uint64_t gpa, const uint8_t vmpl_perms[3],
+                      const uint8_t *contents, Error **errp)
+{
     PspPageInfo info = {
         .length = cpu_to_le16(sizeof(info)),
         .page_type = type,
@@ -30,8 +36,23 @@ bool psp_digest_extend(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
     };
 
     memcpy(info.digest_before, digest, sizeof(info.digest_before));
-    if (has_contents && !sha384(page, PSP_PAGE_SIZE, info.contents, errp)) {
-        return false;
+    memcpy(info.vmpl_perms, vmpl_perms, sizeof(info.vmpl_perms));
+    if (contents) {
+        memcpy(info.contents, contents, sizeof(info.contents));
     }
     return sha384(&info, sizeof(info), digest, errp);
+}
+
+bool psp_digest_extend(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
+                       uint64_t gpa, const void *page, Error **errp)
+{
+    static const uint8_t no_perms[3];
+    bool has_contents = type == PSP_PAGE_NORMAL || type == PSP_PAGE_VMSA;
+    uint8_t contents[PSP_DIGEST_SIZE];
+
+    if (has_contents && !psp_digest_contents(page, contents, errp)) {
+        return false;
+    }
+    return psp_digest_chain(digest, type, gpa, no_perms,
+                            has_contents ? contents : NULL, errp);
 }

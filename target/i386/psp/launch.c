@@ -104,12 +104,30 @@ static int init2(PspGuest *guest, const struct kvm_sev_init *init)
 }
 
 /*
- * The emulated processor has one socket and no sibling threads, so a policy
- * may but need not allow SMT.  Its memory is not encrypted at all: a policy
- * that asks for a certain cipher, or for ciphertext to be hidden, is not met.
+ * What a policy wants of the platform.  There is one socket, and neither CXL
+ * memory nor a cipher: a policy that asks for a certain one, or for
+ * ciphertext to be hidden, is not met.
  */
-static int check_policy(uint64_t policy, int *fw_error)
+static const char *unmet_policy(uint64_t policy, uint64_t platform)
 {
+    if (!(policy & PSP_POLICY_SMT) && platform & PSP_PLATFORM_SMT) {
+        return "does not allow SMT (bit 16), which is on";
+    }
+    if (policy & PSP_POLICY_RAPL_DIS && !(platform & PSP_PLATFORM_RAPL_DIS)) {
+        return "wants RAPL disabled (bit 23), which is not";
+    }
+    if (policy & PSP_POLICY_AES_256_XTS) {
+        return "wants AES-256-XTS (bit 22), emulated memory is not encrypted";
+    }
+    if (policy & PSP_POLICY_HIDE_CIPHERTEXT) {
+        return "wants ciphertext hidden (bit 24), emulated memory has none";
+    }
+    return NULL;
+}
+
+static int check_policy(PspGuest *guest, uint64_t policy, int *fw_error)
+{
+    const char *unmet = unmet_policy(policy, guest->platform_info);
     unsigned major = policy >> PSP_POLICY_ABI_MAJOR_SHIFT & 0xff;
     unsigned minor = policy & PSP_POLICY_ABI_MINOR;
 
@@ -128,10 +146,9 @@ static int check_policy(uint64_t policy, int *fw_error)
                     " 0x%" PRIx64 " wants firmware ABI %u.%u, this is %u.%u",
                     policy, major, minor, PSP_API_MAJOR, PSP_API_MINOR);
     }
-    if (policy & (PSP_POLICY_AES_256_XTS | PSP_POLICY_HIDE_CIPHERTEXT)) {
+    if (unmet) {
         return fail(fw_error, SEV_RET_POLICY_FAILURE, "LAUNCH_START: policy"
-                    " 0x%" PRIx64 " wants AES-256-XTS or hidden ciphertext,"
-                    " emulated memory is not encrypted", policy);
+                    " 0x%" PRIx64 " %s", policy, unmet);
     }
     return 0;
 }
@@ -153,20 +170,24 @@ static int launch_start(PspGuest *guest,
         return refuse(-EINVAL, "LAUNCH_START: flags 0x%x must be 0",
                       (unsigned)start->flags);
     }
-    ret = check_policy(start->policy, fw_error);
+    ret = check_policy(guest, start->policy, fw_error);
     if (ret) {
         return ret;
     }
-    if (qcrypto_random_bytes(guest->vmpck, sizeof(guest->vmpck), &err) < 0) {
+    if (qcrypto_random_bytes(guest->vmpck, sizeof(guest->vmpck), &err) < 0 ||
+        qcrypto_random_bytes(guest->report_id, sizeof(guest->report_id),
+                             &err) < 0) {
         error_report_err(err);
         return fail(fw_error, SEV_RET_HWSEV_RET_PLATFORM,
-                    "LAUNCH_START: no random numbers for the guest's keys");
+                    "LAUNCH_START: no random numbers for the guest's keys and"
+                    " report ID");
     }
 
     trace_psp_launch_start(start->policy);
     guest->policy = start->policy;
     memcpy(guest->gosvw, start->gosvw, sizeof(guest->gosvw));
     memset(guest->digest, 0, sizeof(guest->digest));
+    memset(guest->message_count, 0, sizeof(guest->message_count));
     guest->state = PSP_STATE_LAUNCH;
     return 0;
 }
@@ -339,44 +360,35 @@ static bool measure_vcpus(PspGuest *guest, uint8_t digest[PSP_DIGEST_SIZE],
     return true;
 }
 
-/*
- * The ID block says what the guest owner wants to have been launched.  Its
- * signature is not checked here, so nothing of it gets into reports, and an
- * ID authentication structure is refused instead of being ignored.
- */
-static int check_id_block(PspGuest *guest, const uint8_t *digest,
+/* KVM looks at none of the three unless there is an ID block. */
+static int check_identity(PspGuest *guest, const uint8_t *digest,
                           const struct kvm_sev_snp_launch_finish *finish,
-                          int *fw_error)
+                          PspIdentity *identity, int *fw_error)
 {
-    const PspIdBlock *id = (const void *)(uintptr_t)finish->id_block_uaddr;
+    const PspIdBlock *block = (void *)(uintptr_t)finish->id_block_uaddr;
+    const PspIdAuth *auth = (void *)(uintptr_t)finish->id_auth_uaddr;
+    Error *err = NULL;
+    int status;
 
-    if (finish->id_auth_uaddr || finish->auth_key_en) {
-        return refuse(-EOPNOTSUPP, "LAUNCH_FINISH: signatures of ID blocks"
-                      " can not be checked yet; leave out id-auth and"
-                      " author-key-enabled");
-    }
     if (!finish->id_block_en) {
+        if (auth || finish->auth_key_en) {
+            warn_report("emulated SEV-SNP firmware: LAUNCH_FINISH: id-auth and"
+                        " author-key-enabled mean nothing without id-block");
+        }
         return 0;
     }
-    if (!id) {
-        return refuse(-EFAULT, "LAUNCH_FINISH: there is no ID block");
+    if (!block || !auth) {
+        return refuse(-EINVAL, "LAUNCH_FINISH: an ID block needs id-auth, its"
+                      " signature");
     }
-    if (memcmp(id->launch_digest, digest, PSP_DIGEST_SIZE)) {
-        return fail(fw_error, SEV_RET_BAD_MEASUREMENT, "LAUNCH_FINISH: the"
-                    " launch digest is not the one of the ID block");
+    status = psp_identity_check(block, auth, finish->auth_key_en,
+                                guest->policy, digest, identity, &err);
+    if (status) {
+        g_autofree char *why = g_strdup(error_get_pretty(err));
+
+        error_free(err);
+        return fail(fw_error, status, "LAUNCH_FINISH: %s", why);
     }
-    if (le32_to_cpu(id->version) != 1) {
-        return fail(fw_error, SEV_RET_INVALID_PARAM, "LAUNCH_FINISH: ID block"
-                    " of version %u, only 1 is known",
-                    le32_to_cpu(id->version));
-    }
-    if (le64_to_cpu(id->policy) != guest->policy) {
-        return fail(fw_error, SEV_RET_POLICY_FAILURE, "LAUNCH_FINISH: policy"
-                    " 0x%" PRIx64 " is not the ID block's 0x%" PRIx64,
-                    guest->policy, le64_to_cpu(id->policy));
-    }
-    warn_report("emulated SEV-SNP firmware: the ID block is not signed; KVM"
-                " would ask for id-auth");
     return 0;
 }
 
@@ -399,6 +411,7 @@ static int launch_finish(PspGuest *guest,
 {
     g_autofree SevVmsa *vmsas = NULL;
     uint8_t digest[PSP_DIGEST_SIZE];
+    PspIdentity identity = { 0 };
     Error *err = NULL;
     int ret;
 
@@ -424,7 +437,7 @@ static int launch_finish(PspGuest *guest,
         return fail(fw_error, SEV_RET_HWSEV_RET_PLATFORM,
                     "LAUNCH_FINISH: a VMSA can not be measured");
     }
-    ret = check_id_block(guest, digest, finish, fw_error);
+    ret = check_identity(guest, digest, finish, &identity, fw_error);
     if (ret) {
         return ret;
     }
@@ -440,6 +453,7 @@ static int launch_finish(PspGuest *guest,
     }
     memcpy(guest->digest, digest, sizeof(digest));
     memcpy(guest->host_data, finish->host_data, sizeof(guest->host_data));
+    guest->identity = identity;
     guest->vcek_disabled = finish->vcek_disabled;
     guest->state = PSP_STATE_RUNNING;
     trace_digest(guest->digest);

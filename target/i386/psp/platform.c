@@ -11,10 +11,13 @@
 #include "cpu.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
+#include "qemu/lockable.h"
 #include "sev.h"
 #include "sev-firmware.h"
+#include "sev-certs.h"
 #include "tcg/snp/snp.h"
-#include "psp.h"
+#include "upm-guest.h"
+#include "attest.h"
 
 /* Platform state of 55766 and 56860: initialised, with guests or without */
 #define PLATFORM_STATE_INIT 1
@@ -39,52 +42,34 @@ static void processor_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
               &regs[2], &regs[3]);
 }
 
-static unsigned processor_vcpus(void)
-{
-    CPUState *cs;
-    unsigned count = 0;
-
-    CPU_FOREACH(cs) {
-        count++;
-    }
-    return count;
-}
-
-static CPUState *vcpu(unsigned index)
-{
-    CPUState *cs;
-
-    CPU_FOREACH(cs) {
-        if (!index--) {
-            return cs;
-        }
-    }
-    g_assert_not_reached();
-}
-
-static void processor_vcpu_reset(unsigned index, PspVcpuReset *reset)
-{
-    CPUState *cs = vcpu(index);
-    CPUX86State *env = cpu_env(cs);
-
-    /* A reset has brought the architecture's own reset vector back. */
-    sev_es_set_reset_vector(cs);
-    *reset = (PspVcpuReset) {
-        .cs_selector = env->segs[R_CS].selector,
-        .cs_base = env->segs[R_CS].base,
-        .rip = env->eip,
-        .signature = env->cpuid_version,
-    };
-}
-
 static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
 {
-    CPUX86State *env = cpu_env(vcpu(index));
+    CPUX86State *env = cpu_env(sev_launch_vcpu(index));
     const char *why = snp_vmsa_load(env, vmsa);
 
     /* Outside of the execution loop, which takes all flags from here */
     env->eflags = cpu_compute_eflags(env);
     return why;
+}
+
+/* One guest message at a time; also keeps the chip. */
+static QemuMutex message_lock;
+
+static void __attribute__((constructor)) init_message_lock(void)
+{
+    qemu_mutex_init(&message_lock);
+}
+
+static PspChip *processor_chip(Error **errp)
+{
+    static PspChip *chip;
+
+    if (!chip) {
+        g_autofree char *folder = upm_guest_cert_dir();
+
+        chip = psp_chip_open(folder, errp);
+    }
+    return chip;
 }
 
 PspGuest *psp_guest(void)
@@ -93,9 +78,10 @@ PspGuest *psp_guest(void)
         .page = processor_page,
         .page_done = processor_page_done,
         .cpuid = processor_cpuid,
-        .vcpus = processor_vcpus,
-        .vcpu_reset = processor_vcpu_reset,
+        .vcpus = sev_launch_vcpus,
+        .vcpu_reset = sev_launch_vcpu_reset,
         .vcpu_load = processor_vcpu_load,
+        .chip = processor_chip,
     };
     static PspGuest guest = { .processor = &processor };
 
@@ -116,6 +102,11 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                    " processor; it takes %d to %d, and 51 is what most"
                    " hardware has", cbitpos, CBIT_MIN, CBIT_MAX);
         return false;
+    }
+    /* No emulated processor has RAPL counters. */
+    psp_guest()->platform_info = PSP_PLATFORM_RAPL_DIS;
+    if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
+        psp_guest()->platform_info |= PSP_PLATFORM_SMT;
     }
     return snp_init_machine(cgs, cbitpos, errp);
 }
@@ -153,6 +144,47 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
         *fw_error = SEV_RET_SUCCESS;
     }
     return 0;
+}
+
+uint32_t sev_firmware_guest_request(const void *request, void *response)
+{
+    QEMU_LOCK_GUARD(&message_lock);
+    return psp_guest_request(psp_guest(), request, response);
+}
+
+bool sev_firmware_is_report_request(const void *request)
+{
+    const PspMessage *message = request;
+
+    return message->header.type == PSP_MSG_REPORT_REQ;
+}
+
+static GByteArray *chip_certs(Error **errp)
+{
+    PspChip *chip;
+
+    QEMU_LOCK_GUARD(&message_lock);
+    chip = processor_chip(errp);
+    return chip ? g_byte_array_ref((GByteArray *)psp_chip_certs(chip)) : NULL;
+}
+
+GByteArray *sev_firmware_certs(int *lock, int *ret)
+{
+    const char *path = upm_guest_certs_path();
+    GByteArray *table;
+    Error *err = NULL;
+
+    *lock = -1;
+    if (path) {
+        table = sev_certs_read(path, lock, ret, &err);
+    } else {
+        table = chip_certs(&err);
+        *ret = table ? 0 : -EIO;
+    }
+    if (err) {
+        sev_certs_report(err);
+    }
+    return table;
 }
 
 bool sev_firmware_launch_digest(uint8_t digest[48])

@@ -53,6 +53,28 @@ typedef struct PspPageInfo {
 #define PSP_VMSA_GPA        0xFFFFFFFFF000ULL
 
 /**
+ * psp_digest_contents: hash the content of a NORMAL page or of a VMSA
+ * @page: PSP_PAGE_SIZE bytes
+ *
+ * Returns: false with @errp set where SHA-384 is not to be had.
+ */
+bool psp_digest_contents(const void *page, uint8_t contents[PSP_DIGEST_SIZE],
+                         Error **errp);
+
+/**
+ * psp_digest_chain: measure a page of which the content is known by its hash
+ * @digest: the digest so far, replaced by the new one; unchanged on failure
+ * @gpa: guest-physical address, PSP_VMSA_GPA for a VMSA
+ * @vmpl_perms: of VMPL3, VMPL2 and VMPL1
+ * @contents: from psp_digest_contents(), NULL for other types of pages
+ *
+ * Returns: false with @errp set where SHA-384 is not to be had.
+ */
+bool psp_digest_chain(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
+                      uint64_t gpa, const uint8_t vmpl_perms[3],
+                      const uint8_t *contents, Error **errp);
+
+/**
  * psp_digest_extend: measure a page
  * @digest: the digest so far, replaced by the new one; unchanged on failure
  * @gpa: guest-physical address, PSP_VMSA_GPA for a VMSA
@@ -161,8 +183,93 @@ typedef struct PspVcpuReset {
 void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
 
 /*
+ * identity.c: who the guest is said to be, 56860 section 8.18
+ */
+
+#define PSP_ID_BLOCK_VERSION    1
+#define PSP_EC_NUMBER_SIZE      72
+
+/* ECDSA P-384 public key; numbers are little-endian */
+typedef struct PspEcKey {
+    uint32_t curve;
+    uint8_t x[PSP_EC_NUMBER_SIZE];
+    uint8_t y[PSP_EC_NUMBER_SIZE];
+    uint8_t reserved[0x404 - 4 - 2 * PSP_EC_NUMBER_SIZE];
+} PspEcKey;
+
+/* ECDSA P-384 signature; numbers are little-endian */
+typedef struct PspEcSignature {
+    uint8_t r[PSP_EC_NUMBER_SIZE];
+    uint8_t s[PSP_EC_NUMBER_SIZE];
+    uint8_t reserved[0x200 - 2 * PSP_EC_NUMBER_SIZE];
+} PspEcSignature;
+
+/* ID block, 56860 table 75 */
+typedef struct PspIdBlock {
+    uint8_t launch_digest[PSP_DIGEST_SIZE];
+    uint8_t family_id[16];
+    uint8_t image_id[16];
+    uint32_t version;
+    uint32_t guest_svn;
+    uint64_t policy;
+} PspIdBlock;
+
+/* ID authentication information, 56860 table 76 */
+typedef struct PspIdAuth {
+    uint32_t id_key_algorithm;
+    uint32_t author_key_algorithm;
+    uint8_t reserved_008[0x38];
+    PspEcSignature id_block_signature;      /* over the ID block */
+    PspEcKey id_key;
+    uint8_t reserved_644[0x3c];
+    PspEcSignature id_key_signature;        /* over all of id_key */
+    PspEcKey author_key;
+    uint8_t reserved_c84[PSP_PAGE_SIZE - 0xc84];
+} PspIdAuth;
+
+/**
+ * PspIdentity: what reports show of an ID block that was accepted
+ *
+ * All zero where there was none.  Key digests are SHA-384 over PspEcKey;
+ * @author_key_digest is zero unless @author_key_en.
+ */
+typedef struct PspIdentity {
+    uint8_t family_id[16];
+    uint8_t image_id[16];
+    uint32_t guest_svn;
+    bool author_key_en;
+    uint8_t id_key_digest[PSP_DIGEST_SIZE];
+    uint8_t author_key_digest[PSP_DIGEST_SIZE];
+} PspIdentity;
+
+/**
+ * psp_ec_verify: has @key signed @data with ECDSA P-384 and SHA-384?
+ *
+ * The curve is not looked at.  Returns: false with @errp set where not.
+ */
+bool psp_ec_verify(const PspEcKey *key, const PspEcSignature *signature,
+                   const void *data, size_t size, Error **errp);
+
+/**
+ * psp_identity_check: hold an ID block against a launch
+ * @author_key: the ID key has to be signed by the author key
+ * @policy, @digest: those of the launch
+ * @identity: set on success only
+ *
+ * Returns: SEV_RET_SUCCESS; INVALID_PARAM for a version, algorithm or curve
+ * that is not known, BAD_MEASUREMENT, POLICY_FAILURE, BAD_SIGNATURE, with
+ * @errp set.
+ */
+int psp_identity_check(const PspIdBlock *block, const PspIdAuth *auth,
+                       bool author_key, uint64_t policy,
+                       const uint8_t digest[PSP_DIGEST_SIZE],
+                       PspIdentity *identity, Error **errp);
+
+/*
  * launch.c: the commands, and what the firmware remembers of a guest
  */
+
+typedef struct PspChip PspChip;
 
 /**
  * PspProcessor: what the firmware asks of the processor
@@ -175,6 +282,7 @@ void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
  * @vcpus: number of vCPUs
  * @vcpu_reset: reset state of vCPU @index, in order of creation
  * @vcpu_load: let vCPU @index start with @vmsa; NULL, or why it cannot
+ * @chip: who signs reports, see attest.h; NULL with @errp set
  */
 typedef struct PspProcessor {
     void *(*page)(uint64_t gpa);
@@ -183,6 +291,7 @@ typedef struct PspProcessor {
     unsigned (*vcpus)(void);
     void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);
     const char *(*vcpu_load)(unsigned index, const SevVmsa *vmsa);
+    PspChip *(*chip)(Error **errp);
 } PspProcessor;
 
 /* GSTATE of 56860 section 4.1, and the time before the guest exists */
@@ -206,26 +315,24 @@ typedef enum PspState {
 #define PSP_POLICY_RAPL_DIS         (1ULL << 23)
 #define PSP_POLICY_HIDE_CIPHERTEXT  (1ULL << 24)
 
-#define PSP_HOST_DATA_SIZE  32
+/* PLATFORM_INFO, 56860 table 24: what policies are held against */
+#define PSP_PLATFORM_SMT            (1ULL << 0)
+#define PSP_PLATFORM_RAPL_DIS       (1ULL << 3)
 
-/* ID block, 56860 table 75 */
-typedef struct PspIdBlock {
-    uint8_t launch_digest[PSP_DIGEST_SIZE];
-    uint8_t family_id[16];
-    uint8_t image_id[16];
-    uint32_t version;
-    uint32_t guest_svn;
-    uint64_t policy;
-} PspIdBlock;
+#define PSP_HOST_DATA_SIZE  32
+#define PSP_REPORT_ID_SIZE  32
 
 /**
  * PspGuest: the guest context, what the firmware knows of a guest
  *
- * All but @processor is the firmware's own; @state says which of the
- * commands may change it, see the functions of launch.c.
+ * @processor and @platform_info (PSP_PLATFORM_*) come from outside, all else
+ * is the firmware's own; @state says which of the commands may change it, see
+ * the functions of launch.c.  @host_data, @vcek_disabled and @identity are
+ * valid once the guest runs.
  */
 typedef struct PspGuest {
     const PspProcessor *processor;
+    uint64_t platform_info;
     PspState state;
     uint64_t sev_features;
     uint64_t policy;
@@ -233,7 +340,10 @@ typedef struct PspGuest {
     uint8_t vmpck[PSP_VMPCKS][PSP_VMPCK_SIZE];
     uint8_t digest[PSP_DIGEST_SIZE];
     uint8_t host_data[PSP_HOST_DATA_SIZE];
-    bool vcek_disabled;
+    bool vcek_disabled;             /* no report may be signed by a VCEK */
+    PspIdentity identity;
+    uint8_t report_id[PSP_REPORT_ID_SIZE];
+    uint64_t message_count[PSP_VMPCKS];     /* last number used, by VMPCK */
     uint64_t pages[PSP_PAGE_CPUID + 1];     /* measured, by type */
 } PspGuest;
 
@@ -257,5 +367,8 @@ QEMU_BUILD_BUG_ON(sizeof(PspSecretsPage) != PSP_PAGE_SIZE);
 QEMU_BUILD_BUG_ON(sizeof(PspCpuidEntry) != 48);
 QEMU_BUILD_BUG_ON(sizeof(PspCpuidPage) != PSP_PAGE_SIZE);
 QEMU_BUILD_BUG_ON(sizeof(PspIdBlock) != 96);
+QEMU_BUILD_BUG_ON(sizeof(PspEcKey) != 0x404);
+QEMU_BUILD_BUG_ON(sizeof(PspEcSignature) != 0x200);
+QEMU_BUILD_BUG_ON(sizeof(PspIdAuth) != PSP_PAGE_SIZE);
 
 #endif

@@ -772,6 +772,11 @@ void host_kept(const char *name, u64 gpa, u64 size, u8 value)
     host("kept", name, gpa, size, value);
 }
 
+void host_huge(const char *name, u64 pages, u64 discarded, u64 held_back)
+{
+    host("huge", name, pages, discarded, held_back);
+}
+
 void host_absent(const char *name, u8 value)
 {
     host("absent", name, 0, 0, value);

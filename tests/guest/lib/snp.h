@@ -324,6 +324,11 @@ void host_fill(u64 gpa, u64 size, u8 value);
 void host_expect(const char *name, u64 gpa, u64 size, u8 value);
 /** host_kept: @value if to-private keeps the shared half, else 0 */
 void host_kept(const char *name, u64 gpa, u64 size, u8 value);
+/**
+ * host_huge: since host_mark(), so many more huge pages of the shared half
+ * are allocated, and so many bytes of it were given back and held back
+ */
+void host_huge(const char *name, u64 pages, u64 discarded, u64 held_back);
 /** host_absent: eight bytes @value nowhere in the shared half */
 void host_absent(const char *name, u8 value);
 /**

@@ -6,6 +6,11 @@
  */
 #include "snp.h"
 
+/* SW_EXITINFO2 of a guest request: hypervisor's part, firmware's part */
+#define VMM_INVALID_LENGTH  (1ULL << 32)
+#define VMM_GENERIC         (0xffffffffULL << 32)
+#define FW_INVALID_PARAM    0x16
+
 static u64 buffer(unsigned offset)
 {
     return this_cpu()->ghcb_gpa + offset;
@@ -19,6 +24,18 @@ static void check_error(const char *name, u32 info1, u64 error)
         check_eq(name, info1, 2);
     } else {
         check_eq(name, info2, error);
+    }
+}
+
+/* A guest request is carried out; the result may still be bad. */
+static void check_result(const char *name, u32 info1, u64 result)
+{
+    u64 info2 = ghcb_get(GHCB_INFO2);
+
+    if (info1 != 0) {
+        check_eq(name, info1, 0);
+    } else {
+        check_eq(name, info2, result);
     }
 }
 
@@ -178,12 +195,68 @@ static void check_requests(void)
     guest_request(T("request-misaligned"), area + 8, area + PAGE);
     guest_request(T("response-misaligned"), area, area + PAGE + 8);
     guest_request(T("request-is-response"), area, area);
+    /* The hypervisor reads the shared half, which holds no message. */
+    host_fill(area, 2 * PAGE, 0);
     ghcb_clear();
-    ghcb_call(NAE_GUEST_REQ, area, area + PAGE);
-    check(T("request-in-private-memory"), ghcb_get(GHCB_INFO2) != 0);
+    check_result(T("request-of-zeros"),
+                 ghcb_call(NAE_GUEST_REQ, area, area + PAGE),
+                 FW_INVALID_PARAM);
+    host_expect(T("no-response"), area + PAGE, PAGE, 0);
     ghcb_clear();
-    ghcb_call(NAE_GUEST_REQ, 0xfed00000, 0xfed01000);
-    check(T("request-in-mmio"), ghcb_get(GHCB_INFO2) != 0);
+    check_result(T("request-in-mmio"),
+                 ghcb_call(NAE_GUEST_REQ, 0xfed00000, 0xfed01000),
+                 VMM_GENERIC);
+}
+
+/* 4.1.8; where an extended request is for a report, certificates come first */
+static u64 extended(const char *name, u64 data, u64 pages, u64 result)
+{
+    u32 info1;
+
+    ghcb_clear();
+    ghcb_set(GHCB_RAX, data);
+    ghcb_set(GHCB_RBX, pages);
+    info1 = ghcb_call(NAE_EXT_REQ, AREA_GPA, AREA_GPA + PAGE);
+    pages = ghcb_get(GHCB_RBX);
+    check_result(name, info1, result);
+    return pages;
+}
+
+static void check_extended_requests(void)
+{
+    u64 area = AREA_GPA, data = area + 2 * PAGE, pages;
+
+    /* No report is asked for: as without certificates */
+    host_fill(area, PAGE, 0);
+    extended(T("extended-no-report"), 8, 0, FW_INVALID_PARAM);
+
+    /* A type of 5 makes it a report request, if a malformed one. */
+    host_fill(area, PAGE, 5);
+    ghcb_clear();
+    check_error(T("extended-no-data"),
+                ghcb_call(NAE_EXT_REQ, area, area + PAGE), GHCB_ERR_INPUT);
+    ghcb_clear();
+    ghcb_set(GHCB_RAX, data);
+    check_error(T("extended-no-pages"),
+                ghcb_call(NAE_EXT_REQ, area, area + PAGE), GHCB_ERR_INPUT);
+    ghcb_clear();
+    ghcb_set(GHCB_RAX, data + 8);
+    ghcb_set(GHCB_RBX, 8);
+    check_error(T("extended-misaligned"),
+                ghcb_call(NAE_EXT_REQ, area, area + PAGE), GHCB_ERR_INPUT);
+
+    host_fill(data, 4 * PAGE, 0xee);
+    pages = extended(T("extended-no-room"), data, 0, VMM_INVALID_LENGTH);
+    check(T("extended-pages"), pages >= 1 && pages < 4);
+    check_eq(T("extended-pages-again"),
+             extended(T("extended-too-little"), data, pages - 1,
+                      VMM_INVALID_LENGTH), pages);
+    host_expect(T("extended-untouched"), data, 4 * PAGE, 0xee);
+
+    extended(T("extended-room"), data, pages, FW_INVALID_PARAM);
+    host_expect(T("extended-behind"), data + pages * PAGE, PAGE, 0xee);
+    extended(T("extended-in-mmio"), 0xfed00000, 8, VMM_GENERIC);
+    extended(T("extended-nowhere"), ~0xfffULL, 8, VMM_GENERIC);
 }
 
 /*
@@ -276,6 +349,7 @@ void payload(void)
     check_scratch();
     check_events();
     check_requests();
+    check_extended_requests();
     check_old_version();
     check_registration();
     check_private_page();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What system/kvm.h declares only for code that is compiled per target, and
- * test-upm-kvm.c puts in its place
+ * fake-kvm.c.inc puts in its place
  */
 #ifndef TESTS_UNIT_UPM_FAKE_KVM_H
 #define TESTS_UNIT_UPM_FAKE_KVM_H

@@ -107,9 +107,6 @@
 /* SEV-SNP and SNP AP Creation, 4.1.13 */
 #define HYPERVISOR_FEATURES 3
 
-/* SW_EXITINFO2 of a guest request: the hypervisor's part of the result */
-#define GUEST_REQUEST_VMM_GENERIC (0xffffffffULL << 32)
-
 /* Hypercall results, linux/kvm_para.h */
 #define HYPERCALL_NOT_PERMITTED (-1LL)
 #define HYPERCALL_UNKNOWN       (-1000LL)
@@ -468,21 +465,27 @@ static void nae_page_state(CPUX86State *env, SnpNae *nae)
     }
 }
 
-/*
- * SNP Guest Request, 4.1.7 and 4.1.8.  The emulated firmware does not serve
- * guest messages, so this is KVM's answer while there is no firmware.
- */
+/* SNP Guest Request, 4.1.7 and 4.1.8 */
 static void nae_guest_request(CPUX86State *env, SnpNae *nae, bool extended)
 {
-    uint64_t request = nae->info1, response = nae->info2;
+    SnpGuestRequest request = {
+        .request = nae->info1,
+        .response = nae->info2,
+        .extended = extended,
+        .has_data = nae_has(nae, GHCB_RAX) && nae_has(nae, GHCB_RBX),
+        .data = nae->regs[R_EAX],
+        .pages = nae->regs[R_EBX],
+    };
+    uint64_t result;
 
-    trace_snp_guest_request(env_cpu(env)->cpu_index, request, response,
-                            extended);
-    if ((request | response) % GHCB_PAGE_SIZE || request == response) {
+    if (!snp_guest_request(&request, &result)) {
         nae_error(nae, ERROR_INVALID_INPUT, "misplaced guest request pages");
         return;
     }
-    nae_answer(nae, GUEST_REQUEST_VMM_GENERIC);
+    nae->regs[R_EBX] = request.pages;
+    nae_answer(nae, result);
+    trace_snp_guest_request(env_cpu(env)->cpu_index, request.request,
+                            request.response, extended, result);
 }
 
 static void nae_ap_creation(CPUX86State *env, SnpNae *nae)

@@ -16,6 +16,7 @@
 #include "system/cpu-timers.h"
 #include "system/replay.h"
 #include "system/runstate.h"
+#include "target/i386/sev-firmware.h"
 #include "target/i386/sev-vmsa.h"
 #include "target/i386/upm-guest.h"
 #include "tcg/snp/snp.h"
@@ -108,7 +109,10 @@ bool snp_init_machine(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
     snp.vcpus = g_new0(SnpVcpu, machine->smp.max_cpus);
     snp_memory_init(cbitpos);
     snp.active = true;
-    warn_report("SEV-SNP is emulated: nothing in this guest is confidential");
+    if (!sev_launch_only_measures()) {
+        warn_report("SEV-SNP is emulated: nothing in this guest is"
+                    " confidential");
+    }
     return true;
 }
 

@@ -233,7 +233,7 @@ void snp_launch_page_done(hwaddr gpa);
 bool snp_msr_is_direct(uint32_t index);
 
 /*
- * Hypervisor side: ghcb.c, vmsa.c
+ * Hypervisor side: ghcb.c, guest-request.c, vmsa.c
  */
 
 /**
@@ -282,6 +282,35 @@ void snp_reset_hold_release(CPUX86State *env);
  * Returns: NULL, or why VMRUN would fail; nothing has changed then.
  */
 const char *snp_vmsa_load(CPUX86State *env, const void *page);
+
+/**
+ * SnpGuestRequest: what a guest gives with SNP Guest Request
+ * @request, @response: guest-physical addresses of the messages
+ * @extended: SNP Extended Guest Request
+ * @has_data: @data and @pages were given
+ * @data: guest-physical address of the room for certificates
+ * @pages: its size; set to what is needed where that is more
+ */
+typedef struct SnpGuestRequest {
+    uint64_t request, response;
+    bool extended;
+    bool has_data;
+    uint64_t data, pages;
+} SnpGuestRequest;
+
+/**
+ * snp_guest_request: carry a guest message to the firmware
+ * @result: SW_EXITINFO2: the hypervisor's part in the upper half, the
+ *     firmware's status in the lower one
+ *
+ * The pages are the guest's shared memory: the message is copied before
+ * anything is looked at, and written back once.
+ *
+ * Called in a vCPU's execution loop, without the BQL.
+ *
+ * Returns: false where addresses are misplaced or missing.
+ */
+bool snp_guest_request(SnpGuestRequest *request, uint64_t *result);
 
 /**
  * snp_wait_for_init: the end of a vCPU's reset; all but the boot processor

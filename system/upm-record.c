@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unmapped private memory: page states of a guest that has none
+ *
+ * The memory of an SEV or SEV-ES guest is encrypted in place: the guest's
+ * page tables alone make a page private, and what the guest tells of it is
+ * only written down.
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "system/reset.h"
+#include "system/upm.h"
+#include "system/upm-compat.h"
+
+static int mark(const UpmPiece *piece, bool to_private)
+{
+    return 0;
+}
+
+static UpmProviderOps recorder = { .mark = mark };
+
+static RAMBlock *block_at(void *host)
+{
+    ram_addr_t offset;
+
+    RCU_READ_LOCK_GUARD();
+    return qemu_ram_block_from_host(host, false, &offset);
+}
+
+static void ram_added(RAMBlockNotifier *n, void *host, size_t size,
+                      size_t max_size)
+{
+    RAMBlock *rb = block_at(host);
+    Error *err = NULL;
+
+    /* The memory of an assigned device is not encrypted. */
+    if (!rb || memory_region_is_ram_device(rb->mr)) {
+        return;
+    }
+    if (!upm_block_record(rb, memory_region_name(rb->mr), max_size, &err)) {
+        warn_report_err(err);
+    }
+}
+
+static void ram_removed(RAMBlockNotifier *n, void *host, size_t size,
+                        size_t max_size)
+{
+    RAMBlock *rb = block_at(host);
+
+    if (rb) {
+        upm_block_unregister(rb);
+    }
+}
+
+static RAMBlockNotifier ram_notifier = {
+    .ram_block_added = ram_added,
+    .ram_block_removed = ram_removed,
+};
+
+/* Removing a notifier removes all blocks, adding one adds them. */
+static void forget_states(void *opaque)
+{
+    ram_block_notifier_remove(&ram_notifier);
+    ram_block_notifier_add(&ram_notifier);
+}
+
+void upm_record(const char *name)
+{
+    recorder.name = name;
+    upm_set_provider(&recorder);
+    ram_block_notifier_add(&ram_notifier);
+    qemu_register_reset(forget_states, NULL);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The emulated AMD-SP: guest messages, attestation reports, and the chip's
+ * identity that signs them
+ *
+ * SEV-SNP Firmware ABI Specification (56860), chapter 7 and section 8.26;
+ * for the certificates, VCEK Certificate and KDS Interface Specification
+ * (57230).
+ */
+#ifndef TARGET_I386_PSP_ATTEST_H
+#define TARGET_I386_PSP_ATTEST_H
+
+#include "psp.h"
+
+/*
+ * guest-message.c: SNP_GUEST_REQUEST, 56860 section 8.26
+ */
+
+#define PSP_AUTHTAG_SIZE        16
+
+/* AEAD_OFLOW of 56860; older linux/psp-sev.h has another value */
+#define PSP_STATUS_AEAD_OFLOW   0x1d
+
+#define PSP_MESSAGE_AES_256_GCM 1
+#define PSP_MESSAGE_HEADER_VERSION 1
+
+typedef enum PspMessageType {
+    PSP_MSG_KEY_REQ = 3,
+    PSP_MSG_REPORT_REQ = 5,
+    PSP_MSG_EXPORT_REQ = 7,
+    PSP_MSG_IMPORT_REQ = 9,
+    PSP_MSG_ABSORB_REQ = 11,
+    PSP_MSG_VMRK_REQ = 13,
+    PSP_MSG_TSC_INFO_REQ = 17,
+} PspMessageType;
+
+/* Message header; what follows @authtag_rest and @seqno is authenticated */
+typedef struct PspMessageHeader {
+    uint8_t authtag[PSP_AUTHTAG_SIZE];
+    uint8_t authtag_rest[16];
+    uint64_t seqno;
+    uint64_t reserved_28;
+    uint8_t algorithm;
+    uint8_t header_version;
+    uint16_t header_size;
+    uint8_t type;
+    uint8_t version;
+    uint16_t size;
+    uint32_t reserved_38;
+    uint8_t vmpck;
+    uint8_t reserved_3d[35];
+} PspMessageHeader;
+
+#define PSP_PAYLOAD_MAX (PSP_PAGE_SIZE - sizeof(PspMessageHeader))
+
+/* A guest message fills a page. */
+typedef struct PspMessage {
+    PspMessageHeader header;
+    uint8_t payload[PSP_PAGE_SIZE - sizeof(PspMessageHeader)];
+} PspMessage;
+
+/**
+ * psp_guest_request: answer a guest message
+ * @request: a copy of the guest's page, which the guest cannot change
+ * @response: written only where the result is SEV_RET_SUCCESS
+ *
+ * Each VMPCK has a message count: a request must have the next number, its
+ * response gets the one after, and no number is accepted or used twice.  The
+ * count moves on success only, so that a guest may repeat the same request.
+ *
+ * What a guest gets wrong inside an authentic message is told in the status
+ * field of the response.
+ *
+ * Locking: one request at a time, the caller sees to it.
+ *
+ * Returns: SEV_RET_SUCCESS; INVALID_GUEST_STATE before the launch is finished;
+ * INVALID_PARAM for a header that is not understood; PSP_STATUS_AEAD_OFLOW for
+ * another sequence number than the next one; BAD_MEASUREMENT where the message
+ * is not authentic; HWSEV_RET_PLATFORM where the chip has no keys.
+ */
+int psp_guest_request(PspGuest *guest, const PspMessage *request,
+                      PspMessage *response);
+
+/*
+ * report.c: what is asked in the messages
+ */
+
+/* Status field of responses */
+#define PSP_MSG_SUCCESS         0x00
+#define PSP_MSG_INVALID_PARAM   0x16
+#define PSP_MSG_INVALID_KEY     0x27
+
+#define PSP_REPORT_VERSION      3
+#define PSP_REPORT_DATA_SIZE    64
+#define PSP_CHIP_ID_SIZE        64
+
+/* TCB_VERSION as of Milan, 56860 section 2.2 */
+typedef struct PspTcb {
+    uint8_t boot_loader;
+    uint8_t tee;
+    uint8_t reserved[4];
+    uint8_t snp;
+    uint8_t microcode;
+} PspTcb;
+
+/* MSG_REPORT_REQ */
+typedef struct PspReportRequest {
+    uint8_t report_data[PSP_REPORT_DATA_SIZE];
+    uint32_t vmpl;
+    uint32_t key_select;            /* bits 1:0 */
+    uint8_t reserved_48[24];
+} PspReportRequest;
+
+/* Which key is to be used: bits of key_select, or 2:1 of root_key_select */
+#define PSP_KEY_ANY     0
+#define PSP_KEY_VCEK    1
+#define PSP_KEY_VLEK    2
+
+/* ECDSA P-384 with SHA-384, 56860 appendix B */
+#define PSP_SIGNATURE_ECDSA_P384_SHA384 1
+
+/* ATTESTATION_REPORT; all before @signature is signed */
+typedef struct PspReport {
+    uint32_t version;
+    uint32_t guest_svn;
+    uint64_t policy;
+    uint8_t family_id[16];
+    uint8_t image_id[16];
+    uint32_t vmpl;
+    uint32_t signature_algorithm;
+    PspTcb current_tcb;
+    uint64_t platform_info;
+    uint32_t flags;                 /* PSP_REPORT_* */
+    uint32_t reserved_04c;
+    uint8_t report_data[PSP_REPORT_DATA_SIZE];
+    uint8_t measurement[PSP_DIGEST_SIZE];
+    uint8_t host_data[PSP_HOST_DATA_SIZE];
+    uint8_t id_key_digest[PSP_DIGEST_SIZE];
+    uint8_t author_key_digest[PSP_DIGEST_SIZE];
+    uint8_t report_id[PSP_REPORT_ID_SIZE];
+    uint8_t report_id_ma[PSP_REPORT_ID_SIZE];
+    PspTcb reported_tcb;
+    uint8_t cpuid_family;
+    uint8_t cpuid_model;
+    uint8_t cpuid_stepping;
+    uint8_t reserved_18b[21];
+    uint8_t chip_id[PSP_CHIP_ID_SIZE];
+    PspTcb committed_tcb;
+    uint8_t current_build;
+    uint8_t current_minor;
+    uint8_t current_major;
+    uint8_t reserved_1eb;
+    uint8_t committed_build;
+    uint8_t committed_minor;
+    uint8_t committed_major;
+    uint8_t reserved_1ef;
+    PspTcb launch_tcb;
+    uint8_t reserved_1f8[168];
+    PspEcSignature signature;
+} PspReport;
+
+#define PSP_REPORT_AUTHOR_KEY   (1U << 0)
+#define PSP_REPORT_MASK_CHIP    (1U << 1)
+#define PSP_REPORT_SIGNER_SHIFT 2       /* 3 bits; 0 is the VCEK */
+
+/* MSG_REPORT_RSP */
+typedef struct PspReportResponse {
+    uint32_t status;
+    uint32_t size;
+    uint8_t reserved_08[24];
+    PspReport report;
+} PspReportResponse;
+
+/* MSG_KEY_REQ */
+typedef struct PspKeyRequest {
+    uint32_t root_key_select;       /* bit 0: VMRK; 2:1: PSP_KEY_* */
+    uint32_t reserved_04;
+    uint64_t fields;                /* PSP_FIELD_* */
+    uint32_t vmpl;
+    uint32_t guest_svn;
+    PspTcb tcb;
+} PspKeyRequest;
+
+#define PSP_ROOT_KEY_VMRK       (1U << 0)
+
+/* GUEST_FIELD_SELECT: what else is mixed into the key */
+#define PSP_FIELD_POLICY        (1U << 0)
+#define PSP_FIELD_IMAGE_ID      (1U << 1)
+#define PSP_FIELD_FAMILY_ID     (1U << 2)
+#define PSP_FIELD_MEASUREMENT   (1U << 3)
+#define PSP_FIELD_GUEST_SVN     (1U << 4)
+#define PSP_FIELD_TCB           (1U << 5)
+
+#define PSP_DERIVED_KEY_SIZE    32
+
+/* MSG_KEY_RSP */
+typedef struct PspKeyResponse {
+    uint32_t status;
+    uint8_t reserved_04[28];
+    uint8_t key[PSP_DERIVED_KEY_SIZE];
+} PspKeyResponse;
+
+/* MSG_TSC_INFO_REQ */
+typedef struct PspTscRequest {
+    uint8_t reserved[128];
+} PspTscRequest;
+
+/* MSG_TSC_INFO_RSP */
+typedef struct PspTscResponse {
+    uint32_t status;
+    uint32_t reserved_04;
+    uint64_t scale;
+    uint64_t offset;
+    uint32_t factor;
+    uint8_t reserved_1c[100];
+} PspTscResponse;
+
+/**
+ * PspMessageHandler: answer the payload of an authentic request
+ * @vmpl: the VMPL whose VMPCK the message came with, 0 to 3
+ * @response: zeroed
+ *
+ * Returns: SEV_RET_SUCCESS, or SEV_RET_HWSEV_RET_PLATFORM, reported, where
+ * there is no response.
+ */
+typedef int PspMessageHandler(PspGuest *guest, unsigned vmpl,
+                              const void *request, void *response);
+
+PspMessageHandler psp_answer_report, psp_answer_key, psp_answer_tsc;
+
+/*
+ * chip.c: the keys and certificates of the emulated chip
+ */
+
+/* The chip that is emulated, whatever CPU model the guest sees */
+#define PSP_CHIP_PRODUCT_LINE   "Milan"
+#define PSP_CHIP_PRODUCT        PSP_CHIP_PRODUCT_LINE "-B1"
+#define PSP_CHIP_FAMILY         0x19
+#define PSP_CHIP_MODEL          0x01
+#define PSP_CHIP_STEPPING       0x01
+
+/* Patch levels of a Milan of 2025, so that usual minimum policies are met */
+#define PSP_CHIP_TCB \
+    ((PspTcb) { .boot_loader = 4, .snp = 0x18, .microcode = 0xdb })
+
+/* What a chip ID begins with; random bytes follow. */
+#define PSP_CHIP_ID_PREFIX      "emulated by QEMU-UPM: no AMD-SP "
+
+/**
+ * psp_chip_open: the chip that lives in a folder, made on first use
+ * @folder: may be missing; its parents are made, too
+ *
+ * A new chip gets an ARK, an ASK (RSA 4096) and a VCEK (ECDSA P-384), which
+ * takes seconds; the private keys of ARK and ASK are forgotten at once.  The
+ * folder then holds
+ *
+ *   vcek.key                     private, PKCS #8 in PEM, mode 0600
+ *   {ark,ask,vcek}.{pem,der}     the certificates
+ *   cert_chain.pem               ASK and ARK, as AMD's KDS gives them
+ *   certs.bin                    VCEK, ASK and ARK as guests receive them
+ *
+ * Locking: none needed; the folder is locked against other processes.
+ *
+ * Returns: NULL with @errp set, which says which file is wrong and what to do.
+ */
+PspChip *psp_chip_open(const char *folder, Error **errp);
+
+void psp_chip_free(PspChip *chip);
+
+/** psp_chip_id: PSP_CHIP_ID_SIZE bytes, always the same for a folder */
+const uint8_t *psp_chip_id(const PspChip *chip);
+
+/** psp_chip_certs: what certs.bin holds */
+const GByteArray *psp_chip_certs(const PspChip *chip);
+
+/** psp_chip_sign: sign with the VCEK.  Returns: false with @errp set. */
+bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
+                   PspEcSignature *signature, Error **errp);
+
+/**
+ * psp_chip_derive: a key that only this chip makes of @context
+ *
+ * Returns: false with @errp set.
+ */
+bool psp_chip_derive(const PspChip *chip, const void *context, size_t size,
+                     uint8_t key[PSP_DERIVED_KEY_SIZE], Error **errp);
+
+QEMU_BUILD_BUG_ON(sizeof(PspMessageHeader) != 0x60);
+QEMU_BUILD_BUG_ON(sizeof(PspMessage) != PSP_PAGE_SIZE);
+QEMU_BUILD_BUG_ON(sizeof(PspReportRequest) != 96);
+QEMU_BUILD_BUG_ON(sizeof(PspReport) != 0x4a0);
+QEMU_BUILD_BUG_ON(sizeof(PspReportResponse) != 0x4c0);
+QEMU_BUILD_BUG_ON(sizeof(PspKeyRequest) != 32);
+QEMU_BUILD_BUG_ON(sizeof(PspKeyResponse) != 64);
+QEMU_BUILD_BUG_ON(sizeof(PspTscRequest) != 128);
+QEMU_BUILD_BUG_ON(sizeof(PspTscResponse) != 128);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Checks in front of what target/i386/sev.c does with a firmware image and
+ * with the properties of the guest object
+ */
+#include "qemu/osdep.h"
+#include "exec/memory.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "exec/address-spaces.h"
+#include "target/i386/psp/psp.h"
+#include "sev-metadata.h"
+
+static uint64_t image_size;
+
+bool sev_launch_find_metadata(const uint8_t *image, size_t size,
+                              uint32_t offset)
+{
+    Error *err = NULL;
+
+    image_size = size;
+    if (!sev_metadata_in_image(image, size, offset, &err)) {
+        warn_report_err(err);
+        return false;
+    }
+    return true;
+}
+
+static char *not_ram(uint64_t gpa, uint64_t size)
+{
+    while (size) {
+        MemoryRegionSection section =
+            memory_region_find(get_system_memory(), gpa, size);
+        uint64_t known = int128_get64(section.size);
+        char *what = NULL;
+
+        if (!section.mr || section.offset_within_address_space != gpa) {
+            what = g_strdup_printf("there is nothing at 0x%" PRIx64 "; more"
+                                   " memory (-m) may help", gpa);
+        } else if (!memory_region_is_ram(section.mr) ||
+                   memory_region_is_rom(section.mr)) {
+            what = g_strdup_printf("'%s' is at 0x%" PRIx64,
+                                   memory_region_name(section.mr), gpa);
+        }
+        if (section.mr) {
+            memory_region_unref(section.mr);
+        }
+        if (what) {
+            return what;
+        }
+        gpa += known;
+        size -= known;
+    }
+    return NULL;
+}
+
+void sev_launch_check_metadata(const void *table, uint32_t hashes_offset,
+                               uint32_t hashes_size)
+{
+    SevMetadataUse use = {
+        .image_size = image_size,
+        .hashes_offset = hashes_offset,
+        .hashes_size = hashes_size,
+        .not_ram = not_ram,
+    };
+    Error *err = NULL;
+
+    if (sev_metadata_check(table, &use, &err)) {
+        return;
+    }
+    error_prepend(&err, "SEV-SNP launch: ");
+    error_report_err(err);
+    exit(EXIT_FAILURE);
+}
+
+void sev_launch_no_metadata(void)
+{
+    error_report("SEV-SNP launch: the firmware has no SEV metadata, which say"
+                 " where the CPUID and secrets pages are");
+    error_printf(SEV_METADATA_OTHER_FIRMWARE);
+}
+
+void sev_launch_no_reset_vector(void)
+{
+    error_report("SEV launch: the firmware names no reset vector for SEV-ES"
+                 " (SEV information block), so it is not built for SEV");
+    error_printf(SEV_METADATA_OTHER_FIRMWARE);
+}
+
+void sev_launch_no_hashes_page(Error **errp, uint32_t base, uint32_t size)
+{
+    ERRP_GUARD();
+
+    error_setg(errp, "kernel-hashes=on: the firmware has no room for the"
+               " hashes (base=0x%x size=0x%x)", base, size);
+    error_append_hint(errp, SEV_METADATA_HASHES_FIRMWARE);
+}
+
+uint8_t *sev_launch_pad_id_auth(uint8_t *id_auth, size_t size)
+{
+    id_auth = g_realloc(id_auth, sizeof(PspIdAuth));
+    memset(id_auth + size, 0, sizeof(PspIdAuth) - size);
+    return id_auth;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The launch plan, as users see it: query-sev, "info sev",
+ * query-sev-launch-pages and measure-only=
+ */
+#include "qemu/osdep.h"
+#include "cpu.h"
+#include "hw/core/cpu.h"
+#include "monitor/monitor.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-upm.h"
+#include "qapi/qapi-visit-upm.h"
+#include "qapi/qobject-output-visitor.h"
+#include "qapi/util.h"
+#include "qemu/error-report.h"
+#include "qobject/qjson.h"
+#include "qobject/qobject.h"
+#include "system/upm-compat.h"
+#include "sev.h"
+#include "sev-firmware.h"
+#include "sev-launch-query.h"
+
+static char *to_hex(const uint8_t digest[PSP_DIGEST_SIZE])
+{
+    GString *hex = g_string_sized_new(2 * PSP_DIGEST_SIZE + 1);
+
+    for (size_t i = 0; i < PSP_DIGEST_SIZE; i++) {
+        g_string_append_printf(hex, "%02x", digest[i]);
+    }
+    return g_string_free(hex, false);
+}
+
+static void set_source(SevLaunchPage *page, const SevLaunchPageInfo *info)
+{
+    if (!info->range) {
+        page->source = SEV_LAUNCH_SOURCE_VCPU;
+        page->has_vcpu = true;
+        page->vcpu = info->vcpu;
+        return;
+    }
+    page->source = info->range->source;
+    if (page->source == SEV_LAUNCH_SOURCE_FIRMWARE) {
+        page->has_offset = true;
+        page->offset = info->gpa - info->range->gpa;
+    } else {
+        page->has_section = true;
+        page->section = info->range->section;
+    }
+}
+
+static void add_page(const SevLaunchPageInfo *info, void *opaque)
+{
+    SevLaunchPageList ***tail = opaque;
+    SevLaunchPage *page = g_new0(SevLaunchPage, 1);
+
+    page->gpa = info->gpa;
+    /* the firmware counts from 1 */
+    page->type = info->type - PSP_PAGE_NORMAL;
+    set_source(page, info);
+    for (int i = 0; i < SEV_LAUNCH_VMPLS; i++) {
+        QAPI_LIST_PREPEND(page->vmpl_permissions, info->range ?
+                          info->range->vmpl_perms[SEV_LAUNCH_VMPLS - 1 - i] :
+                          0);
+    }
+    page->contents = info->contents ? to_hex(info->contents) : NULL;
+    page->digest = to_hex(info->digest);
+    QAPI_LIST_APPEND(*tail, page);
+}
+
+static SevSnpPolicy *decode_policy(uint64_t policy)
+{
+    SevSnpPolicy *info = g_new0(SevSnpPolicy, 1);
+
+    info->abi_major = policy >> PSP_POLICY_ABI_MAJOR_SHIFT;
+    info->abi_minor = policy & PSP_POLICY_ABI_MINOR;
+    info->smt = policy & PSP_POLICY_SMT;
+    info->migration_agent = policy & PSP_POLICY_MIGRATE_MA;
+    info->debug = policy & PSP_POLICY_DEBUG;
+    info->single_socket = policy & PSP_POLICY_SINGLE_SOCKET;
+    info->cxl = policy & PSP_POLICY_CXL_ALLOW;
+    info->aes_256_xts = policy & PSP_POLICY_AES_256_XTS;
+    info->rapl_disabled = policy & PSP_POLICY_RAPL_DIS;
+    info->hide_ciphertext = policy & PSP_POLICY_HIDE_CIPHERTEXT;
+    return info;
+}
+
+static SevLaunch *describe(bool with_pages, Error **errp)
+{
+    g_autoptr(SevLaunch) info = g_new0(SevLaunch, 1);
+    SevLaunchPageList **tail = &info->pages;
+    const char *firmware_sha256;
+    const SevLaunchPlan *plan = sev_launch_plan(&firmware_sha256, errp);
+    uint8_t digest[PSP_DIGEST_SIZE];
+
+    if (!plan || !sev_plan_digest(plan, digest, with_pages ? add_page : NULL,
+                                  &tail, errp)) {
+        return NULL;
+    }
+    info->has_pages = with_pages;
+    info->digest = to_hex(digest);
+    info->policy = decode_policy(
+        object_property_get_uint(OBJECT(current_machine->cgs), "policy",
+                                 NULL));
+    info->vcpus = sev_plan_vcpus(plan);
+    info->cpu_signature = cpu_env(first_cpu)->cpuid_version;
+    info->sev_features = SEV_FEATURES_SNP_ACTIVE;
+    info->page_count = sev_plan_pages(plan);
+    info->firmware = g_strdup(plan->firmware);
+    info->firmware_sha256 = g_strdup(firmware_sha256);
+    return g_steal_pointer(&info);
+}
+
+SevLaunch *sev_launch_query(void)
+{
+    return describe(false, NULL);
+}
+
+SevLaunchPageList *qmp_query_sev_launch_pages(Error **errp)
+{
+    g_autoptr(SevLaunch) info = describe(true, errp);
+
+    return info ? g_steal_pointer(&info->pages) : NULL;
+}
+
+static void print_policy(Monitor *mon, const SevSnpPolicy *policy)
+{
+    const struct {
+        const char *name;
+        bool value;
+    } bits[] = {
+        { "SMT allowed", policy->smt },
+        { "migration agent allowed", policy->migration_agent },
+        { "debugging allowed", policy->debug },
+        { "one socket only", policy->single_socket },
+        { "CXL allowed", policy->cxl },
+        { "AES-256-XTS required", policy->aes_256_xts },
+        { "RAPL must be off", policy->rapl_disabled },
+        { "ciphertext must be hidden", policy->hide_ciphertext },
+    };
+    const char *separator = "; ";
+
+    monitor_printf(mon, "policy: ABI %u.%u", policy->abi_major,
+                   policy->abi_minor);
+    for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+        if (bits[i].value) {
+            monitor_printf(mon, "%s%s", separator, bits[i].name);
+            separator = ", ";
+        }
+    }
+    monitor_printf(mon, "\n");
+}
+
+void sev_launch_print(Monitor *mon)
+{
+    g_autoptr(SevLaunch) info = sev_launch_query();
+
+    if (!info) {
+        return;
+    }
+    print_policy(mon, info->policy);
+    monitor_printf(mon, "launch digest: %s\n", info->digest);
+    monitor_printf(mon, "launch pages: %" PRIu64 "\n", info->page_count);
+    monitor_printf(mon, "vCPUs: %u, signature 0x%x, SEV features 0x%" PRIx64
+                   "\n", info->vcpus, info->cpu_signature,
+                   info->sev_features);
+    monitor_printf(mon, "firmware: %s\n", info->firmware ?: "(no file)");
+    monitor_printf(mon, "firmware SHA-256: %s\n",
+                   info->firmware_sha256 ?: "-");
+}
+
+/*
+ * measure-only=
+ */
+
+static SevMeasureOnly measure_only;
+
+static int get_measure_only(Object *obj, Error **errp)
+{
+    return measure_only;
+}
+
+static void set_measure_only(Object *obj, int value, Error **errp)
+{
+    measure_only = value;
+}
+
+void sev_launch_class_init(ObjectClass *oc)
+{
+    object_class_property_add_enum(oc, "measure-only", "SevMeasureOnly",
+                                   &SevMeasureOnly_lookup, get_measure_only,
+                                   set_measure_only);
+    object_class_property_set_description(oc, "measure-only",
+        "Print the expected launch digest and exit (off, hex, json)");
+}
+
+bool sev_launch_only_measures(void)
+{
+    return measure_only != SEV_MEASURE_ONLY_OFF;
+}
+
+static char *to_json(SevLaunch *info)
+{
+    QObject *object;
+    Visitor *v = qobject_output_visitor_new(&object);
+    GString *json;
+
+    visit_type_SevLaunch(v, NULL, &info, &error_abort);
+    visit_complete(v, &object);
+    visit_free(v);
+    json = qobject_to_json_pretty(object, true);
+    qobject_unref(object);
+    return g_string_free(json, false);
+}
+
+void sev_launch_measure_only(void)
+{
+    bool json = measure_only == SEV_MEASURE_ONLY_JSON;
+    g_autofree char *text = NULL;
+    Error *err = NULL;
+    SevLaunch *info;
+
+    if (!sev_launch_only_measures()) {
+        return;
+    }
+    info = describe(json, &err);
+    if (!info) {
+        error_reportf_err(err, "measure-only: ");
+        exit(EXIT_FAILURE);
+    }
+    text = json ? to_json(info) : g_strdup(info->digest);
+    qapi_free_SevLaunch(info);
+    if (printf("%s\n", text) < 0 || fflush(stdout)) {
+        error_report("measure-only: standard output: %s", strerror(errno));
+        exit(EXIT_FAILURE);
+    }
+    exit(EXIT_SUCCESS);
+}

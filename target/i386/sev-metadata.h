@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a firmware image says of its launch, checked before it is believed
+ *
+ * OVMF's SEV metadata (OvmfPkg/ResetVector of edk2): a table of sections that
+ * the launch has to populate, found through the table of GUIDs at the image's
+ * end.  Neither depends on the target, so that unit tests and fuzzers can run
+ * it.
+ */
+#ifndef TARGET_I386_SEV_METADATA_H
+#define TARGET_I386_SEV_METADATA_H
+
+/* Hints: which firmware to use instead */
+#define SEV_METADATA_OTHER_FIRMWARE \
+    "Use firmware that is built for SEV-SNP, such as -bios OVMF.fd of" \
+    " Debian's package ovmf.\n"
+#define SEV_METADATA_HASHES_FIRMWARE \
+    "Use firmware with a page for kernel hashes, such as" \
+    " -bios OVMF.amdsev.fd.\n"
+
+/**
+ * sev_metadata_in_image: is there a table of metadata?
+ * @image, @size: the firmware
+ * @offset: where the table starts, counted from the image's end
+ *
+ * What comes after the table's header is not looked at, but is all inside of
+ * the image.
+ *
+ * Returns: false with @errp set.
+ */
+bool sev_metadata_in_image(const uint8_t *image, size_t size, uint32_t offset,
+                           Error **errp);
+
+/**
+ * sev_metadata_reset_block: is the SEV information block in the image?
+ * @end: where the block ends, in bytes from the image's start
+ * @length: what the block says of its own length
+ *
+ * That is the block of firmware without a table of GUIDs.
+ *
+ * Returns: false where it is not, or holds no address.
+ */
+bool sev_metadata_reset_block(size_t end, uint16_t length);
+
+/**
+ * SevMetadataUse: the launch that a table is for
+ * @image_size: of the firmware, which ends at 4 GiB
+ * @hashes_size: of the table of kernel hashes, 0 without kernel-hashes=on
+ * @hashes_offset: where in its page that table starts
+ * @not_ram: what is at @gpa that is no RAM, to be freed; NULL where all
+ *     @size bytes are RAM
+ */
+typedef struct SevMetadataUse {
+    uint64_t image_size;
+    uint32_t hashes_size;
+    uint32_t hashes_offset;
+    char *(*not_ram)(uint64_t gpa, uint64_t size);
+} SevMetadataUse;
+
+/**
+ * sev_metadata_check: can the sections be launched?
+ * @table: one that sev_metadata_in_image() has seen
+ *
+ * Returns: false with @errp naming the section, its range and its type.
+ */
+bool sev_metadata_check(const void *table, const SevMetadataUse *use,
+                        Error **errp);
+
+/*
+ * sev-launch-check.c: the same with this machine's memory, for
+ * target/i386/sev.c
+ */
+
+/** sev_launch_find_metadata: sev_metadata_in_image(), with a warning */
+bool sev_launch_find_metadata(const uint8_t *image, size_t size,
+                              uint32_t offset);
+
+/**
+ * sev_launch_check_metadata: before sections are launched
+ * @hashes_size: 0 without kernel-hashes=on
+ *
+ * Does not return where the table cannot be launched.
+ */
+void sev_launch_check_metadata(const void *table, uint32_t hashes_offset,
+                               uint32_t hashes_size);
+
+/** sev_launch_no_metadata: report that the firmware has none */
+void sev_launch_no_metadata(void);
+
+/** sev_launch_no_reset_vector: report that the firmware is not for SEV */
+void sev_launch_no_reset_vector(void);
+
+/** sev_launch_no_hashes_page: the firmware has no room for kernel hashes */
+void sev_launch_no_hashes_page(Error **errp, uint32_t base, uint32_t size);
+
+/**
+ * sev_launch_pad_id_auth: make a page of an id-auth that was cut short
+ * @id_auth: of @size bytes, at most a page; taken over
+ */
+uint8_t *sev_launch_pad_id_auth(uint8_t *id_auth, size_t size);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * SNP Guest Request: the hypervisor carries messages between guest and
+ * firmware, and adds certificates to reports
+ *
+ * GHCB specification (56421), sections 4.1.7 and 4.1.8; the results are those
+ * that KVM gives (Linux, Documentation/virt/kvm/api.rst,
+ * KVM_EXIT_SNP_REQ_CERTS).
+ */
+#include "qemu/osdep.h"
+#include "cpu.h"
+#include "exec/address-spaces.h"
+#include "exec/memory.h"
+#include "target/i386/sev-certs.h"
+#include "target/i386/sev-firmware.h"
+#include "snp.h"
+
+#define PAGE SEV_GUEST_MESSAGE_SIZE
+
+/* The hypervisor's part of the result */
+#define VMM_INVALID_LENGTH  (1ULL << 32)
+#define VMM_BUSY            (2ULL << 32)
+#define VMM_GENERIC         (0xffffffffULL << 32)
+
+/*
+ * Copy a page or less to or from guest RAM.  Returns: false where there is
+ * no RAM; devices are not to be touched in passing.
+ */
+static bool copy_page(hwaddr gpa, void *data, size_t size, bool to_guest)
+{
+    MemoryRegion *mr;
+    hwaddr offset, len = size;
+    uint8_t *host;
+
+    mr = address_space_translate(&address_space_memory, gpa, &offset, &len,
+                                 to_guest, MEMTXATTRS_UNSPECIFIED);
+    if (len < size || !memory_region_is_ram(mr) ||
+        memory_region_is_ram_device(mr) ||
+        (to_guest && (mr->readonly || mr->rom_device))) {
+        return false;
+    }
+    host = (uint8_t *)memory_region_get_ram_ptr(mr) + offset;
+    if (to_guest) {
+        memcpy(host, data, size);
+        memory_region_set_dirty(mr, offset, size);
+    } else {
+        memcpy(data, host, size);
+    }
+    return true;
+}
+
+static bool put_table(hwaddr gpa, const GByteArray *table)
+{
+    for (size_t done = 0; done < table->len; done += PAGE) {
+        size_t size = MIN(PAGE, table->len - done);
+
+        if (!copy_page(gpa + done, table->data + done, size, true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Certificates go to the guest before the firmware is asked, so that too
+ * little room does not cost the guest a message number.  Guests give none to
+ * learn how much it takes.
+ *
+ * Returns: the hypervisor's part of the result; 0 to go on.
+ */
+static uint64_t give_certs(SnpGuestRequest *request, int *lock)
+{
+    g_autoptr(GByteArray) table = NULL;
+    uint64_t needed;
+    int ret;
+
+    table = sev_firmware_certs(lock, &ret);
+    if (!table) {
+        return ret == -EAGAIN ? VMM_BUSY : VMM_GENERIC;
+    }
+    needed = sev_certs_pages(table);
+    if (needed > request->pages) {
+        request->pages = needed;
+        return VMM_INVALID_LENGTH;
+    }
+    return put_table(request->data, table) ? 0 : VMM_GENERIC;
+}
+
+static uint64_t ask_firmware(const SnpGuestRequest *request,
+                             const uint8_t *message)
+{
+    uint8_t answer[PAGE];
+    uint32_t status = sev_firmware_guest_request(message, answer);
+
+    if (status) {
+        return status;
+    }
+    return copy_page(request->response, answer, sizeof(answer), true) ? 0
+                                                            : VMM_GENERIC;
+}
+
+bool snp_guest_request(SnpGuestRequest *request, uint64_t *result)
+{
+    uint8_t message[PAGE];
+    int lock = -1;
+
+    if ((request->request | request->response) % PAGE ||
+        request->request == request->response) {
+        return false;
+    }
+    if (!copy_page(request->request, message, sizeof(message), false)) {
+        *result = VMM_GENERIC;
+        return true;
+    }
+    *result = 0;
+    if (request->extended && sev_firmware_is_report_request(message)) {
+        if (!request->has_data || request->data % PAGE) {
+            return false;
+        }
+        *result = give_certs(request, &lock);
+    }
+    if (!*result) {
+        *result = ask_firmware(request, message);
+    }
+    /* Held until the report that the certificates belong to was made */
+    if (lock >= 0) {
+        close(lock);
+    }
+    return true;
+}

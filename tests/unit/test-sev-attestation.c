@@ -1,0 +1,1142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The emulated AMD-SP: guest messages, reports, derived keys, and the chip
+ *
+ * The guest's side of the channel is built here at the level of the
+ * specification's offsets, not from the structures under test.  Whole chains
+ * are verified by others, see tests/functional/test_snp_attestation.py.
+ */
+#include "qemu/osdep.h"
+#include <glib/gstdio.h>
+#include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
+#include <gnutls/x509.h>
+#include <linux/psp-sev.h>
+#include "crypto/init.h"
+#include "qapi/error.h"
+#include "qemu/bswap.h"
+#include "qemu/cutils.h"
+#include "target/i386/psp/attest.h"
+#include "target/i386/sev-certs.h"
+
+#define POLICY      0x30000ULL
+#define AEAD_OFLOW  0x1d
+
+/* Offsets in the message, 56860 table 97 */
+#define MSG_SEQNO   0x20
+#define MSG_ALGO    0x30
+#define MSG_HDR_VERSION 0x31
+#define MSG_HDR_SIZE    0x32
+#define MSG_TYPE    0x34
+#define MSG_VERSION 0x35
+#define MSG_SIZE    0x36
+#define MSG_VMPCK   0x3c
+#define MSG_PAYLOAD 0x60
+
+static char *scratch;
+static char *chip_dir;
+static PspChip *the_chip;
+static bool chip_broken;
+
+/* Made once: it takes seconds. */
+static PspChip *chip(void)
+{
+    if (!the_chip) {
+        the_chip = psp_chip_open(chip_dir, &error_abort);
+    }
+    return the_chip;
+}
+
+static PspChip *fake_chip(Error **errp)
+{
+    if (chip_broken) {
+        error_setg(errp, "the chip is broken");
+        return NULL;
+    }
+    return chip();
+}
+
+static const PspProcessor fake_processor = { .chip = fake_chip };
+
+static PspGuest new_guest(void)
+{
+    PspGuest guest = {
+        .processor = &fake_processor,
+        .state = PSP_STATE_RUNNING,
+        .policy = POLICY,
+        .platform_info = 0x25,
+        .identity = { .guest_svn = 7, .author_key_en = true },
+    };
+
+    for (size_t i = 0; i < PSP_VMPCKS; i++) {
+        memset(guest.vmpck[i], 0x10 + i, PSP_VMPCK_SIZE);
+    }
+    memset(guest.digest, 0xd1, sizeof(guest.digest));
+    memset(guest.host_data, 0x4d, sizeof(guest.host_data));
+    memset(guest.report_id, 0x1d, sizeof(guest.report_id));
+    memset(guest.identity.family_id, 0xfa, 16);
+    memset(guest.identity.image_id, 0x1a, 16);
+    memset(guest.identity.id_key_digest, 0x1c, 48);
+    memset(guest.identity.author_key_digest, 0xac, 48);
+    chip_broken = false;
+    return guest;
+}
+
+/*
+ * The guest's side
+ */
+
+typedef union Page {
+    uint8_t bytes[PSP_PAGE_SIZE];
+    PspMessage message;
+} Page;
+
+static void aes_gcm(Page *page, const uint8_t *key, size_t size, bool encrypt,
+                    bool *authentic)
+{
+    const gnutls_datum_t datum = { (void *)key, 32 };
+    uint8_t iv[12] = { 0 }, in[PSP_PAGE_SIZE + 16], out[PSP_PAGE_SIZE + 16];
+    size_t out_size = sizeof(out);
+    gnutls_aead_cipher_hd_t cipher;
+    uint8_t *payload = page->bytes + MSG_PAYLOAD;
+    int ret;
+
+    memcpy(iv, page->bytes + MSG_SEQNO, 8);
+    g_assert_cmpint(gnutls_aead_cipher_init(&cipher,
+                                            GNUTLS_CIPHER_AES_256_GCM,
+                                            &datum), >=, 0);
+    memcpy(in, payload, size);
+    if (encrypt) {
+        ret = gnutls_aead_cipher_encrypt(cipher, iv, 12, page->bytes + 0x30,
+                                         0x30, 16, in, size, out, &out_size);
+        g_assert_cmpint(ret, >=, 0);
+        memcpy(payload, out, size);
+        memset(page->bytes, 0, 32);
+        memcpy(page->bytes, out + size, 16);
+    } else {
+        memcpy(in + size, page->bytes, 16);
+        ret = gnutls_aead_cipher_decrypt(cipher, iv, 12, page->bytes + 0x30,
+                                         0x30, 16, in, size + 16, out,
+                                         &out_size);
+        *authentic = ret >= 0;
+        memcpy(payload, out, size);
+    }
+    gnutls_aead_cipher_deinit(cipher);
+}
+
+/* A request that is right, to be spoilt before or after seal() */
+static Page request_of(int type, uint64_t seqno, unsigned vmpck,
+                       const void *payload, size_t size)
+{
+    Page page = { .bytes = { 0 } };
+
+    stq_le_p(page.bytes + MSG_SEQNO, seqno);
+    page.bytes[MSG_ALGO] = 1;
+    page.bytes[MSG_HDR_VERSION] = 1;
+    stw_le_p(page.bytes + MSG_HDR_SIZE, 0x60);
+    page.bytes[MSG_TYPE] = type;
+    page.bytes[MSG_VERSION] = 1;
+    stw_le_p(page.bytes + MSG_SIZE, size);
+    page.bytes[MSG_VMPCK] = vmpck;
+    memcpy(page.bytes + MSG_PAYLOAD, payload, size);
+    return page;
+}
+
+static void seal(Page *page, const PspGuest *guest, unsigned key)
+{
+    aes_gcm(page, guest->vmpck[key], lduw_le_p(page->bytes + MSG_SIZE), true,
+            NULL);
+}
+
+static int send_page(PspGuest *guest, const Page *request, Page *response)
+{
+    memset(response, 0xee, sizeof(*response));
+    return psp_guest_request(guest, &request->message, &response->message);
+}
+
+/* The status that the firmware gives for a request that is refused */
+static void expect_refusal(PspGuest *guest, const Page *request, int status)
+{
+    uint64_t before[PSP_VMPCKS];
+    Page response;
+
+    memcpy(before, guest->message_count, sizeof(before));
+    g_assert_cmphex(send_page(guest, request, &response), ==, status);
+    for (size_t i = 0; i < sizeof(response); i++) {
+        g_assert_cmphex(response.bytes[i], ==, 0xee);
+    }
+    g_assert_cmpmem(before, sizeof(before), guest->message_count,
+                    sizeof(before));
+}
+
+/* Returns: the payload of the response, which is authentic */
+static const uint8_t *ask(PspGuest *guest, Page *response, int type,
+                          unsigned vmpck, const void *payload, size_t size,
+                          size_t answer_size)
+{
+    uint64_t seqno = guest->message_count[vmpck] + 1;
+    Page request = request_of(type, seqno, vmpck, payload, size);
+    bool authentic;
+
+    seal(&request, guest, vmpck);
+    g_assert_cmphex(send_page(guest, &request, response), ==, 0);
+    g_assert_cmpuint(ldq_le_p(response->bytes + MSG_SEQNO), ==, seqno + 1);
+    g_assert_cmphex(response->bytes[MSG_ALGO], ==, 1);
+    g_assert_cmphex(response->bytes[MSG_HDR_VERSION], ==, 1);
+    g_assert_cmphex(lduw_le_p(response->bytes + MSG_HDR_SIZE), ==, 0x60);
+    g_assert_cmphex(response->bytes[MSG_TYPE], ==, type + 1);
+    g_assert_cmphex(response->bytes[MSG_VERSION], ==, 1);
+    g_assert_cmphex(lduw_le_p(response->bytes + MSG_SIZE), ==, answer_size);
+    g_assert_cmphex(response->bytes[MSG_VMPCK], ==, vmpck);
+    aes_gcm(response, guest->vmpck[vmpck], answer_size, false, &authentic);
+    g_assert_true(authentic);
+    return response->bytes + MSG_PAYLOAD;
+}
+
+static void fill_report_request(uint8_t request[96], uint32_t vmpl)
+{
+    memset(request, 0, 96);
+    for (size_t i = 0; i < 64; i++) {
+        request[i] = 0x80 + i;
+    }
+    stl_le_p(request + 0x40, vmpl);
+}
+
+static const uint8_t *ask_report(PspGuest *guest, Page *response,
+                                 unsigned vmpck, uint32_t vmpl)
+{
+    uint8_t request[96];
+
+    fill_report_request(request, vmpl);
+    return ask(guest, response, 5, vmpck, request, sizeof(request), 0x4c0);
+}
+
+/*
+ * Messages
+ */
+
+static void test_message_layout(void)
+{
+    g_assert_cmphex(offsetof(PspMessage, header.authtag), ==, 0);
+    g_assert_cmphex(offsetof(PspMessage, header.seqno), ==, MSG_SEQNO);
+    g_assert_cmphex(offsetof(PspMessage, header.algorithm), ==, MSG_ALGO);
+    g_assert_cmphex(offsetof(PspMessage, header.header_version), ==,
+                    MSG_HDR_VERSION);
+    g_assert_cmphex(offsetof(PspMessage, header.header_size), ==,
+                    MSG_HDR_SIZE);
+    g_assert_cmphex(offsetof(PspMessage, header.type), ==, MSG_TYPE);
+    g_assert_cmphex(offsetof(PspMessage, header.version), ==, MSG_VERSION);
+    g_assert_cmphex(offsetof(PspMessage, header.size), ==, MSG_SIZE);
+    g_assert_cmphex(offsetof(PspMessage, header.vmpck), ==, MSG_VMPCK);
+    g_assert_cmphex(offsetof(PspMessage, payload), ==, MSG_PAYLOAD);
+
+    g_assert_cmphex(offsetof(PspReportRequest, vmpl), ==, 0x40);
+    g_assert_cmphex(offsetof(PspReportRequest, key_select), ==, 0x44);
+    g_assert_cmphex(offsetof(PspReportResponse, size), ==, 0x04);
+    g_assert_cmphex(offsetof(PspReportResponse, report), ==, 0x20);
+    g_assert_cmphex(offsetof(PspKeyRequest, fields), ==, 0x08);
+    g_assert_cmphex(offsetof(PspKeyRequest, vmpl), ==, 0x10);
+    g_assert_cmphex(offsetof(PspKeyRequest, guest_svn), ==, 0x14);
+    g_assert_cmphex(offsetof(PspKeyRequest, tcb), ==, 0x18);
+    g_assert_cmphex(offsetof(PspKeyResponse, key), ==, 0x20);
+    g_assert_cmphex(offsetof(PspTscResponse, scale), ==, 0x08);
+    g_assert_cmphex(offsetof(PspTscResponse, offset), ==, 0x10);
+    g_assert_cmphex(offsetof(PspTscResponse, factor), ==, 0x18);
+    g_assert_cmphex(offsetof(PspTcb, snp), ==, 6);
+    g_assert_cmphex(offsetof(PspTcb, microcode), ==, 7);
+}
+
+static void test_report_layout(void)
+{
+    static const struct {
+        size_t at, wanted;
+    } fields[] = {
+        { offsetof(PspReport, version), 0x000 },
+        { offsetof(PspReport, guest_svn), 0x004 },
+        { offsetof(PspReport, policy), 0x008 },
+        { offsetof(PspReport, family_id), 0x010 },
+        { offsetof(PspReport, image_id), 0x020 },
+        { offsetof(PspReport, vmpl), 0x030 },
+        { offsetof(PspReport, signature_algorithm), 0x034 },
+        { offsetof(PspReport, current_tcb), 0x038 },
+        { offsetof(PspReport, platform_info), 0x040 },
+        { offsetof(PspReport, flags), 0x048 },
+        { offsetof(PspReport, report_data), 0x050 },
+        { offsetof(PspReport, measurement), 0x090 },
+        { offsetof(PspReport, host_data), 0x0c0 },
+        { offsetof(PspReport, id_key_digest), 0x0e0 },
+        { offsetof(PspReport, author_key_digest), 0x110 },
+        { offsetof(PspReport, report_id), 0x140 },
+        { offsetof(PspReport, report_id_ma), 0x160 },
+        { offsetof(PspReport, reported_tcb), 0x180 },
+        { offsetof(PspReport, cpuid_family), 0x188 },
+        { offsetof(PspReport, cpuid_model), 0x189 },
+        { offsetof(PspReport, cpuid_stepping), 0x18a },
+        { offsetof(PspReport, chip_id), 0x1a0 },
+        { offsetof(PspReport, committed_tcb), 0x1e0 },
+        { offsetof(PspReport, current_build), 0x1e8 },
+        { offsetof(PspReport, current_minor), 0x1e9 },
+        { offsetof(PspReport, current_major), 0x1ea },
+        { offsetof(PspReport, committed_build), 0x1ec },
+        { offsetof(PspReport, committed_minor), 0x1ed },
+        { offsetof(PspReport, committed_major), 0x1ee },
+        { offsetof(PspReport, launch_tcb), 0x1f0 },
+        { offsetof(PspReport, signature.r), 0x2a0 },
+        { offsetof(PspReport, signature.s), 0x2e8 },
+        { sizeof(PspReport), 0x4a0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        g_assert_cmphex(fields[i].at, ==, fields[i].wanted);
+    }
+}
+
+/* One thing wrong with a request that is right otherwise */
+typedef struct BadHeader {
+    const char *name;
+    size_t at, size;
+    uint64_t value;
+    int status;
+} BadHeader;
+
+static const BadHeader bad_headers[] = {
+    { "replay", MSG_SEQNO, 8, 3, AEAD_OFLOW },
+    { "response-number", MSG_SEQNO, 8, 4, AEAD_OFLOW },
+    { "gap", MSG_SEQNO, 8, 6, AEAD_OFLOW },
+    { "next-but-one", MSG_SEQNO, 8, 7, AEAD_OFLOW },
+    { "number-zero", MSG_SEQNO, 8, 0, AEAD_OFLOW },
+    { "number-upper-half", MSG_SEQNO, 8, 0x100000005, AEAD_OFLOW },
+    { "no-algorithm", MSG_ALGO, 1, 0, SEV_RET_INVALID_PARAM },
+    { "algorithm", MSG_ALGO, 1, 2, SEV_RET_INVALID_PARAM },
+    { "header-version", MSG_HDR_VERSION, 1, 2, SEV_RET_INVALID_PARAM },
+    { "header-size", MSG_HDR_SIZE, 2, 0x61, SEV_RET_INVALID_PARAM },
+    { "type-invalid", MSG_TYPE, 1, 0, SEV_RET_INVALID_PARAM },
+    { "type-cpuid", MSG_TYPE, 1, 1, SEV_RET_INVALID_PARAM },
+    { "type-response", MSG_TYPE, 1, 6, SEV_RET_INVALID_PARAM },
+    { "type-export", MSG_TYPE, 1, 7, SEV_RET_INVALID_PARAM },
+    { "type-import", MSG_TYPE, 1, 9, SEV_RET_INVALID_PARAM },
+    { "type-absorb", MSG_TYPE, 1, 11, SEV_RET_INVALID_PARAM },
+    { "type-vmrk", MSG_TYPE, 1, 13, SEV_RET_INVALID_PARAM },
+    { "type-unknown", MSG_TYPE, 1, 0xff, SEV_RET_INVALID_PARAM },
+    { "version-0", MSG_VERSION, 1, 0, SEV_RET_INVALID_PARAM },
+    { "version-2", MSG_VERSION, 1, 2, SEV_RET_INVALID_PARAM },
+    { "size-short", MSG_SIZE, 2, 95, SEV_RET_INVALID_PARAM },
+    { "size-long", MSG_SIZE, 2, 97, SEV_RET_INVALID_PARAM },
+    { "size-of-page", MSG_SIZE, 2, 0xfa0, SEV_RET_INVALID_PARAM },
+    { "size-max", MSG_SIZE, 2, 0xffff, SEV_RET_INVALID_PARAM },
+    { "vmpck-4", MSG_VMPCK, 1, 4, SEV_RET_INVALID_PARAM },
+    { "vmpck-255", MSG_VMPCK, 1, 255, SEV_RET_INVALID_PARAM },
+};
+
+static void test_bad_header(const void *data)
+{
+    const BadHeader *bad = data;
+    PspGuest guest = new_guest();
+    uint8_t payload[96];
+    Page request, good, response;
+
+    ask_report(&guest, &response, 0, 0);
+    ask_report(&guest, &response, 0, 0);
+    g_assert_cmpuint(guest.message_count[0], ==, 4);
+
+    fill_report_request(payload, 0);
+    good = request = request_of(5, 5, 0, payload, sizeof(payload));
+    memset(request.bytes + bad->at, 0, bad->size);
+    for (size_t i = 0; i < bad->size; i++) {
+        request.bytes[bad->at + i] = bad->value >> 8 * i;
+    }
+    /* Authentic all the same, as far as it can be */
+    if (bad->at == MSG_SIZE) {
+        aes_gcm(&request, guest.vmpck[0], MIN(bad->value, 0xfa0), true, NULL);
+    } else {
+        seal(&request, &guest, 0);
+    }
+    expect_refusal(&guest, &request, bad->status);
+
+    /* and the right one is still welcome */
+    seal(&good, &guest, 0);
+    g_assert_cmphex(send_page(&guest, &good, &response), ==, 0);
+}
+
+static void test_replay(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t payload[96];
+    Page request, response;
+
+    fill_report_request(payload, 0);
+    request = request_of(5, 1, 0, payload, sizeof(payload));
+    seal(&request, &guest, 0);
+    g_assert_cmphex(send_page(&guest, &request, &response), ==, 0);
+    expect_refusal(&guest, &request, AEAD_OFLOW);
+    /* The response is no request. */
+    expect_refusal(&guest, &response, SEV_RET_INVALID_PARAM);
+}
+
+/* Each bit that is authenticated: tag, header from 30h on, and payload */
+static void test_not_authentic(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t payload[96];
+    Page request, response;
+
+    fill_report_request(payload, 0);
+    request = request_of(5, 1, 0, payload, sizeof(payload));
+    seal(&request, &guest, 0);
+    for (size_t i = 0; i < MSG_PAYLOAD + sizeof(payload); i++) {
+        bool checked_before = i >= MSG_ALGO && i < 0x38;
+
+        /* The rest of the tag, the number, and what is not authenticated */
+        if ((i >= 16 && i < MSG_ALGO) || checked_before || i == MSG_VMPCK) {
+            continue;
+        }
+        request.bytes[i] ^= 0x40;
+        expect_refusal(&guest, &request, SEV_RET_BAD_MEASUREMENT);
+        request.bytes[i] ^= 0x40;
+    }
+    g_assert_cmphex(send_page(&guest, &request, &response), ==, 0);
+}
+
+/* Each VMPCK has a key and a count of its own. */
+static void test_vmpck(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t payload[96];
+    Page request, response;
+
+    fill_report_request(payload, 3);
+    for (unsigned i = 0; i < PSP_VMPCKS; i++) {
+        request = request_of(5, 1, i, payload, sizeof(payload));
+        seal(&request, &guest, (i + 1) % PSP_VMPCKS);
+        expect_refusal(&guest, &request, SEV_RET_BAD_MEASUREMENT);
+    }
+    for (unsigned i = 0; i < PSP_VMPCKS; i++) {
+        for (unsigned n = 0; n <= i; n++) {
+            ask_report(&guest, &response, i, 3);
+        }
+    }
+    for (unsigned i = 0; i < PSP_VMPCKS; i++) {
+        g_assert_cmpuint(guest.message_count[i], ==, 2 * (i + 1));
+    }
+}
+
+static void test_last_number(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t payload[96];
+    Page request, response;
+
+    guest.message_count[0] = UINT64_MAX - 3;
+    ask_report(&guest, &response, 0, 0);
+    fill_report_request(payload, 0);
+    request = request_of(5, UINT64_MAX, 0, payload, sizeof(payload));
+    seal(&request, &guest, 0);
+    expect_refusal(&guest, &request, AEAD_OFLOW);
+    request = request_of(5, 1, 0, payload, sizeof(payload));
+    seal(&request, &guest, 0);
+    expect_refusal(&guest, &request, AEAD_OFLOW);
+}
+
+static void test_not_running(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t payload[96];
+    Page request;
+
+    fill_report_request(payload, 0);
+    request = request_of(5, 1, 0, payload, sizeof(payload));
+    seal(&request, &guest, 0);
+    guest.state = PSP_STATE_LAUNCH;
+    expect_refusal(&guest, &request, SEV_RET_INVALID_GUEST_STATE);
+}
+
+/* A guest may ask again when the host has mended it. */
+static void test_broken_chip(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t payload[96];
+    Page request, response;
+
+    fill_report_request(payload, 0);
+    request = request_of(5, 1, 0, payload, sizeof(payload));
+    seal(&request, &guest, 0);
+    chip_broken = true;
+    expect_refusal(&guest, &request, SEV_RET_HWSEV_RET_PLATFORM);
+    chip_broken = false;
+    g_assert_cmphex(send_page(&guest, &request, &response), ==, 0);
+}
+
+/*
+ * Reports
+ */
+
+static void expect_fill(const uint8_t *at, size_t size, uint8_t value)
+{
+    for (size_t i = 0; i < size; i++) {
+        g_assert_cmphex(at[i], ==, value);
+    }
+}
+
+static void read_file(const char *name, gnutls_datum_t *out)
+{
+    g_autofree char *path = g_build_filename(chip_dir, name, NULL);
+    gsize size;
+    char *data;
+
+    chip();
+    g_assert_true(g_file_get_contents(path, &data, &size, NULL));
+    *out = (gnutls_datum_t) { (unsigned char *)data, size };
+}
+
+static gnutls_x509_crt_t read_cert(const char *name, gnutls_x509_crt_fmt_t fmt)
+{
+    gnutls_x509_crt_t crt;
+    gnutls_datum_t data;
+
+    read_file(name, &data);
+    g_assert_cmpint(gnutls_x509_crt_init(&crt), >=, 0);
+    g_assert_cmpint(gnutls_x509_crt_import(crt, &data, fmt), >=, 0);
+    g_free(data.data);
+    return crt;
+}
+
+static void reverse(uint8_t *out, const uint8_t *in, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        out[i] = in[size - 1 - i];
+    }
+}
+
+static bool signature_holds(const uint8_t *report)
+{
+    gnutls_x509_crt_t vcek = read_cert("vcek.der", GNUTLS_X509_FMT_DER);
+    uint8_t r[48], s[48];
+    gnutls_datum_t r_datum = { r, 48 }, s_datum = { s, 48 }, der;
+    gnutls_datum_t data = { (void *)report, 0x2a0 };
+    gnutls_pubkey_t key;
+    int ret;
+
+    reverse(r, report + 0x2a0, 48);
+    reverse(s, report + 0x2e8, 48);
+    g_assert_cmpint(gnutls_encode_rs_value(&der, &r_datum, &s_datum), >=, 0);
+    g_assert_cmpint(gnutls_pubkey_init(&key), >=, 0);
+    g_assert_cmpint(gnutls_pubkey_import_x509(key, vcek, 0), >=, 0);
+    ret = gnutls_pubkey_verify_data2(key, GNUTLS_SIGN_ECDSA_SHA384, 0, &data,
+                                     &der);
+    gnutls_free(der.data);
+    gnutls_pubkey_deinit(key);
+    gnutls_x509_crt_deinit(vcek);
+    return ret >= 0;
+}
+
+static void test_report(void)
+{
+    static const uint8_t tcb[8] = { 4, 0, 0, 0, 0, 0, 0x18, 0xdb };
+    PspGuest guest = new_guest();
+    Page response;
+    const uint8_t *answer = ask_report(&guest, &response, 1, 2);
+    const uint8_t *report = answer + 0x20;
+    uint8_t changed[0x4a0];
+
+    g_assert_cmphex(ldl_le_p(answer), ==, 0);
+    g_assert_cmphex(ldl_le_p(answer + 4), ==, 0x4a0);
+    expect_fill(answer + 8, 24, 0);
+
+    g_assert_cmphex(ldl_le_p(report), ==, 3);
+    g_assert_cmphex(ldl_le_p(report + 0x04), ==, 7);
+    g_assert_cmphex(ldq_le_p(report + 0x08), ==, POLICY);
+    expect_fill(report + 0x10, 16, 0xfa);
+    expect_fill(report + 0x20, 16, 0x1a);
+    g_assert_cmphex(ldl_le_p(report + 0x30), ==, 2);
+    g_assert_cmphex(ldl_le_p(report + 0x34), ==, 1);
+    g_assert_cmpmem(report + 0x38, 8, tcb, 8);
+    g_assert_cmphex(ldq_le_p(report + 0x40), ==, 0x25);
+    g_assert_cmphex(ldl_le_p(report + 0x48), ==, 1);
+    expect_fill(report + 0x4c, 4, 0);
+    for (size_t i = 0; i < 64; i++) {
+        g_assert_cmphex(report[0x50 + i], ==, 0x80 + i);
+    }
+    expect_fill(report + 0x90, 48, 0xd1);
+    expect_fill(report + 0xc0, 32, 0x4d);
+    expect_fill(report + 0xe0, 48, 0x1c);
+    expect_fill(report + 0x110, 48, 0xac);
+    expect_fill(report + 0x140, 32, 0x1d);
+    expect_fill(report + 0x160, 32, 0xff);
+    g_assert_cmpmem(report + 0x180, 8, tcb, 8);
+    g_assert_cmphex(report[0x188], ==, 0x19);
+    g_assert_cmphex(report[0x189], ==, 0x01);
+    g_assert_cmphex(report[0x18a], ==, 0x01);
+    expect_fill(report + 0x18b, 21, 0);
+    g_assert_cmpmem(report + 0x1a0, 64, psp_chip_id(chip()), 64);
+    g_assert_cmpmem(report + 0x1e0, 8, tcb, 8);
+    for (size_t at = 0x1e8; at <= 0x1ec; at += 4) {
+        g_assert_cmphex(report[at], ==, PSP_BUILD);
+        g_assert_cmphex(report[at + 1], ==, 55);
+        g_assert_cmphex(report[at + 2], ==, 1);
+        g_assert_cmphex(report[at + 3], ==, 0);
+    }
+    g_assert_cmpmem(report + 0x1f0, 8, tcb, 8);
+    expect_fill(report + 0x1f8, 168, 0);
+    expect_fill(report + 0x2d0, 24, 0);
+    expect_fill(report + 0x318, 24, 0);
+    expect_fill(report + 0x330, 0x170, 0);
+
+    g_assert_true(signature_holds(report));
+    memcpy(changed, report, sizeof(changed));
+    for (size_t at = 0; at < 0x2a0; at += 0x1f) {
+        changed[at] ^= 1;
+        g_assert_false(signature_holds(changed));
+        changed[at] ^= 1;
+    }
+}
+
+static uint32_t report_status(PspGuest *guest, unsigned vmpck, uint32_t vmpl,
+                              uint32_t key_select, size_t dirty)
+{
+    uint8_t request[96];
+    const uint8_t *answer;
+    Page response;
+
+    fill_report_request(request, vmpl);
+    stl_le_p(request + 0x44, key_select);
+    if (dirty) {
+        request[dirty] = 1;
+    }
+    answer = ask(guest, &response, 5, vmpck, request, sizeof(request), 0x4c0);
+    if (ldl_le_p(answer)) {
+        expect_fill(answer + 4, 0x4c0 - 4, 0);
+    }
+    return ldl_le_p(answer);
+}
+
+static void test_report_vmpl(void)
+{
+    PspGuest guest = new_guest();
+
+    for (unsigned vmpck = 0; vmpck < PSP_VMPCKS; vmpck++) {
+        for (uint32_t vmpl = 0; vmpl < 6; vmpl++) {
+            g_assert_cmphex(report_status(&guest, vmpck, vmpl, 0, 0), ==,
+                            vmpl >= vmpck && vmpl < 4 ? 0 : 0x16);
+        }
+        g_assert_cmphex(report_status(&guest, vmpck, UINT32_MAX, 0, 0), ==,
+                        0x16);
+    }
+}
+
+static void test_report_key(void)
+{
+    PspGuest guest = new_guest();
+
+    g_assert_cmphex(report_status(&guest, 0, 0, 1, 0), ==, 0);
+    g_assert_cmphex(report_status(&guest, 0, 0, 2, 0), ==, 0x27);
+    g_assert_cmphex(report_status(&guest, 0, 0, 3, 0), ==, 0x16);
+    g_assert_cmphex(report_status(&guest, 0, 0, 4, 0), ==, 0x16);
+    guest.vcek_disabled = true;
+    for (uint32_t select = 0; select < 3; select++) {
+        g_assert_cmphex(report_status(&guest, 0, 0, select, 0), ==, 0x27);
+    }
+}
+
+static void test_report_reserved(void)
+{
+    PspGuest guest = new_guest();
+
+    for (size_t at = 0x48; at < 0x60; at++) {
+        g_assert_cmphex(report_status(&guest, 0, 0, 0, at), ==, 0x16);
+    }
+}
+
+/* Without an ID block */
+static void test_report_plain(void)
+{
+    PspGuest guest = new_guest();
+    const uint8_t *report;
+    Page response;
+
+    guest.identity = (PspIdentity) { 0 };
+    report = ask_report(&guest, &response, 0, 0) + 0x20;
+    g_assert_cmphex(ldl_le_p(report + 0x04), ==, 0);
+    g_assert_cmphex(ldl_le_p(report + 0x48), ==, 0);
+    expect_fill(report + 0x10, 32, 0);
+    expect_fill(report + 0xe0, 96, 0);
+    g_assert_true(signature_holds(report));
+}
+
+/*
+ * Derived keys
+ */
+
+typedef struct KeyAsk {
+    uint32_t root;
+    uint64_t fields;
+    uint32_t vmpl, svn;
+    uint64_t tcb;
+} KeyAsk;
+
+static uint32_t derive(PspGuest *guest, unsigned vmpck, const KeyAsk *ask_for,
+                       uint8_t key[32])
+{
+    uint8_t request[32] = { 0 };
+    const uint8_t *answer;
+    Page response;
+
+    stl_le_p(request, ask_for->root);
+    stq_le_p(request + 8, ask_for->fields);
+    stl_le_p(request + 16, ask_for->vmpl);
+    stl_le_p(request + 20, ask_for->svn);
+    stq_le_p(request + 24, ask_for->tcb);
+    answer = ask(guest, &response, 3, vmpck, request, sizeof(request), 64);
+    expect_fill(answer + 4, 28, 0);
+    memcpy(key, answer + 32, 32);
+    return ldl_le_p(answer);
+}
+
+static void test_key(void)
+{
+    PspGuest guest = new_guest();
+    const KeyAsk all = { .fields = 0x3f, .vmpl = 1, .svn = 7,
+                         .tcb = 0xdb18000000000004 };
+    uint8_t key[32], again[32];
+    PspGuest other;
+
+    g_assert_cmphex(derive(&guest, 0, &all, key), ==, 0);
+    g_assert_false(buffer_is_zero(key, 32));
+    g_assert_cmphex(derive(&guest, 1, &all, again), ==, 0);
+    g_assert_cmpmem(key, 32, again, 32);
+
+    /* Another launch, other communication keys, the same derived key */
+    other = new_guest();
+    memset(other.vmpck, 0x99, sizeof(other.vmpck));
+    memset(other.report_id, 0x99, sizeof(other.report_id));
+    g_assert_cmphex(derive(&other, 0, &all, again), ==, 0);
+    g_assert_cmpmem(key, 32, again, 32);
+
+    /* What the request says */
+    for (int i = 0; i < 4; i++) {
+        KeyAsk odd = all;
+
+        switch (i) {
+        case 0:
+            odd.vmpl = 2;
+            break;
+        case 1:
+            odd.svn = 6;
+            break;
+        case 2:
+            odd.tcb = 0xda18000000000004;
+            break;
+        case 3:
+            odd.fields = 0x1f;
+            break;
+        }
+        g_assert_cmphex(derive(&guest, 0, &odd, again), ==, 0);
+        g_assert_cmpint(memcmp(key, again, 32), !=, 0);
+    }
+}
+
+/* What is selected of the guest matters, what is not does not. */
+static void test_key_fields(void)
+{
+    static const struct {
+        uint64_t field;
+        size_t at;
+    } fields[] = {
+        { 0x01, offsetof(PspGuest, policy) },
+        { 0x02, offsetof(PspGuest, identity.image_id) },
+        { 0x04, offsetof(PspGuest, identity.family_id) },
+        { 0x08, offsetof(PspGuest, digest) },
+        /* always */
+        { 0x00, offsetof(PspGuest, host_data) },
+        { 0x00, offsetof(PspGuest, identity.id_key_digest) },
+        { 0x00, offsetof(PspGuest, identity.author_key_digest) },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        for (uint64_t mask = 0; mask <= fields[i].field;
+             mask += MAX(fields[i].field, 1)) {
+            PspGuest one = new_guest(), two = new_guest();
+            const KeyAsk key_ask = { .fields = mask };
+            bool matters = mask == fields[i].field;
+            uint8_t key[32], other[32];
+
+            ((uint8_t *)&two)[fields[i].at] ^= 1;
+            g_assert_cmphex(derive(&one, 0, &key_ask, key), ==, 0);
+            g_assert_cmphex(derive(&two, 0, &key_ask, other), ==, 0);
+            g_assert_cmpint(!!memcmp(key, other, 32), ==, matters);
+        }
+    }
+}
+
+static void test_key_refused(void)
+{
+    static const struct {
+        KeyAsk request;
+        unsigned vmpck;
+        uint32_t status;
+    } bad[] = {
+        { { .root = 1 }, 0, 0x16 },                 /* VMRK */
+        { { .root = 2 }, 0, 0 },                    /* VCEK */
+        { { .root = 4 }, 0, 0x27 },                 /* VLEK */
+        { { .root = 6 }, 0, 0x16 },
+        { { .root = 8 }, 0, 0x16 },
+        { { .fields = 0x40 }, 0, 0x16 },
+        { { .fields = 1ULL << 63 }, 0, 0x16 },
+        { { .vmpl = 4 }, 0, 0x16 },
+        { { .vmpl = 1 }, 2, 0x16 },
+        { { .svn = 8 }, 0, 0x16 },
+        { { .tcb = 0xdc18000000000004 }, 0, 0x16 },
+        { { .tcb = 0xdb19000000000004 }, 0, 0x16 },
+        { { .tcb = 0xdb18000000000005 }, 0, 0x16 },
+        { { .tcb = 0xdb18000000000104 }, 0, 0x16 },
+        { { .tcb = 0xdb18000000010004 }, 0, 0x16 },
+        { { .tcb = 0 }, 0, 0 },
+    };
+    PspGuest guest = new_guest();
+    uint8_t key[32];
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        g_assert_cmphex(derive(&guest, bad[i].vmpck, &bad[i].request, key), ==,
+                        bad[i].status);
+        g_assert_cmpint(buffer_is_zero(key, 32), ==, !!bad[i].status);
+    }
+    guest.vcek_disabled = true;
+    g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { 0 }, key), ==, 0x27);
+}
+
+static void test_tsc(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t request[128] = { 0 };
+    Page response;
+
+    expect_fill(ask(&guest, &response, 17, 0, request, sizeof(request), 128),
+                128, 0);
+    request[77] = 1;
+    g_assert_cmphex(ldl_le_p(ask(&guest, &response, 17, 0, request,
+                                 sizeof(request), 128)), ==, 0x16);
+}
+
+/*
+ * The chip and its folder
+ */
+
+static void test_chip_again(void)
+{
+    PspChip *again;
+    uint8_t one[32], two[32];
+
+    chip();
+    again = psp_chip_open(chip_dir, &error_abort);
+    g_assert_cmpmem(psp_chip_id(chip()), 64, psp_chip_id(again), 64);
+    g_assert_cmpmem(psp_chip_certs(chip())->data,
+                    psp_chip_certs(chip())->len,
+                    psp_chip_certs(again)->data, psp_chip_certs(again)->len);
+    psp_chip_derive(chip(), "x", 1, one, &error_abort);
+    psp_chip_derive(again, "x", 1, two, &error_abort);
+    g_assert_cmpmem(one, 32, two, 32);
+    psp_chip_free(again);
+}
+
+static void test_chip_id(void)
+{
+    g_assert_cmpmem(psp_chip_id(chip()), 19, "emulated by QEMU-UP", 19);
+}
+
+static void test_chip_files(void)
+{
+    static const struct {
+        const char *name;
+        unsigned mode;
+    } files[] = {
+        { "vcek.key", 0600 }, { "ark.pem", 0644 }, { "ask.pem", 0644 },
+        { "vcek.pem", 0644 }, { "ark.der", 0644 }, { "ask.der", 0644 },
+        { "vcek.der", 0644 }, { "cert_chain.pem", 0644 },
+        { "certs.bin", 0644 }, { ".lock", 0600 },
+    };
+    GStatBuf st;
+    unsigned count = 0;
+    GDir *dir;
+
+    chip();
+    g_assert_cmpint(g_stat(chip_dir, &st), ==, 0);
+    g_assert_cmphex(st.st_mode & 0777, ==, 0700);
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        g_autofree char *path = g_build_filename(chip_dir, files[i].name,
+                                                 NULL);
+
+        g_assert_cmpint(g_stat(path, &st), ==, 0);
+        g_assert_cmphex(st.st_mode & 0777, ==, files[i].mode);
+    }
+    dir = g_dir_open(chip_dir, 0, NULL);
+    while (g_dir_read_name(dir)) {
+        count++;
+    }
+    g_dir_close(dir);
+    g_assert_cmpuint(count, ==, ARRAY_SIZE(files));
+}
+
+static void test_chip_formats(void)
+{
+    static const char *const names[] = { "ark", "ask", "vcek" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        g_autofree char *pem = g_strconcat(names[i], ".pem", NULL);
+        g_autofree char *der = g_strconcat(names[i], ".der", NULL);
+        gnutls_x509_crt_t one = read_cert(pem, GNUTLS_X509_FMT_PEM);
+        gnutls_x509_crt_t two = read_cert(der, GNUTLS_X509_FMT_DER);
+
+        g_assert_true(gnutls_x509_crt_equals(one, two));
+        g_assert_cmpint(gnutls_x509_crt_get_signature_algorithm(one), ==,
+                        GNUTLS_SIGN_RSA_PSS_SHA384);
+        gnutls_x509_crt_deinit(one);
+        gnutls_x509_crt_deinit(two);
+    }
+}
+
+/* The extensions as bytes, 57230 table 8 */
+static void test_vcek_extensions(void)
+{
+    static const struct {
+        const char *oid;
+        uint8_t size, value[10];
+    } wanted[] = {
+        { "1", 3, { 2, 1, 0 } },
+        { "2", 10, { 0x16, 8, 'M', 'i', 'l', 'a', 'n', '-', 'B', '1' } },
+        { "3.1", 3, { 2, 1, 4 } },
+        { "3.2", 3, { 2, 1, 0 } },
+        { "3.3", 3, { 2, 1, 0x18 } },
+        { "3.4", 3, { 2, 1, 0 } },
+        { "3.5", 3, { 2, 1, 0 } },
+        { "3.6", 3, { 2, 1, 0 } },
+        { "3.7", 3, { 2, 1, 0 } },
+        { "3.8", 4, { 2, 2, 0, 0xdb } },
+    };
+    gnutls_x509_crt_t vcek = read_cert("vcek.pem", GNUTLS_X509_FMT_PEM);
+    uint8_t value[64];
+    size_t size;
+
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+        g_autofree char *oid = g_strconcat("1.3.6.1.4.1.3704.1.",
+                                           wanted[i].oid, NULL);
+
+        size = sizeof(value);
+        g_assert_cmpint(gnutls_x509_crt_get_extension_by_oid(
+                            vcek, oid, 0, value, &size, NULL), >=, 0);
+        g_assert_cmpmem(value, size, wanted[i].value, wanted[i].size);
+    }
+    size = sizeof(value);
+    g_assert_cmpint(gnutls_x509_crt_get_extension_by_oid(
+                        vcek, "1.3.6.1.4.1.3704.1.4", 0, value, &size, NULL),
+                    >=, 0);
+    g_assert_cmpmem(value, size, psp_chip_id(chip()), 64);
+    gnutls_x509_crt_deinit(vcek);
+}
+
+static void test_marked(void)
+{
+    static const char *const names[] = { "ark.pem", "ask.pem", "vcek.pem" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        gnutls_x509_crt_t crt = read_cert(names[i], GNUTLS_X509_FMT_PEM);
+        gnutls_datum_t dn;
+
+        g_assert_cmpint(gnutls_x509_crt_get_dn3(crt, &dn, 0), >=, 0);
+        g_assert_nonnull(strstr((char *)dn.data, "Emulated by QEMU-UPM"));
+        gnutls_free(dn.data);
+        gnutls_x509_crt_deinit(crt);
+    }
+}
+
+/* A copy of the chip's folder with something wrong with it */
+typedef struct BadFolder {
+    const char *name;
+    const char *file;       /* is removed, or gets */
+    const char *content;    /* this: text, or the name of another file */
+    const char *message;
+} BadFolder;
+
+static const BadFolder bad_folders[] = {
+    { "no-key", "vcek.key", NULL, ".pem' is there, but no vcek.key" },
+    { "no-vcek", "vcek.pem", NULL, "vcek.pem" },
+    { "no-ask", "ask.pem", NULL, "ask.pem" },
+    { "no-ark", "ark.pem", NULL, "ark.pem" },
+    { "key-text", "vcek.key", "hello", "vcek.key' is not a private key" },
+    { "key-empty", "vcek.key", "", "vcek.key' is not a private key" },
+    { "cert-text", "vcek.pem", "hello", "vcek.pem' is not a certificate" },
+    { "vcek-is-ask", "vcek.pem", "@ask.pem", "is not the key of vcek.pem" },
+    { "ask-is-ark", "ask.pem", "@ark.pem", "not signed by" },
+    { "ark-is-ask", "ark.pem", "@vcek.pem", "not signed by" },
+};
+
+static void test_bad_folder(const void *data)
+{
+    const BadFolder *bad = data;
+    static const char *const files[] = {
+        "vcek.key", "ark.pem", "ask.pem", "vcek.pem"
+    };
+    g_autofree char *dir = g_build_filename(scratch, bad->name, NULL);
+    g_autofree char *odd = g_build_filename(dir, bad->file, NULL);
+    gnutls_datum_t content;
+    Error *err = NULL;
+
+    g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        g_autofree char *path = g_build_filename(dir, files[i], NULL);
+
+        read_file(files[i], &content);
+        g_assert_true(g_file_set_contents(path, (char *)content.data,
+                                          content.size, NULL));
+        g_free(content.data);
+        g_chmod(path, 0600);
+    }
+    if (!bad->content) {
+        g_assert_cmpint(g_unlink(odd), ==, 0);
+    } else if (bad->content[0] == '@') {
+        read_file(bad->content + 1, &content);
+        g_assert_true(g_file_set_contents(odd, (char *)content.data,
+                                          content.size, NULL));
+        g_free(content.data);
+    } else {
+        g_assert_true(g_file_set_contents(odd, bad->content, -1, NULL));
+    }
+    g_assert_null(psp_chip_open(dir, &err));
+    g_assert_nonnull(strstr(error_get_pretty(err), "cert-dir '"));
+    g_assert_nonnull(strstr(error_get_pretty(err), bad->message));
+    error_free(err);
+}
+
+static void test_folder_is_file(void)
+{
+    g_autofree char *path = g_build_filename(chip_dir, "ark.pem", NULL);
+    g_autofree char *below = g_build_filename(path, "below", NULL);
+    Error *err = NULL;
+
+    chip();
+    g_assert_null(psp_chip_open(below, &err));
+    g_assert_nonnull(strstr(error_get_pretty(err), "can not make the folder"));
+    error_free(err);
+}
+
+/* Who comes while a chip is being made gets the same one. */
+static gpointer open_chip(gpointer folder)
+{
+    return psp_chip_open(folder, &error_abort);
+}
+
+static void test_concurrent(void)
+{
+    g_autofree char *dir = g_build_filename(scratch, "a", "b", NULL);
+    GThread *threads[3];
+    PspChip *chips[3];
+
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+        threads[i] = g_thread_new("chip", open_chip, dir);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+        chips[i] = g_thread_join(threads[i]);
+        g_assert_cmpmem(psp_chip_id(chips[0]), 64, psp_chip_id(chips[i]), 64);
+    }
+    /* and it is another one than the first folder's */
+    g_assert_cmpint(memcmp(psp_chip_id(chips[0]), psp_chip_id(chip()), 64),
+                    !=, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+        psp_chip_free(chips[i]);
+    }
+}
+
+/*
+ * The table of certificates
+ */
+
+static void test_table(void)
+{
+    static const char *const guids[] = {
+        "63da758de6644564adc5f4b93be8accd",
+        "4ab7b379bbac4fe4a02f05aef327c782",
+        "c0b406a4a803495297433fb6014cd0ae",
+    };
+    static const char *const files[] = { "vcek.der", "ask.der", "ark.der" };
+    gnutls_datum_t table, der;
+    uint32_t next = 4 * 24;
+
+    read_file("certs.bin", &table);
+    g_assert_cmpmem(table.data, table.size, psp_chip_certs(chip())->data,
+                    psp_chip_certs(chip())->len);
+    for (size_t i = 0; i < ARRAY_SIZE(guids); i++) {
+        const uint8_t *entry = table.data + 24 * i;
+        const char *digit = guids[i];
+
+        for (size_t n = 0; n < 16; n++, digit += 2) {
+            g_assert_cmphex(entry[n], ==, g_ascii_xdigit_value(digit[0]) * 16 +
+                                          g_ascii_xdigit_value(digit[1]));
+        }
+        read_file(files[i], &der);
+        g_assert_cmpuint(ldl_le_p(entry + 16), ==, next);
+        g_assert_cmpuint(ldl_le_p(entry + 20), ==, der.size);
+        g_assert_cmpmem(table.data + next, der.size, der.data, der.size);
+        next += der.size;
+        g_free(der.data);
+    }
+    expect_fill(table.data + 3 * 24, 24, 0);
+    g_assert_cmpuint(table.size, ==, next);
+    g_free(table.data);
+}
+
+int main(int argc, char **argv)
+{
+    g_autofree char *remove = NULL;
+    int ret;
+
+    g_test_init(&argc, &argv, NULL);
+    g_assert_cmpint(qcrypto_init(NULL), ==, 0);
+    scratch = g_dir_make_tmp("sev-attestation-XXXXXX", NULL);
+    g_assert_nonnull(scratch);
+    chip_dir = g_build_filename(scratch, "state", "chip", NULL);
+
+    g_test_add_func("/sev/attestation/layout/messages", test_message_layout);
+    g_test_add_func("/sev/attestation/layout/report", test_report_layout);
+    for (size_t i = 0; i < ARRAY_SIZE(bad_headers); i++) {
+        g_autofree char *path = g_strdup_printf(
+            "/sev/attestation/message/%s", bad_headers[i].name);
+
+        g_test_add_data_func(path, &bad_headers[i], test_bad_header);
+    }
+    g_test_add_func("/sev/attestation/message/replayed", test_replay);
+    g_test_add_func("/sev/attestation/message/not-authentic",
+                    test_not_authentic);
+    g_test_add_func("/sev/attestation/message/vmpck", test_vmpck);
+    g_test_add_func("/sev/attestation/message/last-number", test_last_number);
+    g_test_add_func("/sev/attestation/message/not-running", test_not_running);
+    g_test_add_func("/sev/attestation/message/broken-chip", test_broken_chip);
+    g_test_add_func("/sev/attestation/report/fields", test_report);
+    g_test_add_func("/sev/attestation/report/no-id-block", test_report_plain);
+    g_test_add_func("/sev/attestation/report/vmpl", test_report_vmpl);
+    g_test_add_func("/sev/attestation/report/key", test_report_key);
+    g_test_add_func("/sev/attestation/report/reserved", test_report_reserved);
+    g_test_add_func("/sev/attestation/key/derived", test_key);
+    g_test_add_func("/sev/attestation/key/fields", test_key_fields);
+    g_test_add_func("/sev/attestation/key/refused", test_key_refused);
+    g_test_add_func("/sev/attestation/tsc", test_tsc);
+    g_test_add_func("/sev/attestation/chip/again", test_chip_again);
+    g_test_add_func("/sev/attestation/chip/id", test_chip_id);
+    g_test_add_func("/sev/attestation/chip/files", test_chip_files);
+    g_test_add_func("/sev/attestation/chip/formats", test_chip_formats);
+    g_test_add_func("/sev/attestation/chip/vcek", test_vcek_extensions);
+    g_test_add_func("/sev/attestation/chip/marked", test_marked);
+    for (size_t i = 0; i < ARRAY_SIZE(bad_folders); i++) {
+        g_autofree char *path = g_strdup_printf(
+            "/sev/attestation/chip/%s", bad_folders[i].name);
+
+        g_test_add_data_func(path, &bad_folders[i], test_bad_folder);
+    }
+    g_test_add_func("/sev/attestation/chip/folder-is-file",
+                    test_folder_is_file);
+    g_test_add_func("/sev/attestation/chip/concurrent", test_concurrent);
+    g_test_add_func("/sev/attestation/table", test_table);
+
+    ret = g_test_run();
+    psp_chip_free(the_chip);
+    remove = g_strdup_printf("rm -rf '%s'", scratch);
+    g_spawn_command_line_sync(remove, NULL, NULL, NULL, NULL);
+    return ret;
+}

@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The launch plan: order, digest, and what becomes of a firmware that stops
+ *
+ * Page states are those of the real core, and the firmware is the emulated
+ * one; a memory of two blocks, each with its two halves, is under both.
+ */
+#include "qemu/osdep.h"
+#include <linux/kvm.h>
+#include <linux/psp-sev.h>
+#include "crypto/init.h"
+#include "qapi/error.h"
+#include "qemu/bswap.h"
+#include "qemu/cutils.h"
+#include "qemu/memalign.h"
+#include "qemu/units.h"
+#include "system/upm.h"
+#include "target/i386/sev-launch.h"
+
+#define PAGE        PSP_PAGE_SIZE
+#define POLICY      0x30000
+#define SIGNATURE   0x800f12
+#define FD          77
+
+/* RAM has two sections, as two memory slots would be; then the firmware. */
+#define RAM_SIZE    (16 * MiB)
+#define RAM_SPLIT   0x802000ULL
+#define BIOS_SIZE   (4 * PAGE)
+#define BIOS_GPA    (4 * GiB - BIOS_SIZE)
+
+enum { RAM, BIOS, BLOCKS };
+
+static struct Block {
+    uint64_t size;
+    uint8_t *shared, *private;
+    bool *assigned;
+    UpmBlock *upm;
+} blocks[BLOCKS] = { { .size = RAM_SIZE }, { .size = BIOS_SIZE } };
+
+static GString *events;
+
+static void G_GNUC_PRINTF(1, 2) note(const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    g_string_append_vprintf(events, fmt, args);
+    g_string_append_c(events, '\n');
+    va_end(args);
+}
+
+/*
+ * What the core asks for
+ */
+
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
+{
+    bool bios = gpa >= BIOS_GPA && gpa < BIOS_GPA + BIOS_SIZE;
+    uint64_t end = gpa < RAM_SPLIT ? RAM_SPLIT : RAM_SIZE;
+
+    if (!bios && gpa >= RAM_SIZE) {
+        return false;
+    }
+    end = bios ? BIOS_GPA + BIOS_SIZE : end;
+    *piece = (UpmPiece) {
+        .block = blocks[bios ? BIOS : RAM].upm,
+        .gpa = gpa,
+        .offset = bios ? gpa - BIOS_GPA : gpa,
+        .size = MIN(size, end - gpa),
+    };
+    return true;
+}
+
+char *upm_memory_describe(hwaddr gpa)
+{
+    return g_strdup("nothing");
+}
+
+static struct Block *block_of(const UpmPiece *piece)
+{
+    return piece->block == blocks[BIOS].upm ? &blocks[BIOS] : &blocks[RAM];
+}
+
+int64_t upm_memory_drop_shared(const UpmPiece *piece)
+{
+    note("drop shared %s 0x%" PRIx64 "+0x%" PRIx64, piece->block->name,
+         piece->offset, piece->size);
+    memset(block_of(piece)->shared + piece->offset, 0, piece->size);
+    return piece->size;
+}
+
+void upm_memory_stop_guest(const char *reason)
+{
+    g_assert_not_reached();
+}
+
+static int create_private(uint64_t size, Error **errp)
+{
+    return 1000;
+}
+
+static int mark(const UpmPiece *piece, bool to_private)
+{
+    note("%s %s 0x%" PRIx64 "+0x%" PRIx64, to_private ? "private" : "shared",
+         piece->block->name, piece->offset, piece->size);
+    return 0;
+}
+
+static int drop_private(const UpmPiece *piece)
+{
+    memset(block_of(piece)->private + piece->offset, 0, piece->size);
+    return 0;
+}
+
+static const UpmProviderOps provider = {
+    .name = "test",
+    .create_private = create_private,
+    .mark = mark,
+    .drop_private = drop_private,
+};
+
+/*
+ * The processor under the emulated firmware
+ */
+
+static unsigned vcpus;
+
+static void *launch_page(uint64_t gpa)
+{
+    UpmPiece piece;
+    struct Block *block;
+
+    if (!upm_memory_resolve(gpa, PAGE, &piece) ||
+        !upm_block_is_private(piece.block, piece.offset)) {
+        return NULL;
+    }
+    block = block_of(&piece);
+    if (block->assigned[piece.offset / PAGE]) {
+        return NULL;
+    }
+    block->assigned[piece.offset / PAGE] = true;
+    return block->private + piece.offset;
+}
+
+static void launch_page_done(uint64_t gpa)
+{
+}
+
+static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+    memset(regs, 0, 4 * sizeof(regs[0]));
+    if (leaf == 1) {
+        regs[0] = SIGNATURE;
+        regs[2] = 0x00000001;
+        regs[3] = 0x078bfbff;
+    }
+}
+
+static unsigned vcpu_count(void)
+{
+    return vcpus;
+}
+
+static void vcpu_reset(unsigned index, PspVcpuReset *reset)
+{
+    *reset = (PspVcpuReset) {
+        .cs_selector = 0xf000,
+        .cs_base = index ? 0x800000 : 0xffff0000,
+        .rip = index ? 0xb004 : 0xfff0,
+        .signature = SIGNATURE,
+        .sev_features = SEV_FEATURES_SNP_ACTIVE,
+    };
+}
+
+static const char *vcpu_load(unsigned index, const SevVmsa *vmsa)
+{
+    return NULL;
+}
+
+static const PspProcessor processor = {
+    .page = launch_page,
+    .page_done = launch_page_done,
+    .cpuid = cpuid,
+    .vcpus = vcpu_count,
+    .vcpu_reset = vcpu_reset,
+    .vcpu_load = vcpu_load,
+};
+
+static PspGuest guest;
+
+/*
+ * sev_ioctl(), with the ways of KVM
+ */
+
+static unsigned pages_a_call;       /* 0: all of them */
+static unsigned again;              /* answer EAGAIN that often */
+static unsigned idle;               /* do nothing, and say it is done */
+static unsigned calls;
+static hwaddr broken;               /* EIO for this page */
+
+static int update(struct kvm_sev_snp_launch_update *all, int *fw_error)
+{
+    struct kvm_sev_snp_launch_update some = *all;
+    uint64_t most = pages_a_call ? pages_a_call * PAGE : all->len;
+    uint64_t begin = all->gfn_start << PSP_PAGE_BITS, done;
+    int ret;
+
+    note("update %d 0x%" PRIx64 "+0x%" PRIx64, (int)all->type, begin,
+         (uint64_t)all->len);
+    /* a call is about one memory slot */
+    g_assert_false(begin < RAM_SPLIT && begin + all->len > RAM_SPLIT);
+    if (broken == begin) {
+        *fw_error = SEV_RET_INVALID_ADDRESS;
+        return -EIO;
+    }
+    if (broken > begin && broken < begin + most) {
+        most = broken - begin;
+    }
+    some.len = MIN(most, all->len);
+    done = some.len;
+    ret = psp_command(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &some, fw_error);
+    if (ret) {
+        return ret;
+    }
+    all->gfn_start += done >> PSP_PAGE_BITS;
+    all->len -= done;
+    all->uaddr += all->type == PSP_PAGE_ZERO ? 0 : done;
+    return 0;
+}
+
+static int command(int fd, int cmd, void *data, int *fw_error)
+{
+    g_assert_cmpint(fd, ==, FD);
+    g_assert_cmpint(cmd, ==, KVM_SEV_SNP_LAUNCH_UPDATE);
+    calls++;
+    if (again) {
+        again--;
+        return -EAGAIN;
+    }
+    if (idle) {
+        idle--;
+        return 0;
+    }
+    return update(data, fw_error);
+}
+
+/*
+ * The plan
+ */
+
+static void vmsa_init(unsigned index, SevVmsa *vmsa)
+{
+    PspVcpuReset reset;
+
+    vcpu_reset(index, &reset);
+    psp_vmsa_init(vmsa, &reset);
+}
+
+static const SevLaunchVmsas vmsas = { .count = vcpu_count, .init = vmsa_init };
+
+static const char *bit_name(uint32_t leaf, uint32_t subleaf, unsigned reg,
+                            unsigned bit)
+{
+    if (leaf == 1 && reg == 2 && bit == 24) {
+        return "tsc-deadline";
+    }
+    return leaf == 1 && reg == 3 && bit == 28 ? "ht" : NULL;
+}
+
+static const struct {
+    hwaddr gpa;
+    uint64_t size;
+    PspPageType type;
+    SevLaunchSource source;
+} layout[] = {
+    { BIOS_GPA, BIOS_SIZE, PSP_PAGE_NORMAL, SEV_LAUNCH_SOURCE_FIRMWARE },
+    { 0x800000, 4 * PAGE, PSP_PAGE_ZERO, SEV_LAUNCH_SOURCE_METADATA },
+    { 0x80d000, PAGE, PSP_PAGE_SECRETS, SEV_LAUNCH_SOURCE_METADATA },
+    { 0x80e000, PAGE, PSP_PAGE_CPUID, SEV_LAUNCH_SOURCE_METADATA },
+    { 0x80f000, PAGE, PSP_PAGE_NORMAL, SEV_LAUNCH_SOURCE_KERNEL_HASHES },
+};
+
+static PspCpuidPage *cpuid_page(void)
+{
+    return (PspCpuidPage *)(blocks[RAM].shared + 0x80e000);
+}
+
+static void fill_shared(void)
+{
+    PspCpuidPage *page = cpuid_page();
+    uint32_t regs[4];
+
+    for (size_t i = 0; i < BIOS_SIZE; i++) {
+        blocks[BIOS].shared[i] = i * 5 + i / PAGE;
+    }
+    memset(blocks[RAM].shared + 0x80f000, 0x42, PAGE);
+    memset(page, 0, sizeof(*page));
+    cpuid(1, 0, regs);
+    page->count = cpu_to_le32(1);
+    page->entries[0].leaf = cpu_to_le32(1);
+    page->entries[0].eax = cpu_to_le32(regs[0]);
+    page->entries[0].ecx = cpu_to_le32(regs[2]);
+    page->entries[0].edx = cpu_to_le32(regs[3]);
+}
+
+static void start_firmware(void)
+{
+    struct kvm_sev_init init = { 0 };
+    struct kvm_sev_snp_launch_start start = { .policy = POLICY };
+    int status;
+
+    guest = (PspGuest) { .processor = &processor };
+    g_assert_cmpint(psp_command(&guest, KVM_SEV_INIT2, &init, &status), ==, 0);
+    g_assert_cmpint(psp_command(&guest, KVM_SEV_SNP_LAUNCH_START, &start,
+                                &status), ==, 0);
+}
+
+static SevLaunchPlan new_plan(UpmDiscardPolicy discard)
+{
+    static const char *const names[] = { "ram", "bios" };
+    SevLaunchPlan plan = {
+        .vmsas = &vmsas, .cpuid_name = bit_name, .firmware = (char *)"OVMF",
+    };
+
+    upm_set_provider(&provider);
+    upm_set_default_discard(discard);
+    upm_set_initial_state(false);
+    for (int i = 0; i < BLOCKS; i++) {
+        struct Block *b = &blocks[i];
+
+        b->shared = qemu_memalign(PAGE, b->size);
+        b->private = qemu_memalign(PAGE, b->size);
+        memset(b->shared, 0x33, b->size);
+        memset(b->private, 0x77, b->size);
+        b->assigned = g_new0(bool, b->size / PAGE);
+        upm_block_register((RAMBlock *)b, names[i], b->size, &error_abort);
+        b->upm = upm_block_find((RAMBlock *)b);
+    }
+    fill_shared();
+    start_firmware();
+    vcpus = 2;
+    pages_a_call = again = idle = calls = 0;
+    broken = -1;
+    g_string_truncate(events, 0);
+
+    for (size_t i = 0; i < ARRAY_SIZE(layout); i++) {
+        bool bios = layout[i].gpa == BIOS_GPA;
+        SevLaunchRange range = {
+            .gpa = layout[i].gpa, .size = layout[i].size,
+            .type = layout[i].type, .source = layout[i].source,
+            .section = i - 1,
+            .host = bios ? blocks[BIOS].shared
+                         : blocks[RAM].shared + layout[i].gpa,
+        };
+
+        sev_plan_add(&plan, &range);
+    }
+    g_assert_true(sev_plan_measure(&plan, &error_abort));
+    return plan;
+}
+
+static void free_plan(SevLaunchPlan *plan)
+{
+    for (size_t i = 0; i < plan->ranges->len; i++) {
+        g_free(g_array_index(plan->ranges, SevLaunchRange, i).contents);
+    }
+    g_array_unref(plan->ranges);
+    g_free(plan->vmsa_contents);
+    for (int i = 0; i < BLOCKS; i++) {
+        upm_block_unregister((RAMBlock *)&blocks[i]);
+        qemu_vfree(blocks[i].shared);
+        qemu_vfree(blocks[i].private);
+        g_free(blocks[i].assigned);
+    }
+}
+
+static void finish_firmware(int ret)
+{
+    struct kvm_sev_snp_launch_finish finish = { 0 };
+    int status;
+
+    g_assert_cmpint(psp_command(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish,
+                                &status), ==, ret);
+}
+
+static void launch(SevLaunchPlan *plan)
+{
+    g_assert_cmpint(sev_plan_populate(plan, FD, command, &error_abort), ==, 0);
+    g_assert_true(sev_plan_close(plan, &error_abort));
+    finish_firmware(0);
+}
+
+/* Private first, then filled; sources go last, and in the plan's order. */
+static void test_order(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+
+    launch(&plan);
+    g_assert_cmpstr(events->str, ==,
+        "private bios 0x0+0x4000\n"
+        "update 1 0xffffc000+0x4000\n"
+        "private ram 0x800000+0x4000\n"
+        "update 3 0x800000+0x2000\n"
+        "update 3 0x802000+0x2000\n"
+        "private ram 0x80d000+0x1000\n"
+        "update 5 0x80d000+0x1000\n"
+        "private ram 0x80e000+0x1000\n"
+        "update 6 0x80e000+0x1000\n"
+        "private ram 0x80f000+0x1000\n"
+        "update 1 0x80f000+0x1000\n"
+        "drop shared bios 0x0+0x4000\n"
+        "drop shared ram 0x800000+0x4000\n"
+        "drop shared ram 0x80d000+0x1000\n"
+        "drop shared ram 0x80e000+0x1000\n"
+        "drop shared ram 0x80f000+0x1000\n");
+    for (size_t i = 0; i < BIOS_SIZE; i++) {
+        g_assert_cmpuint(blocks[BIOS].private[i], ==,
+                         (uint8_t)(i * 5 + i / PAGE));
+    }
+    g_assert_true(buffer_is_zero(blocks[RAM].private + 0x800000, 4 * PAGE));
+    g_assert_cmpuint(blocks[RAM].private[0x80f000], ==, 0x42);
+    free_plan(&plan);
+}
+
+static void test_discard(const void *opaque)
+{
+    UpmDiscardPolicy policy = GPOINTER_TO_INT(opaque);
+    SevLaunchPlan plan = new_plan(policy);
+    uint64_t before = upm_counters().discarded_shared;
+    bool given_back = policy == UPM_DISCARD_POLICY_BOTH ||
+                      policy == UPM_DISCARD_POLICY_SHARED;
+
+    launch(&plan);
+    g_assert_cmpuint(blocks[BIOS].shared[1], ==, given_back ? 0 : 5);
+    g_assert_cmphex(upm_counters().discarded_shared - before, ==,
+                    given_back ? BIOS_SIZE + 7 * PAGE : 0);
+    /* what was not launched is not touched */
+    g_assert_cmpuint(blocks[RAM].shared[0], ==, 0x33);
+    free_plan(&plan);
+}
+
+/* A digest that is known beforehand, and the one that the firmware has */
+static void test_digest(const void *opaque)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    uint8_t before[PSP_DIGEST_SIZE], after[PSP_DIGEST_SIZE];
+
+    vcpus = GPOINTER_TO_UINT(opaque);
+    sev_plan_digest(&plan, before, NULL, NULL, &error_abort);
+    launch(&plan);
+    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, before, PSP_DIGEST_SIZE);
+    g_assert_cmpuint(sev_plan_pages(&plan), ==, 11 + vcpus);
+
+    /* vCPUs have run since, and sources are gone */
+    vcpus++;
+    sev_plan_digest(&plan, after, NULL, NULL, &error_abort);
+    g_assert_cmpmem(after, PSP_DIGEST_SIZE, before, PSP_DIGEST_SIZE);
+    free_plan(&plan);
+}
+
+static void add_gpa(const SevLaunchPageInfo *page, void *opaque)
+{
+    bool measured = page->type == PSP_PAGE_NORMAL ||
+                    page->type == PSP_PAGE_VMSA;
+
+    g_assert_cmpint(!!page->contents, ==, measured);
+    g_string_append_printf(opaque, "%d:%" HWADDR_PRIx " ", page->type,
+                           page->gpa);
+}
+
+static void test_pages(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    g_autoptr(GString) list = g_string_new(NULL);
+    uint8_t digest[PSP_DIGEST_SIZE];
+
+    sev_plan_digest(&plan, digest, add_gpa, list, &error_abort);
+    g_assert_cmpstr(list->str, ==,
+        "1:ffffc000 1:ffffd000 1:ffffe000 1:fffff000 "
+        "3:800000 3:801000 3:802000 3:803000 5:80d000 6:80e000 1:80f000 "
+        "2:fffffffff000 2:fffffffff000 ");
+    free_plan(&plan);
+}
+
+/* After FINISH nothing that the host does gets at a private page. */
+static void test_after_finish(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_NONE);
+    g_autofree uint8_t *image = NULL;
+    Error *err = NULL;
+
+    launch(&plan);
+    image = g_memdup2(blocks[BIOS].private, BIOS_SIZE);
+    for (unsigned i = 0; i < plan.ranges->len; i++) {
+        g_assert_null(g_array_index(plan.ranges, SevLaunchRange, i).host);
+    }
+    memset(blocks[BIOS].shared, 0xee, BIOS_SIZE);
+    g_assert_cmpmem(blocks[BIOS].private, BIOS_SIZE, image, BIOS_SIZE);
+
+    /* neither by the plan, nor by a command of its own */
+    for (unsigned i = 0; i < plan.ranges->len; i++) {
+        g_array_index(plan.ranges, SevLaunchRange, i).host =
+            blocks[BIOS].shared;
+    }
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EIO);
+    error_free(err);
+    g_assert_cmpmem(blocks[BIOS].private, BIOS_SIZE, image, BIOS_SIZE);
+
+    /* and a page that becomes shared has left its content behind */
+    upm_set_default_discard(UPM_DISCARD_POLICY_BOTH);
+    upm_convert(BIOS_GPA, BIOS_SIZE, false, UPM_CAUSE_FAULT, &error_abort);
+    g_assert_true(buffer_is_zero(blocks[BIOS].private, BIOS_SIZE));
+    g_assert_cmpuint(blocks[BIOS].shared[1], ==, 0xee);
+    free_plan(&plan);
+}
+
+static void test_partial(const void *opaque)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    uint8_t digest[PSP_DIGEST_SIZE];
+
+    pages_a_call = GPOINTER_TO_UINT(opaque);
+    sev_plan_digest(&plan, digest, NULL, NULL, &error_abort);
+    launch(&plan);
+    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
+    g_assert_cmpuint(calls, ==, pages_a_call == 1 ? 11 : 7);
+    free_plan(&plan);
+}
+
+static void test_again(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    Error *err = NULL;
+
+    again = 20;
+    launch(&plan);
+    g_assert_cmpuint(calls, ==, 20 + 6);
+    free_plan(&plan);
+
+    plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    again = -1;
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EAGAIN);
+    g_assert_nonnull(err);
+    error_free(err);
+    g_assert_cmpuint(calls, ==, 100);
+    free_plan(&plan);
+}
+
+static void test_failure(const void *opaque)
+{
+    bool in_the_middle = opaque;
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    Error *err = NULL;
+    const char *text;
+
+    broken = in_the_middle ? BIOS_GPA + 2 * PAGE : BIOS_GPA;
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EIO);
+    g_assert_cmpuint(calls, ==, in_the_middle ? 2 : 1);
+    text = error_get_pretty(err);
+    g_test_message("%s", text);
+    g_assert_nonnull(strstr(text, "LAUNCH_UPDATE of the normal page"));
+    g_assert_nonnull(strstr(text, in_the_middle
+                            ? "0xffffe000 (from OVMF, offset 0x2000; RAM block"
+                              " 'bios', offset 0x2000)"
+                            : "0xffffc000 (from OVMF, offset 0x0; RAM block"
+                              " 'bios', offset 0x0)"));
+    g_assert_nonnull(strstr(text, "EIO (Input/output error), firmware status"
+                            " INVALID_ADDRESS (9)"));
+    error_free(err);
+    free_plan(&plan);
+}
+
+static void test_idle(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    Error *err = NULL;
+
+    idle = 1;
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EIO);
+    g_assert_cmpuint(calls, ==, 1);
+    g_assert_nonnull(strstr(error_get_pretty(err), "EIO"));
+    error_free(err);
+    free_plan(&plan);
+}
+
+static void test_not_memory(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    SevLaunchRange range = {
+        .gpa = 4 * GiB - 2 * MiB, .size = PAGE, .type = PSP_PAGE_ZERO,
+    };
+    Error *err = NULL;
+
+    sev_plan_add(&plan, &range);
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EINVAL);
+    g_assert_nonnull(strstr(error_get_pretty(err),
+                            "0xffe00000-0xffe00fff can not be made private"));
+    error_free(err);
+    free_plan(&plan);
+}
+
+/* Which bit of which leaf was too much, and what to do about it */
+static void test_cpuid(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    PspCpuidPage before, *page = cpuid_page();
+    g_autofree char *text = NULL;
+    Error *err = NULL;
+
+    page->entries[0].ecx |= cpu_to_le32(1 << 24 | 1 << 30);
+    page->entries[0].edx |= cpu_to_le32(1 << 28);
+    before = *page;
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EIO);
+    g_assert_nonnull(strstr(error_get_pretty(err),
+        "LAUNCH_UPDATE of the cpuid page at 0x80e000 (from metadata"
+        " section 2; RAM block 'ram', offset 0x80e000)"));
+    error_free(err);
+
+    text = sev_cpuid_explain(&before, page, bit_name);
+    g_test_message("%s", text);
+    g_assert_cmpstr(text, ==,
+        "The CPUID page was not accepted:\n"
+        "  leaf 0x1, subleaf 0x0, ECX: given 0x41000001, accepted 0x00000001,\n"
+        "    bit 24 (tsc-deadline), bit 30\n"
+        "  leaf 0x1, subleaf 0x0, EDX: given 0x178bfbff, accepted 0x078bfbff,\n"
+        "    bit 28 (ht)\n"
+        "Add to -cpu: tsc-deadline=off,ht=off\n"
+        "What no option of -cpu is named for follows from the CPU model;"
+        " choose the one of this host's processor or an older one.\n");
+    free_plan(&plan);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qcrypto_init(&error_fatal);
+    events = g_string_new(NULL);
+    g_test_add_func("/sev-launch/order", test_order);
+    for (int i = 0; i < UPM_DISCARD_POLICY__MAX; i++) {
+        g_autofree char *path = g_strdup_printf("/sev-launch/discard/%s",
+                                                UpmDiscardPolicy_str(i));
+
+        g_test_add_data_func(path, GINT_TO_POINTER(i), test_discard);
+    }
+    g_test_add_data_func("/sev-launch/digest/1", GUINT_TO_POINTER(1),
+                         test_digest);
+    g_test_add_data_func("/sev-launch/digest/3", GUINT_TO_POINTER(3),
+                         test_digest);
+    g_test_add_func("/sev-launch/pages", test_pages);
+    g_test_add_func("/sev-launch/after-finish", test_after_finish);
+    g_test_add_data_func("/sev-launch/partial/1", GUINT_TO_POINTER(1),
+                         test_partial);
+    g_test_add_data_func("/sev-launch/partial/2", GUINT_TO_POINTER(2),
+                         test_partial);
+    g_test_add_func("/sev-launch/again", test_again);
+    g_test_add_data_func("/sev-launch/failure/first", NULL, test_failure);
+    g_test_add_data_func("/sev-launch/failure/middle", (void *)1,
+                         test_failure);
+    g_test_add_func("/sev-launch/idle", test_idle);
+    g_test_add_func("/sev-launch/not-memory", test_not_memory);
+    g_test_add_func("/sev-launch/cpuid", test_cpuid);
+    return g_test_run();
+}
