@@ -283,7 +283,8 @@ class Host:
             wanted = {key: expected[key] for key in wrong}
             return f'expected {wanted} found {wrong} in query-upm'
         held = self.held(now)
-        if held != self.held_before:
+        # Under KVM the host's own accesses allocate what is hidden, too.
+        if self.private is not None and held != self.held_before:
             return (f'query-upm is {held} bytes off what is hidden and there, '
                     f'and was {self.held_before} off')
         return None
