@@ -121,6 +121,7 @@ static bool add_private_half(RAMBlock *rb, Error **errp)
         close(fd);
         goto undo_block;
     }
+    upm_block_set_page_size(upm_block_find(rb), qemu_ram_pagesize(rb));
     rb->guest_memfd = fd;
     return true;
 

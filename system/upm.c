@@ -22,11 +22,18 @@
 static struct {
     QemuMutex lock;
     const UpmProviderOps *provider;
+    const UpmObserver *observer;
     UpmDiscardPolicy discard;
     bool begin_shared;
     QLIST_HEAD(, UpmBlock) blocks;
     NotifierWithReturnList notifiers;
     UpmCounters counters;
+    /* requests of the last second or less, and when the first came */
+    UpmStorm storm;
+    int64_t storm_start;
+    /* for trace events: the latest request, and the one under way */
+    unsigned int last_request;
+    unsigned int request;
     /* of the conversion under way; kept, so that most need no allocation */
     GArray *pieces;
     GArray *runs;
@@ -48,6 +55,11 @@ static const char *state_name(bool private)
 void upm_set_provider(const UpmProviderOps *ops)
 {
     upm.provider = ops;
+}
+
+void upm_set_observer(const UpmObserver *observer)
+{
+    upm.observer = observer;
 }
 
 const char *upm_provider_name(void)
@@ -79,6 +91,7 @@ void upm_set_initial_state(bool private)
 
 static void block_free(UpmBlock *block)
 {
+    g_free(block->held_map);
     g_free(block->turned_map);
     g_free(block->name);
     g_free(block);
@@ -94,8 +107,10 @@ static UpmBlock *block_new(RAMBlock *rb, const char *name, uint64_t size)
     block->private_fd = -1;
     block->began_shared = upm.begin_shared;
     block->shared_frames = upm.begin_shared ? size >> UPM_FRAME_BITS : 0;
+    block->page_size = UPM_FRAME_SIZE;
     block->turned_map = bitmap_try_new(size >> UPM_FRAME_BITS);
-    if (!block->turned_map) {
+    block->held_map = bitmap_try_new(size >> UPM_FRAME_BITS);
+    if (!block->turned_map || !block->held_map) {
         block_free(block);
         return NULL;
     }
@@ -225,6 +240,12 @@ void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy)
     block->own_discard = true;
 }
 
+void upm_block_set_page_size(UpmBlock *block, uint64_t page_size)
+{
+    QEMU_LOCK_GUARD(&upm.lock);
+    block->page_size = MAX(page_size, UPM_FRAME_SIZE);
+}
+
 void upm_foreach_block(void (*fn)(UpmBlock *block, void *opaque),
                        void *opaque)
 {
@@ -274,6 +295,7 @@ typedef struct Progress {
     hwaddr gpa;
     uint64_t size;
     bool to_private;
+    UpmConversionStep step;
     UpmCause cause;
     unsigned int marked;
     bool in_map;
@@ -410,6 +432,18 @@ static bool next_run(const UpmPiece *piece, uint64_t from, bool private,
     return true;
 }
 
+void upm_next_piece(const UpmPiece *piece, UpmPiece *run, bool *private)
+{
+    uint64_t first = piece->offset >> UPM_FRAME_BITS;
+    uint64_t end = (piece->offset + piece->size) >> UPM_FRAME_BITS;
+
+    *private = upm_block_is_private(piece->block, piece->offset);
+    *run = *piece;
+    /* The first frame has the state just read, even if it changes by now. */
+    run->size = (next_in_state(piece->block, end, first + 1, !*private) -
+                 first) << UPM_FRAME_BITS;
+}
+
 uint64_t upm_next_private(const UpmBlock *block, uint64_t page_size,
                           uint64_t *at, uint64_t end)
 {
@@ -503,8 +537,8 @@ static int mark(const UpmPiece *run, bool to_private)
 {
     int ret = upm.provider->mark(run, to_private);
 
-    trace_upm_mark(run->block->name, run->gpa, run->offset, run->size,
-                   state_name(to_private), ret);
+    trace_upm_mark(upm.request, run->block->name, run->gpa, run->offset,
+                   run->size, state_name(to_private), ret);
     return ret;
 }
 
@@ -525,7 +559,7 @@ static int mark_runs(Progress *p, Error **errp)
 
 static void flush(void)
 {
-    trace_upm_flush();
+    trace_upm_flush(upm.request);
     if (upm.provider->flush) {
         upm.provider->flush();
     }
@@ -550,25 +584,24 @@ static void set_map(bool private)
     }
 }
 
-static bool policy_discards(UpmDiscardPolicy policy, bool to_private)
+bool upm_policy_discards(UpmDiscardPolicy policy, bool private)
 {
     return policy == UPM_DISCARD_POLICY_BOTH ||
-           policy == (to_private ? UPM_DISCARD_POLICY_SHARED
-                                 : UPM_DISCARD_POLICY_PRIVATE);
+           policy == (private ? UPM_DISCARD_POLICY_PRIVATE
+                              : UPM_DISCARD_POLICY_SHARED);
 }
 
 static int discard_shared(const UpmPiece *run)
 {
     int64_t ret = upm_memory_drop_shared(run);
 
-    trace_upm_discard(run->block->name, "shared", run->offset, run->size, ret);
+    trace_upm_discard(upm.request, run->block->name, "shared", run->offset,
+                      run->size, ret);
     if (ret < 0) {
         return ret;
     }
     upm.counters.discarded_shared += ret;
-    if (ret < run->size) {
-        upm.counters.held_back += run->size - ret;
-    }
+    run->block->discarded[false] += ret;
     return 0;
 }
 
@@ -576,12 +609,13 @@ static int discard_private(const UpmPiece *run)
 {
     int ret = upm.provider->drop_private(run);
 
-    trace_upm_discard(run->block->name, "private", run->offset, run->size,
-                      ret);
+    trace_upm_discard(upm.request, run->block->name, "private", run->offset,
+                      run->size, ret);
     if (ret < 0) {
         return ret;
     }
     upm.counters.discarded_private += run->size;
+    run->block->discarded[true] += run->size;
     return 0;
 }
 
@@ -597,7 +631,7 @@ static int discard_runs(const Progress *p, Error **errp)
         const UpmPiece *run = piece_at(upm.runs, i);
         int ret;
 
-        if (!policy_discards(run->block->discard, p->to_private)) {
+        if (!upm_policy_discards(run->block->discard, !p->to_private)) {
             continue;
         }
         ret = p->to_private ? discard_shared(run) : discard_private(run);
@@ -609,6 +643,89 @@ static int discard_runs(const Progress *p, Error **errp)
         }
     }
     return 0;
+}
+
+/*
+ * Accounts of what is hidden and still there
+ */
+
+static void hold(UpmBlock *block, uint64_t offset, uint64_t size,
+                 bool private_half)
+{
+    uint64_t first = offset >> UPM_FRAME_BITS;
+    uint64_t frames = size >> UPM_FRAME_BITS;
+
+    block->held_frames[private_half] += frames -
+        bitmap_count_one_with_offset(block->held_map, first, frames);
+    bitmap_set(block->held_map, first, frames);
+}
+
+static void release(UpmBlock *block, uint64_t offset, uint64_t size,
+                    bool private_half)
+{
+    uint64_t first = offset >> UPM_FRAME_BITS;
+    uint64_t frames = size >> UPM_FRAME_BITS;
+
+    if (!block->held_frames[private_half]) {
+        return;
+    }
+    block->held_frames[private_half] -=
+        bitmap_count_one_with_offset(block->held_map, first, frames);
+    bitmap_clear(block->held_map, first, frames);
+}
+
+/* A huge page is there as a whole while any of it is shared. */
+static void account_huge_page(UpmBlock *block, uint64_t offset, bool dropped)
+{
+    UpmPiece page = {
+        .block = block, .offset = offset, .size = block->page_size,
+    };
+    uint64_t from = offset;
+    UpmPiece run;
+
+    if (!next_run(&page, offset, false, &run)) {
+        if (dropped) {
+            release(block, offset, block->page_size, false);
+        }
+        return;
+    }
+    while (next_run(&page, from, true, &run)) {
+        hold(block, run.offset, run.size, false);
+        from = run.offset + run.size;
+    }
+}
+
+static void account_huge_pages(const UpmPiece *run, bool dropped)
+{
+    UpmBlock *block = run->block;
+    uint64_t at = QEMU_ALIGN_DOWN(run->offset, block->page_size);
+
+    for (; at < run->offset + run->size; at += block->page_size) {
+        account_huge_page(block, at, dropped);
+    }
+}
+
+/* All that comes into sight first: a huge page may have several runs. */
+static void account_runs(bool to_private)
+{
+    unsigned int i;
+
+    for (i = 0; i < upm.runs->len; i++) {
+        const UpmPiece *run = piece_at(upm.runs, i);
+
+        release(run->block, run->offset, run->size, to_private);
+    }
+    for (i = 0; i < upm.runs->len; i++) {
+        const UpmPiece *run = piece_at(upm.runs, i);
+        bool drops = upm_policy_discards(run->block->discard, !to_private);
+
+        if (!drops) {
+            hold(run->block, run->offset, run->size, !to_private);
+        }
+        if (run->block->page_size > UPM_FRAME_SIZE) {
+            account_huge_pages(run, drops && to_private);
+        }
+    }
 }
 
 /* Tell every notifier before @end (NULL: all of them) of one run. */
@@ -625,7 +742,8 @@ static int notify_run(UpmConversion *conversion, NotifierWithReturn *end,
             break;
         }
         ret = notifier->notify(notifier, conversion, errp);
-        trace_upm_notify(conversion->piece.gpa, conversion->piece.size,
+        trace_upm_notify(upm.request, conversion->piece.gpa,
+                         conversion->piece.size,
                          state_name(conversion->to_private),
                          conversion->undone, ret);
         if (ret < 0) {
@@ -683,7 +801,7 @@ static int undo(Progress *p)
 {
     int result = 0;
 
-    trace_upm_undo(p->gpa, p->size, p->marked);
+    trace_upm_undo(upm.request, p->gpa, p->size, p->marked);
     while (p->notified > 0) {
         int ret = unnotify_run(p, --p->notified, NULL);
 
@@ -721,19 +839,28 @@ static void undo_or_stop(Progress *p, Error *why)
 
 static int convert_runs(Progress *p, Error **errp)
 {
-    int ret = mark_runs(p, errp);
+    int ret;
 
+    p->step = UPM_CONVERSION_STEP_MARK;
+    ret = mark_runs(p, errp);
     if (ret < 0) {
         return ret;
     }
     flush();
     set_map(p->to_private);
     p->in_map = true;
+    p->step = UPM_CONVERSION_STEP_DISCARD;
     ret = discard_runs(p, errp);
     if (ret < 0) {
         return ret;
     }
-    return notify_runs(p, errp);
+    p->step = UPM_CONVERSION_STEP_NOTIFY;
+    ret = notify_runs(p, errp);
+    if (ret < 0) {
+        return ret;
+    }
+    account_runs(p->to_private);
+    return 0;
 }
 
 static int convert_locked(Progress *p, uint64_t *changing, Error **errp)
@@ -759,18 +886,45 @@ static int convert_locked(Progress *p, uint64_t *changing, Error **errp)
     return ret;
 }
 
-static void count(UpmCause cause, bool to_private, uint64_t changed, int ret)
+/* Returns true where this conversion makes it a storm. */
+static bool count_storm(const Progress *p, UpmCause cause, uint64_t changed,
+                        int64_t now)
+{
+    UpmStorm *storm = &upm.storm;
+
+    if (!storm->requests || now - upm.storm_start >= UPM_STORM_NS) {
+        *storm = (UpmStorm) {};
+        upm.storm_start = now;
+    }
+    storm->requests++;
+    storm->converted[p->to_private] += changed;
+    if (storm->requests != UPM_STORM_REQUESTS) {
+        return false;
+    }
+    storm->gpa = p->gpa;
+    storm->size = p->size;
+    storm->cause = cause;
+    storm->time = now - upm.storm_start;
+    return true;
+}
+
+/* Returns true where there is a storm to be told of. */
+static bool count(const Progress *p, UpmCause cause, uint64_t changed,
+                  int64_t now, int ret)
 {
     UpmCounters *c = &upm.counters;
 
     if (ret < 0) {
         c->failed_requests++;
-    } else if (!changed) {
-        c->unchanged_requests++;
-    } else {
-        c->requests[cause][to_private]++;
-        c->converted[cause][to_private] += changed;
+        return false;
     }
+    if (!changed) {
+        c->unchanged_requests++;
+        return false;
+    }
+    c->requests[cause][p->to_private]++;
+    c->converted[cause][p->to_private] += changed;
+    return count_storm(p, cause, changed, now);
 }
 
 bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private)
@@ -787,6 +941,25 @@ bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private)
     return false;
 }
 
+static void tell_failure(const Progress *p, UpmCause cause, int ret,
+                         const Error *err, uint64_t failed_requests)
+{
+    UpmFailure failure = {
+        .gpa = p->gpa,
+        .size = p->size,
+        .to_private = p->to_private,
+        .cause = cause,
+        .step = p->step,
+        .error = -ret,
+        .reason = error_get_pretty(err),
+        .failed_requests = failed_requests,
+    };
+
+    if (upm.observer) {
+        upm.observer->failed(&failure);
+    }
+}
+
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 Error **errp)
 {
@@ -794,18 +967,37 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
         .gpa = gpa, .size = size, .to_private = to_private, .cause = cause,
     };
     uint64_t changing = 0;
-    int64_t start;
+    uint64_t failures;
+    Error *err = NULL;
+    int64_t start, end;
+    unsigned int request;
+    UpmStorm storm;
+    bool stormy;
     int ret;
 
-    trace_upm_convert(gpa, size, state_name(to_private), UpmCause_str(cause));
-    QEMU_LOCK_GUARD(&upm.lock);
-    /* Keeps the blocks of the range until the last step. */
-    RCU_READ_LOCK_GUARD();
-    start = get_clock();
-    ret = convert_locked(&p, &changing, errp);
-    count(cause, to_private, changing, ret);
-    upm.counters.time += get_clock() - start;
-    trace_upm_convert_done(gpa, size, ret < 0 ? 0 : changing, ret);
+    request = qatomic_fetch_inc(&upm.last_request) + 1;
+    trace_upm_convert(request, gpa, size, state_name(to_private),
+                      UpmCause_str(cause));
+    WITH_QEMU_LOCK_GUARD(&upm.lock) {
+        /* Keeps the blocks of the range until the last step. */
+        RCU_READ_LOCK_GUARD();
+        start = get_clock();
+        upm.request = request;
+        ret = convert_locked(&p, &changing, &err);
+        end = get_clock();
+        stormy = count(&p, cause, changing, end, ret);
+        upm.counters.time += end - start;
+        failures = upm.counters.failed_requests;
+        storm = upm.storm;
+    }
+    trace_upm_convert_done(request, gpa, size, ret < 0 ? 0 : changing, ret);
+    if (ret < 0) {
+        tell_failure(&p, cause, ret, err, failures);
+        error_propagate(errp, err);
+    }
+    if (stormy && upm.observer) {
+        upm.observer->storm(&storm);
+    }
     return ret;
 }
 
@@ -814,7 +1006,7 @@ static int discard_hidden_run(const Progress *p, const UpmPiece *run,
 {
     int ret;
 
-    if (!policy_discards(run->block->discard, true)) {
+    if (!upm_policy_discards(run->block->discard, false)) {
         return 0;
     }
     ret = discard_shared(run);

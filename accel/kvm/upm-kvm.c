@@ -265,6 +265,12 @@ bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
  * Exits
  */
 
+/* For trace events; exits are of the vCPU that this thread runs. */
+static int cpu_index(void)
+{
+    return current_cpu ? current_cpu->cpu_index : -1;
+}
+
 static void stop_guest(const char *reason)
 {
     upm_memory_stop_guest(reason);
@@ -462,8 +468,8 @@ bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret)
         reason = convert_fault(run->memory_fault.gpa, run->memory_fault.size,
                                flags & KVM_MEMORY_EXIT_FLAG_PRIVATE);
     }
-    trace_upm_kvm_fault(run->memory_fault.gpa, run->memory_fault.size, flags,
-                        reason ?: "");
+    trace_upm_kvm_fault(cpu_index(), run->memory_fault.gpa,
+                        run->memory_fault.size, flags, reason ?: "");
     if (reason) {
         stop_guest(reason);
     }
@@ -581,7 +587,8 @@ static void pre_fault(const MapGpa *request)
     if (ret == -EOPNOTSUPP) {
         qatomic_set(&can_pre_fault, false);
     }
-    trace_upm_kvm_pre_fault(request->gpa, request->size, range.size, ret);
+    trace_upm_kvm_pre_fault(cpu_index(), request->gpa, request->size,
+                            range.size, ret);
 }
 
 bool upm_kvm_handle_hypercall(struct kvm_run *run)
@@ -602,8 +609,9 @@ bool upm_kvm_handle_hypercall(struct kvm_run *run)
     } else {
         run->hypercall.ret = answer(convert_map_gpa(run, &request));
     }
-    trace_upm_kvm_hypercall(run->hypercall.args[0], run->hypercall.args[1],
-                            run->hypercall.args[2], run->hypercall.ret);
+    trace_upm_kvm_hypercall(cpu_index(), run->hypercall.args[0],
+                            run->hypercall.args[1], run->hypercall.args[2],
+                            run->hypercall.ret);
     if (!run->hypercall.ret && request.to_private &&
         qatomic_read(&can_pre_fault)) {
         pre_fault(&request);

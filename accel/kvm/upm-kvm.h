@@ -93,4 +93,11 @@ bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret);
  */
 bool upm_kvm_handle_hypercall(struct kvm_run *run);
 
+/**
+ * upm_kvm_terminated: KVM_SYSTEM_EVENT_SEV_TERM, the guest asked to end
+ *
+ * Says why and stops the guest (guest-panicked).  Locking: takes the BQL.
+ */
+void upm_kvm_terminated(CPUState *cpu, const struct kvm_run *run);
+
 #endif

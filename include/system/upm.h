@@ -53,6 +53,12 @@ typedef struct UpmPiece {
  * @turned_map: a set bit is a frame that is in the other state; so most of
  *     the map of a large guest is never touched
  * @shared_frames: number of shared frames
+ * @page_size: of the shared half, in bytes; pages go back as a whole
+ * @held_map: a set bit is a frame whose hidden half was used and not given
+ *     back; only where there are such frames this map is ever touched
+ * @held_frames: number of set bits, by the half that is hidden; [true] is
+ *     the private one
+ * @discarded: bytes given back so far, by half
  * @provider_data: what the provider keeps for this block
  */
 struct UpmBlock {
@@ -66,6 +72,10 @@ struct UpmBlock {
     bool began_shared;
     unsigned long *turned_map;
     uint64_t shared_frames;
+    uint64_t page_size;
+    unsigned long *held_map;
+    uint64_t held_frames[2];
+    uint64_t discarded[2];
     void *provider_data;
     QLIST_ENTRY(UpmBlock) next;
 };
@@ -127,14 +137,61 @@ typedef struct UpmCounters {
     uint64_t failed_requests;
     uint64_t discarded_shared;
     uint64_t discarded_private;
-    /*
-     * shared bytes that a conversion hid but did not give back, because the
-     * rest of their huge page is in use
-     */
-    uint64_t held_back;
     /* time inside conversions, in ns */
     uint64_t time;
 } UpmCounters;
+
+/**
+ * UpmFailure: a conversion that was refused or failed
+ * @error: positive errno
+ * @reason: the message
+ * @failed_requests: number of them so far
+ */
+typedef struct UpmFailure {
+    hwaddr gpa;
+    uint64_t size;
+    bool to_private;
+    UpmCause cause;
+    UpmConversionStep step;
+    int error;
+    const char *reason;
+    uint64_t failed_requests;
+} UpmFailure;
+
+/* So many requests that change something are a storm, within this time. */
+#define UPM_STORM_REQUESTS 2000
+#define UPM_STORM_NS       1000000000LL
+
+/**
+ * UpmStorm: more conversions than a guest can have a reason for
+ * @gpa, @size, @cause: the last of them
+ * @requests: their number, those that changed nothing left out
+ * @converted: bytes, [true] is those that became private
+ * @time: ns that they took from first to last
+ */
+typedef struct UpmStorm {
+    hwaddr gpa;
+    uint64_t size;
+    UpmCause cause;
+    uint64_t requests;
+    uint64_t converted[2];
+    uint64_t time;
+} UpmStorm;
+
+/**
+ * UpmObserver: who tells the world
+ *
+ * Called from the thread that converts, without the core's lock, with or
+ * without the BQL and maybe in an exclusive section.  @storm is called once a
+ * second at most.
+ */
+typedef struct UpmObserver {
+    void (*failed)(const UpmFailure *failure);
+    void (*storm)(const UpmStorm *storm);
+} UpmObserver;
+
+/** upm_set_observer: to be called once, before there is a guest */
+void upm_set_observer(const UpmObserver *observer);
 
 /**
  * upm_set_provider: say who makes page states true
@@ -242,6 +299,25 @@ bool upm_block_is_private(const UpmBlock *block, uint64_t offset);
  */
 uint64_t upm_next_private(const UpmBlock *block, uint64_t page_size,
                           uint64_t *at, uint64_t end);
+
+/**
+ * upm_next_piece: the beginning of @piece that has one page state
+ * @run: set to it; its @size is less than that of @piece where the state
+ *     changes
+ * @private: set to its state
+ *
+ * Locking: none, so that conversions go on; the answer is a snapshot.
+ */
+void upm_next_piece(const UpmPiece *piece, UpmPiece *run, bool *private);
+
+/** upm_block_set_page_size: of the shared half, where it is a huge page */
+void upm_block_set_page_size(UpmBlock *block, uint64_t page_size);
+
+/**
+ * upm_policy_discards: does a half give its backing back when it is hidden?
+ * @private: the private half is meant
+ */
+bool upm_policy_discards(UpmDiscardPolicy policy, bool private);
 
 /** upm_block_set_discard: the policy of one block, instead of the default */
 void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy);

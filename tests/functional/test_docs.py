@@ -81,7 +81,7 @@ class Binary:
         self.qemu = qemu
         self.schema = qemu.cmd('query-qmp-schema')
         self.commands = {item['name'] for item in self.schema
-                         if item['meta-type'] == 'command'}
+                         if item['meta-type'] in ('command', 'event')}
         self.members, self.values = set(), set()
         for item in self.schema:
             self.members |= {m['name'] for m in item.get('members', [])
@@ -187,7 +187,9 @@ def test_names(binary):
              binary.monitor | binary.types | binary.models | binary.machine |
              binary.properties('sev-snp-guest') |
              binary.properties('memory-backend-memfd-private') |
-             binary.properties(CPU) | binary.properties('tcg-accel'))
+             binary.properties(CPU) | binary.properties('tcg-accel') |
+             {field for fields in trace_events().values()
+              for field in fields.split(', ')})
     wrong = []
     for text in LITERALS:
         first = text.split()[0]
@@ -195,6 +197,8 @@ def test_names(binary):
             good = first in binary.options
         elif re.fullmatch(r'(snp|psp|upm)_\w+', text):
             good = text in binary.events
+        elif text.startswith('UPM_'):
+            good = text in binary.commands
         elif re.fullmatch(r'info [\w-]+', text):
             good = text in binary.monitor
         elif re.fullmatch(r'[a-z][a-z0-9-]*', text) or \
@@ -208,6 +212,42 @@ def test_names(binary):
             wrong.append(text)
     # -drive's options are in no list.
     assert sorted(set(wrong) - {'if=pflash'}) == []
+
+
+def trace_events():
+    """Return the fields of each trace event of the core and of KVM."""
+    found = re.findall(r'^(\w+)\((.*?)\) "',
+                       (TOP / 'upm/trace-events').read_text(), re.M)
+    return {name: ', '.join(field.split()[-1].lstrip('*')
+                            for field in fields.split(','))
+            for name, fields in found}
+
+
+def test_trace_events():
+    """Each trace event is in the manual's table, with its fields."""
+    has = trace_events()
+    assert len(has) > 10
+    told = dict(re.findall(r'^   \* - ``(upm_\w+)\(([^)]*)\)``$',
+                           page('upm'), re.M))
+    assert told == has
+
+
+def test_counters(binary):
+    """Each member that query-upm counts with has its meaning in the manual."""
+    told = set()
+    table = re.search(r'   \* - Counter\n(.*?)\n\n', page('upm'), re.S)[1]
+    for cell in re.findall(r'   \* - (.*?)\n     - ', table, re.S):
+        told |= set(re.findall(r'``([\w-]+)``', cell))
+    types = {item['name']: item for item in binary.schema}
+    info = types[types['query-upm']['ret-type']]
+    has = set()
+    for members in (info['members'], *(
+            types[types[member['type']]['element-type']]['members']
+            for member in info['members'] if member['name'] in
+            ('blocks', 'conversions'))):
+        has |= {member['name'] for member in members
+                if member['type'] == 'int'}
+    assert told == has - {'size'}
 
 
 def test_transcripts(binary):

@@ -205,7 +205,8 @@ ERRORS = {
         lambda folder: [str(arg).replace('bits=1', 'bits=64')
                         for arg in snp()],
     'can not open ...: No such file or directory': kvm(),
-    'vm-type SEV-SNP not supported by KVM': kvm('sev-snp-guest'),
+    "this kernel's KVM has no VMs of type KVM_X86_SNP_VM":
+        kvm('sev-snp-guest'),
     'SEV launch: INIT: EBUSY': Unit('sev-error/init/asids'),
     'All ASIDs are in use': Unit('sev-error/init/asids'),
     'KVM has SEV switched off': Unit('sev-error/init/off'),

@@ -234,19 +234,48 @@ class Host:
         """Bytes converted by cause, and what the core counts besides."""
         info = self.monitor.command('query-upm')
         found = {key: value for key, value in info.items()
-                 if isinstance(value, int) and key != 'time'}
+                 if isinstance(value, int) and key != 'time' and
+                 not key.endswith('resident')}
         found['shared'] = 0
         for cause in self.CAUSES:
             found[cause + '-private'] = found[cause + '-shared'] = 0
         for entry in info['conversions']:
             found[entry['cause'] + '-private'] = entry['to-private-bytes']
             found[entry['cause'] + '-shared'] = entry['to-shared-bytes']
+            kinds = {'fault': 'implicit', 'launch': 'host'}
+            if entry['kind'] != kinds.get(entry['cause'], 'explicit'):
+                raise RuntimeError(f'kind of {entry}')
         for block in info['blocks']:
             if block['private-bytes'] + block['shared-bytes'] != block['size']:
                 raise RuntimeError(f'states of {block} do not add up')
             if block['id'].startswith('ram'):
                 found['shared'] += block['shared-bytes']
+            if block['id'] == 'ram0':
+                self.check_resident(block)
+        for key in info['blocks'][0]:
+            total = info.get(key)
+            if isinstance(total, int) and total != sum(
+                    block[key] for block in info['blocks']):
+                raise RuntimeError(f'{key} is not the sum of the blocks')
         return found
+
+    def check_resident(self, block):
+        """What a block says that it occupies, against its memfds."""
+        for half, descriptor in (('shared', self.shared),
+                                 ('private', self.private)):
+            if descriptor is None:
+                # Of a guest_memfd there is only a bound, and a kernel without
+                # cachestat() does not even tell what it has.
+                most = block['private-bytes'] + block['private-held-by-policy']
+                if block.get('private-resident', 0) > most:
+                    raise RuntimeError(f'private-resident is too much: {block}')
+                continue
+            if os.fstat(descriptor).st_blksize > PAGE:
+                # hugetlbfs has no holes to look for.
+                continue
+            there = self.allocated(descriptor, 0, self.size)
+            if block[half + '-resident'] != there:
+                raise RuntimeError(f'{half}-resident is {block} not {there}')
 
     def check_counters(self, cause, private, shared):
         now = self.counters()
@@ -260,12 +289,55 @@ class Host:
             expected['discarded-shared'] = private
         if self.policy in ('both', 'private'):
             expected['discarded-private'] = shared
+        expected['shared-bytes'] = expected['shared']
+        expected['private-bytes'] = -expected['shared']
         wrong = {key: grown[key] for key in now if grown[key] != expected[key]
-                 and not key.endswith('-requests')}
+                 and not key.endswith('-requests') and '-held-' not in key}
         if wrong:
             wanted = {key: expected[key] for key in wrong}
             return f'expected {wanted} found {wrong} in query-upm'
+        held = self.held(now)
+        # Under KVM the host's own accesses allocate what is hidden, too.
+        if self.private is not None and held != self.held_before:
+            return (f'query-upm is {held} bytes off what is hidden and there, '
+                    f'and was {self.held_before} off')
         return None
+
+    def map(self, limit):
+        """All ranges of query-upm-map, a few at a time."""
+        start, ranges = 0, []
+        while start is not None:
+            part = self.monitor.command('query-upm-map', start=start,
+                                        limit=limit)
+            if len(part['ranges']) > limit:
+                raise RuntimeError('more ranges than asked for')
+            ranges += part['ranges']
+            start = part.get('next')
+        return ranges
+
+    def held(self, now):
+        """Bytes hidden and there, that query-upm and that the memfds have.
+
+        They differ by pages that somebody used without a conversion.
+        """
+        found = {half: 0 for half in ('private', 'shared')
+                 if getattr(self, half) is not None}
+        size = 0
+        for part in self.map(3):
+            if part['block'] != 'ram0':
+                continue
+            hidden = 'shared' if part['state'] == 'private' else 'private'
+            if hidden in found:
+                found[hidden] += self.allocated(
+                    getattr(self, hidden), part['offset'], part['size'])
+            size += part['size']
+            if self.offset(part['gpa']) != part['offset']:
+                raise RuntimeError(f'{part} is not where it should be')
+        # Some KiB below 1 MiB are the firmware's.
+        if not 0 <= self.size - size <= 0x40000:
+            raise RuntimeError(f'{size} bytes of RAM in the map')
+        return {half: now[half + '-held-by-policy'] - found[half]
+                for half in found}
 
     def serve(self, verb, gpa, size, value):
         """Do what a payload asked for; None, or what was found wrong."""
@@ -285,6 +357,7 @@ class Host:
             return self.check_backing(start, size, value)
         elif verb == 'mark':
             self.mark = self.counters()
+            self.held_before = self.held(self.mark)
             self.blocks = os.fstat(self.shared).st_blocks
         elif verb == 'huge':
             return self.check_huge((gpa, size, value))
@@ -311,7 +384,8 @@ class Host:
         blocks = os.fstat(self.shared).st_blocks - self.blocks
         found = (blocks * 512 // (2 * MIB),
                  *(now[key] - self.mark[key]
-                   for key in ('discarded-shared', 'held-back')))
+                   for key in ('discarded-shared',
+                               'shared-held-by-huge-pages')))
         return None if found == expected else \
             f'expected {expected} found {found}'
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bare-metal SNP payloads: each check that one reports is a test here."""
+import errno
 import functools
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -56,6 +58,18 @@ STOPPED = {
     'unsupported': (*PANICKED, ('0x1ff',)),
     'shutdown': (*SHUT_DOWN, ()),
     'lost_root': (*SHUT_DOWN, ()),
+    'storm': (*PANICKED, ('PVALIDATE failed (set 0x1 code 0x2)',)),
+}
+# What UPM_GUEST_TERMINATED says of those that ask for it
+TERMINATED = {
+    'terminate_msr': {'vcpu': 0, 'reason-set': 5, 'reason-code': 0x42,
+                      'reason': 'unknown reason'},
+    'terminate_nae': {'vcpu': 0, 'reason-set': 3, 'reason-code': 0x21,
+                      'reason': 'unknown reason'},
+    'unsupported': {'vcpu': 0, 'reason':
+                    'the guest cannot handle #VC 0x1ff (information 0x0)'},
+    'storm': {'vcpu': 0, 'reason-set': 1, 'reason-code': 2,
+              'reason': 'PVALIDATE failed'},
 }
 
 
@@ -124,6 +138,10 @@ def test_stopped_guest(payload, tmp_path):
         machine.cmd('cont')
         assert machine.event_wait(event, timeout=20)
         assert machine.event_wait('STOP', timeout=20)
+        told = [event['data'] for event in machine.get_qmp_events()
+                if event['event'] == 'UPM_GUEST_TERMINATED']
+        assert told == [TERMINATED[name] for name in TERMINATED
+                        if name == payload]
         assert machine.cmd('query-status') == {'status': state,
                                                'running': False}
         machine.cmd('human-monitor-command', command_line='info registers')
@@ -134,6 +152,59 @@ def test_stopped_guest(payload, tmp_path):
     assert not [line for line in reported if line.startswith('not ok')]
     for word in words:
         assert word in (machine.get_log() or '')
+
+
+def test_events(tmp_path):
+    """A storm of conversions and refusals is told of once a second.
+
+    Meanwhile a client asks for all there is, until the guest is dead and
+    once more.
+    """
+    sys.path.insert(0, str(guest.BUILD / 'qemu/python'))
+    from qemu.machine import QEMUMachine
+    machine = QEMUMachine(guest.qemu_binary(), base_temp_dir=str(tmp_path))
+    machine.add_args(*guest.arguments('storm'), '-no-shutdown', '-S')
+    events = []
+    with machine:
+        machine.launch()
+        machine.cmd('cont')
+        began = time.monotonic()
+        while 'STOP' not in [event['event'] for event in events]:
+            machine.cmd('query-upm')
+            machine.cmd('query-upm-map', limit=2)
+            machine.cmd('query-stats', target='vm')
+            events += machine.get_qmp_events()
+            assert time.monotonic() - began < 60
+        seconds = time.monotonic() - began
+        # The last failure waits for the next second, and comes.
+        events.append(machine.event_wait('UPM_CONVERSION_FAILED', timeout=20))
+        info = machine.cmd('query-upm')
+        assert machine.cmd('query-upm-map')['ranges']
+    ghcb, = [entry for entry in info['conversions']
+             if entry['cause'] == 'ghcb']
+    assert info['failed-requests'] == 4000
+    assert ghcb['to-private-requests'] == 2000
+    # ... and one for the GHCB
+    assert ghcb['to-shared-requests'] == 2001
+    told = {name: [event['data'] for event in events
+                   if event['event'] == name]
+            for name in ('UPM_CONVERSION_STORM', 'UPM_CONVERSION_FAILED')}
+    storms, failures = told.values()
+    for data in told.values():
+        assert 1 <= len(data) <= seconds + 2
+    assert storms[0]['requests'] == 2000
+    assert storms[0]['time'] < 1e9
+    assert storms[0]['to-private-bytes'] + storms[0]['to-shared-bytes'] == (
+        2000 * guest.PAGE)
+    assert storms[0]['cause'] == 'ghcb'
+    expected = {'gpa': 0xfed00000, 'size': guest.PAGE, 'to': 'shared',
+                'cause': 'ghcb', 'step': 'check', 'errno': errno.EINVAL}
+    for failure in failures:
+        reason = failure.pop('reason')
+        assert reason.startswith('cannot convert 0xfed00000 +0x1000 to shared')
+        count = failure.pop('failed-requests')
+        assert failure == expected
+    assert count == 4000
 
 
 @pytest.mark.parametrize('payload', [*VARIANTS, *STOPPED])

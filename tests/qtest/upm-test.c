@@ -417,8 +417,10 @@ static void test_schema(void)
     };
     static const char *const counters[] = {
         "blocks", "conversions", "unchanged-requests", "failed-requests",
-        "discarded-shared", "discarded-private", "held-back", "time",
-        "provider",
+        "time", "provider", "size", "private-bytes", "shared-bytes",
+        "private-resident", "shared-resident", "private-held-by-policy",
+        "shared-held-by-policy", "shared-held-by-huge-pages",
+        "discarded-private", "discarded-shared",
     };
     QTestState *qts = qtest_init("-machine none");
     QDict *response = qtest_qmp(qts, "{ 'execute': 'query-qmp-schema' }");
@@ -722,6 +724,255 @@ static void test_prealloc(void)
     qtest_quit(qts);
 }
 
+/* The figures of a block with both halves allocated, and their sum */
+static void test_resident(void)
+{
+    QDict *block, *info;
+    QTestState *qts;
+    int64_t before;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", ",memory-backend=m -m 256M -object " TYPE
+                 ",id=m,size=256M");
+    info = query_upm(qts);
+    before = qdict_get_int(info, "private-resident");
+    g_assert_cmpint(before, ==, 0);
+    qobject_unref(info);
+    expect_success(object_add(qts, "'size': 50331648, 'prealloc': true,"
+                              " 'prealloc-shared': true"));
+    block = find_block(qts, "r");
+    g_assert_cmpint(qdict_get_int(block, "private-resident"), ==, 48 * MiB);
+    g_assert_cmpint(qdict_get_int(block, "shared-resident"), ==, 48 * MiB);
+    g_assert_cmpint(qdict_get_int(block, "private-bytes"), ==, 48 * MiB);
+    g_assert_cmpint(qdict_get_int(block, "shared-held-by-policy"), ==, 0);
+    qobject_unref(block);
+    block = find_block(qts, "m");
+    g_assert_cmpint(qdict_get_int(block, "private-resident"), ==, 0);
+    g_assert_cmpint(qdict_get_int(block, "shared-resident"), ==, 0);
+    qobject_unref(block);
+    info = query_upm(qts);
+    g_assert_cmpint(qdict_get_int(info, "private-resident"), ==,
+                    before + 48 * MiB);
+    g_assert_true(qdict_haskey(info, "shared-resident"));
+    qobject_unref(info);
+    qtest_quit(qts);
+}
+
+/* Memory without a file is only counted on request. */
+static void test_count_resident(void)
+{
+    QDict *block, *response, *info;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M");
+    block = find_block(qts, "pc.ram");
+    g_assert_nonnull(block);
+    g_assert_true(qdict_haskey(block, "private-resident"));
+    g_assert_false(qdict_haskey(block, "shared-resident"));
+    qobject_unref(block);
+    block = find_block(qts, "pc.bios");
+    g_assert_true(qdict_haskey(block, "shared-resident"));
+    qobject_unref(block);
+    response = qtest_qmp(qts, "{ 'execute': 'query-upm', 'arguments': {"
+                         " 'count-resident': true } }");
+    info = qdict_get_qdict(response, "return");
+    g_assert_nonnull(info);
+    g_assert_cmpint(qdict_get_int(info, "shared-resident"), >=, 0);
+    g_assert_cmpint(qdict_get_int(info, "shared-resident"), <, 64 * MiB);
+    qobject_unref(response);
+    qtest_quit(qts);
+}
+
+/* The best of some, as the machine has other things to do. */
+static void test_query_time(void)
+{
+    QTestState *qts;
+    int64_t best = INT64_MAX;
+    unsigned int i;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M");
+    expect_success(object_add(qts, "'size': 1099511627776,"
+                              " 'reserve': false"));
+    for (i = 0; i < 50; i++) {
+        int64_t start = g_get_monotonic_time();
+
+        qobject_unref(query_upm(qts));
+        best = MIN(best, g_get_monotonic_time() - start);
+    }
+    g_test_message("query-upm of 1 TiB takes %" PRId64 " us", best);
+    g_assert_cmpint(best, <, 5000);
+    expect_success(qtest_qmp(qts, "{ 'execute': 'object-del', 'arguments': {"
+                             " 'id': 'r' } }"));
+    qtest_quit(qts);
+}
+
+/*
+ * The map
+ */
+
+static QDict *query_map(QTestState *qts, uint64_t start, int limit)
+{
+    return qtest_qmp(qts, "{ 'execute': 'query-upm-map', 'arguments': {"
+                     " 'start': %" PRIu64 ", 'limit': %d } }", start, limit);
+}
+
+static void expect_no_map(QTestState *qts, uint64_t start, int limit,
+                          const char *message)
+{
+    g_autofree char *desc = take_error(query_map(qts, start, limit));
+
+    g_assert_cmpstr(desc, ==, message);
+}
+
+/* Bytes of RAM in the map, page by page of @limit ranges */
+static uint64_t sum_of_map(QTestState *qts, int limit, const char *block)
+{
+    uint64_t start = 0, end = 0, sum = 0;
+    bool more;
+
+    do {
+        QDict *response = query_map(qts, start, limit);
+        QDict *map = qdict_get_qdict(response, "return");
+        QListEntry *entry;
+        int count = 0;
+
+        g_assert_nonnull(map);
+        QLIST_FOREACH_ENTRY(qdict_get_qlist(map, "ranges"), entry) {
+            QDict *range = qobject_to(QDict, qlist_entry_obj(entry));
+            uint64_t gpa = qdict_get_int(range, "gpa");
+
+            g_assert_cmpuint(gpa, >=, MAX(start, end));
+            g_assert_cmpstr(qdict_get_str(range, "state"), ==, "private");
+            end = gpa + qdict_get_int(range, "size");
+            if (!strcmp(qdict_get_str(range, "block"), block)) {
+                sum += qdict_get_int(range, "size");
+            }
+            count++;
+        }
+        g_assert_cmpint(count, >, 0);
+        g_assert_cmpint(count, <=, limit);
+        more = qdict_haskey(map, "next");
+        start = qdict_get_try_int(map, "next", 0);
+        g_assert_cmpuint(start, >=, more ? end : 0);
+        qobject_unref(response);
+    } while (more);
+    return sum;
+}
+
+static void test_map(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", ",memory-backend=m -m 4G -object " TYPE ",id=m,size=4G");
+    g_assert_cmpuint(sum_of_map(qts, 4096, "m"), ==, 4 * GiB - 128 * KiB);
+    g_assert_cmpuint(sum_of_map(qts, 1, "m"), ==, 4 * GiB - 128 * KiB);
+    g_assert_cmpuint(sum_of_map(qts, 2, "pc.bios"), >, 0);
+    expect_no_map(qts, 1, 1, "start 0x1 is not a multiple of 4096");
+    expect_no_map(qts, 4096, 0,
+                  "limit must be between 1 and 4096, and is 0");
+    expect_no_map(qts, 4096, 4097,
+                  "limit must be between 1 and 4096, and is 4097");
+    expect_no_map(qts, 6 * GiB, 1, "there is no memory with a private half at "
+                  "0x180000000 or above");
+    expect_no_map(qts, -4096ULL, 1, "there is no memory with a private half at "
+                  "0xfffffffffffff000 or above");
+    qtest_quit(qts);
+}
+
+static void test_map_without_memory(void)
+{
+    QTestState *qts = qtest_init("-machine none");
+
+    expect_no_map(qts, 0, 1,
+                  "there is no memory with a private half at 0x0 or above");
+    qtest_quit(qts);
+}
+
+/*
+ * query-stats
+ */
+
+static QDict *query_stats(QTestState *qts, const char *names)
+{
+    g_autofree char *json =
+        g_strdup_printf("{ 'target': 'vm', 'providers': [ {"
+                        " 'provider': 'upm'%s } ] }", names);
+
+    return qtest_qmp(qts, "{ 'execute': 'query-stats', 'arguments': %p }",
+                     qobject_from_json(json, &error_abort));
+}
+
+static QList *stats_of(QDict *response)
+{
+    QList *results = qdict_get_qlist(response, "return");
+
+    g_assert_nonnull(results);
+    if (qlist_empty(results)) {
+        return NULL;
+    }
+    return qdict_get_qlist(qobject_to(QDict, qlist_peek(results)), "stats");
+}
+
+static int64_t stat_by_name(QList *stats, const char *name)
+{
+    QListEntry *entry;
+
+    QLIST_FOREACH_ENTRY(stats, entry) {
+        QDict *value = qobject_to(QDict, qlist_entry_obj(entry));
+
+        if (!strcmp(qdict_get_str(value, "name"), name)) {
+            return qdict_get_int(value, "value");
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void test_stats(void)
+{
+    g_autofree char *text = NULL;
+    QDict *response, *info;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", " -m 256M");
+    info = query_upm(qts);
+    response = query_stats(qts, "");
+    g_assert_cmpint(stat_by_name(stats_of(response), "private-bytes"), ==,
+                    qdict_get_int(info, "private-bytes"));
+    g_assert_cmpint(stat_by_name(stats_of(response), "shared-bytes"), ==, 0);
+    g_assert_cmpint(stat_by_name(stats_of(response), "ghcb-to-shared-bytes"),
+                    ==, 0);
+    qobject_unref(response);
+    qobject_unref(info);
+
+    response = query_stats(qts, ", 'names': [ 'time', 'failed-requests' ]");
+    g_assert_cmpuint(qlist_size(stats_of(response)), ==, 2);
+    qobject_unref(response);
+    response = query_stats(qts, ", 'names': [ 'no-such' ]");
+    g_assert_null(stats_of(response));
+    qobject_unref(response);
+
+    text = qtest_hmp(qts, "info stats vm");
+    g_test_message("%s", text);
+    g_assert_nonnull(strstr(text, "provider: upm"));
+    g_assert_nonnull(strstr(text, "private-bytes (instant, B): "));
+    g_assert_null(strstr(text, "failed to find"));
+    qtest_quit(qts);
+}
+
 static void expect_device_refused(QTestState *qts, const char *options,
                                   const char *message)
 {
@@ -849,6 +1100,12 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/numa", test_numa);
     qtest_add_func("/upm/hotplug", test_hotplug);
     qtest_add_func("/upm/prealloc", test_prealloc);
+    qtest_add_func("/upm/resident", test_resident);
+    qtest_add_func("/upm/count-resident", test_count_resident);
+    qtest_add_func("/upm/query-time", test_query_time);
+    qtest_add_func("/upm/map", test_map);
+    qtest_add_func("/upm/map-without-memory", test_map_without_memory);
+    qtest_add_func("/upm/stats", test_stats);
     qtest_add_func("/upm/devices-refused", test_devices_refused);
     qtest_add_func("/upm/mode-emulated", test_upm_mode_emulated);
     qtest_add_func("/upm/fixed-after-use", test_fixed_after_use);

@@ -51,7 +51,6 @@ static char ram_blocks[2];
 static UpmBlock *blocks[2];
 static GString *calls;
 static bool quiet;
-static int64_t drop_shared_result;
 
 /*
  * Which call fails: the Nth of a kind, from 1; 0 is none.  With @onwards all
@@ -207,7 +206,7 @@ int64_t upm_memory_drop_shared(const UpmPiece *piece)
     note_piece("drop-shared", piece, "");
     /* The map is up to date by now. */
     g_assert(upm_block_is_private(piece->block, piece->offset));
-    return ret ? ret : drop_shared_result ? drop_shared_result : piece->size;
+    return ret ? ret : piece->size;
 }
 
 static char *stop_reason;
@@ -245,6 +244,36 @@ static int notified(NotifierWithReturn *notifier, void *data, Error **errp)
 }
 
 /*
+ * An observer
+ */
+
+static UpmFailure last_failure;
+static UpmStorm last_storm;
+static unsigned int failures, storms;
+
+static void observe_failure(const UpmFailure *failure)
+{
+    /* The lock is free, or this would be a deadlock. */
+    UpmCounters c = upm_counters();
+
+    g_assert_cmpuint(failure->failed_requests, ==, c.failed_requests);
+    last_failure = *failure;
+    failures++;
+}
+
+static void observe_storm(const UpmStorm *storm)
+{
+    upm_counters();
+    last_storm = *storm;
+    storms++;
+}
+
+static const UpmObserver test_observer = {
+    .failed = observe_failure,
+    .storm = observe_storm,
+};
+
+/*
  * Helpers
  */
 
@@ -252,7 +281,6 @@ static void forget_failures(void)
 {
     fail_create = fail_added = fail_mark = (Failure) {};
     fail_drop_shared = fail_drop_private = (Failure) {};
-    drop_shared_result = 0;
     g_clear_pointer(&stop_reason, g_free);
     g_string_truncate(calls, 0);
 }
@@ -314,12 +342,22 @@ static void to_shared(hwaddr gpa, uint64_t size)
     g_string_truncate(calls, 0);
 }
 
+/* The step follows from the message. */
+static UpmConversionStep step_of(const char *message)
+{
+    return strstr(message, "does not mark") ? UPM_CONVERSION_STEP_MARK
+        : strstr(message, "not given back") ? UPM_CONVERSION_STEP_DISCARD
+        : strstr(message, "objects") ? UPM_CONVERSION_STEP_NOTIFY
+        : UPM_CONVERSION_STEP_CHECK;
+}
+
 /* A request that fails leaves no trace but @expected calls and its error. */
 static void expect_error(hwaddr gpa, uint64_t size, bool to_private, int error,
                          const char *expected, const char *message)
 {
     uint64_t shared[] = { blocks[0]->shared_frames, blocks[1]->shared_frames };
     UpmCounters before = upm_counters(), after;
+    unsigned int told = failures;
     Error *err = NULL;
     int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_GHCB, &err);
 
@@ -327,6 +365,13 @@ static void expect_error(hwaddr gpa, uint64_t size, bool to_private, int error,
     g_assert_nonnull(err);
     g_assert_cmpstr(error_get_pretty(err), ==, message);
     error_free(err);
+    g_assert_cmpuint(failures, ==, told + 1);
+    g_assert_cmphex(last_failure.gpa, ==, gpa);
+    g_assert_cmphex(last_failure.size, ==, size);
+    g_assert_cmpint(last_failure.to_private, ==, to_private);
+    g_assert_cmpint(last_failure.cause, ==, UPM_CAUSE_GHCB);
+    g_assert_cmpint(last_failure.error, ==, -error);
+    g_assert_cmpint(last_failure.step, ==, step_of(message));
     expect_calls(expected);
 
     after = upm_counters();
@@ -673,26 +718,103 @@ static void test_counters(void)
                      a.converted[UPM_CAUSE_GHCB][0]);
     g_assert_cmpuint(b.discarded_private - a.discarded_private, ==, 0x4000);
     g_assert_cmpuint(b.discarded_shared - a.discarded_shared, ==, 0x1000);
-    g_assert_cmpuint(b.held_back, ==, a.held_back);
+    g_assert_cmpuint(blocks[0]->discarded[true], ==, 0x4000);
+    g_assert_cmpuint(blocks[0]->discarded[false], ==, 0x1000);
+    g_assert_cmpuint(blocks[1]->discarded[true], ==, 0);
     g_assert_cmpuint(b.time, >, a.time);
     tear_down();
 }
 
-static void test_held_back(void)
+static void expect_held(uint64_t private, uint64_t shared)
 {
-    UpmCounters a, b;
+    g_assert_cmpuint(blocks[0]->held_frames[true] * K4, ==, private);
+    g_assert_cmpuint(blocks[0]->held_frames[false] * K4, ==, shared);
+    g_string_truncate(calls, 0);
+}
 
+static void test_held_by_policy(void)
+{
     set_up();
-    to_shared(0, 0x4000);
-    a = upm_counters();
-    drop_shared_result = 0x1000;
+    upm_convert(0, 0x4000, false, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0, 0);
+    upm_set_default_discard(UPM_DISCARD_POLICY_NONE);
+    upm_convert(0x3000, 0x3000, false, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0x2000, 0);
+    upm_convert(0x2000, 0x3000, true, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0x1000, 0x3000);
+    upm_set_default_discard(UPM_DISCARD_POLICY_SHARED);
+    upm_convert(0, 0x8000, true, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0, 0x3000);
+    upm_convert(0, 0x8000, false, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0x8000, 0);
+    upm_set_default_discard(UPM_DISCARD_POLICY_BOTH);
+    upm_convert(0, 0x8000, true, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0, 0);
+    /* what was refused holds nothing */
+    upm_set_default_discard(UPM_DISCARD_POLICY_NONE);
+    fail_at(&fail_mark, 1, -EIO);
+    upm_convert(0, 0x8000, false, UPM_CAUSE_GHCB, NULL);
+    expect_held(0, 0);
+    tear_down();
+}
+
+static void test_held_by_huge_pages(void)
+{
+    set_up();
+    upm_block_set_page_size(blocks[0], 0x4000);
+    /* a huge page is there from its first shared frame to its last */
+    upm_convert(0, 0x1000, false, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0, 0x3000);
+    upm_convert(0x1000, 0x4000, false, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0, 0x3000);
     upm_convert(0, 0x3000, true, UPM_CAUSE_GHCB, &error_abort);
-    /* the last part of a huge page takes the rest with it */
-    drop_shared_result = 0x200000;
-    upm_convert(0x3000, 0x1000, true, UPM_CAUSE_GHCB, &error_abort);
-    b = upm_counters();
-    g_assert_cmpuint(b.held_back - a.held_back, ==, 0x2000);
-    g_assert_cmpuint(b.discarded_shared - a.discarded_shared, ==, 0x201000);
+    expect_held(0, 0x6000);
+    upm_convert(0x3000, 0x2000, true, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0, 0);
+    upm_set_default_discard(UPM_DISCARD_POLICY_PRIVATE);
+    upm_convert(0, 0x1000, false, UPM_CAUSE_GHCB, &error_abort);
+    upm_convert(0, 0x1000, true, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0, 0x4000);
+    tear_down();
+}
+
+static void convert_often(unsigned int times)
+{
+    unsigned int i;
+
+    for (i = 0; i < times; i++) {
+        upm_convert(0x5000, 0x1000, blocks[0]->shared_frames,
+                    UPM_CAUSE_FAULT, &error_abort);
+    }
+}
+
+static void test_storm(void)
+{
+    set_up();
+    quiet = true;
+    /* whatever was converted before belongs to another second */
+    g_usleep(1100 * 1000);
+    storms = 0;
+    convert_often(UPM_STORM_REQUESTS - 1);
+    upm_convert(0x5000, 0x1000, false, UPM_CAUSE_FAULT, &error_abort);
+    upm_convert(HOLE, 0x1000, false, UPM_CAUSE_FAULT, NULL);
+    g_assert_cmpuint(storms, ==, 0);
+    convert_often(1);
+    g_assert_cmpuint(storms, ==, 1);
+    g_assert_cmphex(last_storm.gpa, ==, 0x5000);
+    g_assert_cmphex(last_storm.size, ==, 0x1000);
+    g_assert_cmpint(last_storm.cause, ==, UPM_CAUSE_FAULT);
+    g_assert_cmpuint(last_storm.requests, ==, UPM_STORM_REQUESTS);
+    g_assert_cmpuint(last_storm.converted[true], ==,
+                     UPM_STORM_REQUESTS / 2 * K4);
+    g_assert_cmpuint(last_storm.converted[false], ==,
+                     UPM_STORM_REQUESTS / 2 * K4);
+    g_assert_cmpuint(last_storm.time, >, 0);
+    g_assert_cmpuint(last_storm.time, <, UPM_STORM_NS);
+    /* one in a second, however long it goes on */
+    convert_often(2 * UPM_STORM_REQUESTS);
+    g_assert_cmpuint(storms, ==, 1);
+    quiet = false;
     tear_down();
 }
 
@@ -918,6 +1040,38 @@ static void test_foreach_shared(void)
     tear_down();
 }
 
+static void expect_pieces(UpmPiece piece, const char *expected)
+{
+    while (piece.size) {
+        bool private;
+        UpmPiece run;
+
+        upm_next_piece(&piece, &run, &private);
+        note_piece("run", &run, private ? "=p" : "=s");
+        piece.gpa += run.size;
+        piece.offset += run.size;
+        piece.size -= run.size;
+    }
+    expect_calls(expected);
+}
+
+static void test_next_piece(void)
+{
+    set_up();
+    expect_pieces((UpmPiece) { blocks[0], 0x40001000, 0x1000, 0x8000 },
+                  "run:a:40001000+8000=p");
+    to_shared(0, 0x2000);
+    to_shared(0x4000, 0x1000);
+    to_shared(0x8000, 0x4000);
+    expect_pieces((UpmPiece) { blocks[0], 0x40001000, 0x1000, 0x8000 },
+                  "run:a:40001000+1000=s run:a:40002000+2000=p "
+                  "run:a:40004000+1000=s run:a:40005000+3000=p "
+                  "run:a:40008000+1000=s");
+    expect_pieces((UpmPiece) { blocks[0], 0, BLOCK0_SIZE - K4, K4 },
+                  "run:a:0+1000=p");
+    tear_down();
+}
+
 static void expect_private(uint64_t page_size, uint64_t at, uint64_t end,
                            const char *expected)
 {
@@ -954,40 +1108,98 @@ static void test_next_private(void)
     tear_down();
 }
 
-/* Random requests, against a plain array of states. */
-static void test_random(void)
+/* Random requests, against plain arrays. */
+enum { FRAMES = BLOCK0_SIZE / K4, FRAMES_A_PAGE = 16 };
+static bool model_shared[FRAMES], model_held[FRAMES];
+
+static void model_page(unsigned int first, bool to_private, bool drops)
 {
-    enum { FRAMES = BLOCK0_SIZE / K4 };
-    static bool shared[FRAMES];
-    unsigned int i, n;
+    unsigned int i, shared = 0;
+
+    for (i = first; i < first + FRAMES_A_PAGE; i++) {
+        shared += model_shared[i];
+    }
+    for (i = first; i < first + FRAMES_A_PAGE; i++) {
+        if (shared && !model_shared[i]) {
+            model_held[i] = true;
+        } else if (!shared && to_private && drops) {
+            model_held[i] = false;
+        }
+    }
+}
+
+static void model_convert(unsigned int first, unsigned int count,
+                          bool to_private)
+{
+    bool drops = upm_policy_discards(blocks[0]->discard, !to_private);
+    bool touched[FRAMES / FRAMES_A_PAGE] = {};
+    unsigned int i;
+
+    for (i = first; i < first + count; i++) {
+        if (model_shared[i] == to_private) {
+            model_shared[i] = !to_private;
+            model_held[i] = !drops;
+            touched[i / FRAMES_A_PAGE] = true;
+        }
+    }
+    for (i = 0; i < FRAMES && blocks[0]->page_size > K4; i += FRAMES_A_PAGE) {
+        if (touched[i / FRAMES_A_PAGE]) {
+            model_page(i, to_private, drops);
+        }
+    }
+}
+
+static void check_model(void)
+{
+    uint64_t shared = 0, held[2] = {};
+    unsigned int i;
+
+    for (i = 0; i < FRAMES; i++) {
+        g_assert_cmpint(upm_block_is_private(blocks[0], i * K4), ==,
+                        !model_shared[i]);
+        g_assert_cmpint(test_bit(i, blocks[0]->held_map), ==, model_held[i]);
+        shared += model_shared[i];
+        held[model_shared[i]] += model_held[i];
+    }
+    g_assert_cmpuint(blocks[0]->shared_frames, ==, shared);
+    g_assert_cmpuint(blocks[0]->held_frames[false], ==, held[false]);
+    g_assert_cmpuint(blocks[0]->held_frames[true], ==, held[true]);
+}
+
+static void random_requests(uint64_t page_size)
+{
+    unsigned int n;
 
     set_up();
     quiet = true;
-    memset(shared, 0, sizeof(shared));
-    for (n = 0; n < 20000; n++) {
+    memset(model_shared, 0, sizeof(model_shared));
+    memset(model_held, 0, sizeof(model_held));
+    upm_block_set_page_size(blocks[0], page_size);
+    for (n = 0; n < 10000; n++) {
         unsigned int first = g_test_rand_int_range(0, FRAMES);
         unsigned int count = g_test_rand_int_range(1, FRAMES - first + 1);
         bool to_private = g_test_rand_bit();
-        uint64_t in_map;
 
         if (g_test_rand_bit()) {
             fail_at(&fail_mark, g_test_rand_int_range(1, 4), -EIO);
         }
+        upm_block_set_discard(blocks[0], n / 16 % UPM_DISCARD_POLICY__MAX);
         if (upm_convert(first * K4, count * K4, to_private, UPM_CAUSE_GHCB,
                         NULL) == 0) {
-            memset(shared + first, !to_private, count);
+            model_convert(first, count, to_private);
         }
         fail_at(&fail_mark, 0, 0);
         g_assert_null(stop_reason);
-        in_map = bitmap_count_one(blocks[0]->turned_map, FRAMES);
-        g_assert_cmpuint(in_map, ==, blocks[0]->shared_frames);
-        for (i = 0; i < FRAMES; i++) {
-            g_assert_cmpint(upm_block_is_private(blocks[0], i * K4), ==,
-                            !shared[i]);
-        }
+        check_model();
     }
     quiet = false;
     tear_down();
+}
+
+static void test_random(void)
+{
+    random_requests(K4);
+    random_requests(FRAMES_A_PAGE * K4);
 }
 
 /*
@@ -1048,6 +1260,7 @@ int main(int argc, char **argv)
     }
     g_test_init(&argc, &argv, NULL);
     upm_set_provider(&provider);
+    upm_set_observer(&test_observer);
 
     add_test("block/no-provider", test_no_provider);
     add_test("block/create-fails", test_create_fails);
@@ -1067,10 +1280,13 @@ int main(int argc, char **argv)
     add_test("range/random", test_random);
     add_test("range/foreach-shared", test_foreach_shared);
     add_test("range/next-private", test_next_private);
+    add_test("range/next-piece", test_next_piece);
     add_test("policy/all", test_policies);
     add_test("policy/block", test_policy_of_block);
     add_test("counters/conversions", test_counters);
-    add_test("counters/held-back", test_held_back);
+    add_test("counters/held-by-policy", test_held_by_policy);
+    add_test("counters/held-by-huge-pages", test_held_by_huge_pages);
+    add_test("counters/storm", test_storm);
     add_test("failure/mark", test_mark_fails);
     add_test("failure/drop-private", test_drop_private_fails);
     add_test("failure/drop-shared", test_drop_shared_fails);

@@ -36,6 +36,6 @@ void payload(void)
     check_bytes(T("last-frame"), shar(GPA + 511 * PAGE), PAGE, PUBLIC);
 
     convert(GPA + 511 * PAGE, 1, PSC_PRIVATE);
-    host_huge(T("given-back"), 0, PAGE_2M, 511 * PAGE);
+    host_huge(T("given-back"), 0, PAGE_2M, 0);
     check(T("converted"), 1);
 }

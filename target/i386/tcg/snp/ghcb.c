@@ -25,6 +25,7 @@
 #include "exec/helper-proto.h"
 #include "exec/memory.h"
 #include "tcg/helper-tcg.h"
+#include "system/upm-events.h"
 #include "tcg/snp/snp.h"
 #include "page-state.h"
 #include "trace.h"
@@ -539,6 +540,32 @@ static bool nae_is_complete(const SnpNae *nae)
            nae_has(nae, GHCB_INFO2) && nae_has_input(nae);
 }
 
+static void terminate(CPUX86State *env, const char *how, unsigned int set,
+                      unsigned int code)
+{
+    upm_tell_terminated(env_cpu(env)->cpu_index, set, code);
+    snp_terminate(env, "request %s, %s (set 0x%x code 0x%x)", how,
+                  upm_termination_reason(set, code), set, code);
+}
+
+/* Linux, arch/x86/include/uapi/asm/svm.h: SVM_VMGEXIT_TERM_REASON() */
+static void nae_terminate(CPUX86State *env, const SnpNae *nae)
+{
+    terminate(env, "in the GHCB", extract64(nae->info1, 0, 4),
+              extract64(nae->info1, 4, 8));
+}
+
+static void nae_unsupported(CPUX86State *env, const SnpNae *nae)
+{
+    g_autofree char *reason =
+        g_strdup_printf("the guest cannot handle #VC 0x%" PRIx64
+                        " (information 0x%" PRIx64 ")", nae->info1,
+                        nae->info2);
+
+    upm_tell_terminated_by(env_cpu(env)->cpu_index, reason);
+    snp_terminate(env, "%s", reason);
+}
+
 static void nae_serve(CPUX86State *env, SnpNae *nae)
 {
     SnpVcpu *vcpu = snp_vcpu(env);
@@ -598,12 +625,10 @@ static void nae_serve(CPUX86State *env, SnpNae *nae)
         nae_answer(nae, HYPERVISOR_FEATURES);
         break;
     case NAE_TERMINATE:
-        snp_terminate(env, "request in the GHCB, reason 0x%" PRIx64
-                      " information 0x%" PRIx64, nae->info1, nae->info2);
+        nae_terminate(env, nae);
         break;
     case NAE_UNSUPPORTED:
-        snp_terminate(env, "the guest cannot handle #VC 0x%" PRIx64
-                      " (information 0x%" PRIx64 ")", nae->info1, nae->info2);
+        nae_unsupported(env, nae);
         break;
     default:
         nae_error(nae, ERROR_INVALID_EVENT, "unknown event");
@@ -643,39 +668,14 @@ static void page_protocol(CPUX86State *env, uint64_t gpa)
  * The MSR protocol
  */
 
-static const char *termination_reason(unsigned set, unsigned code)
-{
-    /* GHCB specification, table 2 */
-    static const char *const general[] = {
-        "general", "protocol version not supported",
-        "SNP features not supported",
-    };
-    /* Linux, arch/x86/include/asm/sev-common.h */
-    static const char *const linux_specific[] = {
-        "GHCB registration failed", "page state change failed",
-        "PVALIDATE failed", "not running at VMPL0", "CPUID table unusable",
-        "CPUID from the hypervisor unusable", "secrets page unusable",
-        "no SVSM", "SVSM at VMPL0", "SVSM calling area address",
-        "Secure TSC failed", "SVSM calling area not remapped",
-        "Secure AVIC failed",
-    };
-
-    if (set == 0 && code < ARRAY_SIZE(general)) {
-        return general[code];
-    }
-    if (set == 1 && code < ARRAY_SIZE(linux_specific)) {
-        return linux_specific[code];
-    }
-    return "unknown reason";
-}
-
 static void msr_terminate(CPUX86State *env, uint64_t request)
 {
-    unsigned set = extract64(request, 12, 4);
-    unsigned code = extract64(request, 16, 8);
+    unsigned int set, code;
 
-    snp_terminate(env, "request by GHCB MSR, %s (set 0x%x code 0x%x)",
-                  termination_reason(set, code), set, code);
+    if (!upm_termination_decode(request, &set, &code)) {
+        return;
+    }
+    terminate(env, "by GHCB MSR", set, code);
 }
 
 static uint64_t msr_cpuid(CPUX86State *env, uint64_t request)
