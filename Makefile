@@ -38,30 +38,36 @@ demo: all
 	@scripts/demo
 
 check: export ALSO := $(TESTS)
-check:
+PYTEST := /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
+
+# Files of tests run side by side, so what they share is built before them.
+# Without its kernel the lab's tests are skipped, and say why.
+check: plain
 	@$(MAKE) --no-print-directory all
 	@scripts/check-style $(TREE)
 	@scripts/check-hooks $(TREE)
+	@scripts/lab-kernel >/dev/null || \
+		echo '==> no kernel for the lab: its tests will be skipped' >&2
+	@$(MAKE) -s -C tests/guest out=$(BUILD)/guest
+	@$(MAKE) -s -C tests/lab/guest out=$(BUILD)/lab
 	@echo '==> running the tests, logs go to build/logs' >&2
-	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q \
-		--continue-on-collection-errors tests/unit tests/qtest \
-		tests/guest tests/functional tests/libvirt $(PYTEST_ARGS)
+	@$(PYTEST) -n auto --maxprocesses=4 --dist loadfile \
+		--continue-on-collection-errors tests/lab tests/functional \
+		tests/libvirt tests/guest tests/unit tests/qtest $(PYTEST_ARGS)
 
-# Private memory on a real KVM, in an emulated machine.  It takes as long as
-# all the other tests, and the first time its kernel is built: hence apart.
-lab bench: export PACKAGES := bc cpio libelf-dev libssl-dev rsync
+# Private memory on a real KVM, in an emulated machine.  The first time its
+# kernel is built, which takes some ten minutes of CPU time.
+check lab bench: export PACKAGES += bc cpio libelf-dev libssl-dev rsync
 lab: plain all
 	@scripts/lab-kernel >/dev/null
-	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/lab \
-		$(PYTEST_ARGS)
+	@$(PYTEST) tests/lab $(PYTEST_ARGS)
 
 # A million inputs for each fuzzer, or FUZZ_RUNS of them; that takes too long,
 # and clang too much room, for every check.
 fuzz: export PACKAGES := clang libclang-rt-dev
 fuzz: export ALSO := libqemuutil.a
 fuzz: all
-	@/usr/bin/python3 -B -m pytest -p no:cacheprovider -q tests/fuzz \
-		$(PYTEST_ARGS)
+	@$(PYTEST) tests/fuzz $(PYTEST_ARGS)
 
 # QEMU as Debian has it, of the same version and with the same options, and
 # with one object that lets the lab run it.
@@ -77,7 +83,7 @@ bench: plain
 	@bench/run $(BENCH_ARGS)
 
 # QEMU's manual with ours in it, made as QEMU's own build makes it.
-check docs: export PACKAGES := python3-sphinx python3-sphinx-rtd-theme
+check docs: export PACKAGES += python3-sphinx python3-sphinx-rtd-theme
 # What libvirt's own packages need, which the tests only unpack
 check: export PACKAGES += libjson-c5 libvirt-clients procps
 docs: source

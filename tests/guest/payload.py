@@ -242,7 +242,8 @@ class Host:
         for entry in info['conversions']:
             found[entry['cause'] + '-private'] = entry['to-private-bytes']
             found[entry['cause'] + '-shared'] = entry['to-shared-bytes']
-            kinds = {'fault': 'implicit', 'launch': 'host'}
+            kinds = {'fault': 'implicit', 'launch': 'host',
+                     'reset': 'host'}
             if entry['kind'] != kinds.get(entry['cause'], 'explicit'):
                 raise RuntimeError(f'kind of {entry}')
         for block in info['blocks']:

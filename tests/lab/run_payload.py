@@ -24,7 +24,7 @@ sys.path.insert(0, str(TOP / 'tests/guest'))
 from payload import BUILD, Host, MIB, Monitor  # noqa: E402
 
 # Unpatched QEMU is run to see it hang.
-LIMITS = {'ours': 60, 'plain': 8}
+LIMITS = {'ours': 60, 'plain': 5}
 # Sizes of the blocks of RAM in MiB, all of them different: memfds are known
 # by them.  Blocks end inside the area that payloads convert, at 16 MiB.
 BLOCKS = {1: [64], 4: [16, 1, 2, 45]}
@@ -119,7 +119,7 @@ class KvmHost(Host):
 
     def pre_faulted(self, gpa, size):
         """What the trace has since the last look is one call, or none."""
-        wanted = [f'upm_kvm_pre_fault {gpa:#x} +{size:#x}, 0x0 left: 0'] \
+        wanted = [f'upm_kvm_pre_fault cpu 0 {gpa:#x} +{size:#x}, 0x0 left: 0'] \
             if size else []
         found = self.guest.new_trace()
         if found != wanted:
