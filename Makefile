@@ -46,8 +46,9 @@ check: plain
 	@$(MAKE) --no-print-directory all
 	@scripts/check-style $(TREE)
 	@scripts/check-hooks $(TREE)
-	@scripts/lab-kernel >/dev/null || \
-		echo '==> no kernel for the lab: its tests will be skipped' >&2
+	@mkdir -p $(BUILD)/logs
+	@scripts/lab-kernel 2>&1 >/dev/null | \
+		tee $(BUILD)/logs/lab-kernel.log >&2
 	@$(MAKE) -s -C tests/guest out=$(BUILD)/guest
 	@$(MAKE) -s -C tests/lab/guest out=$(BUILD)/lab
 	@echo '==> running the tests, logs go to build/logs' >&2
