@@ -427,7 +427,9 @@ static char *without_progress(hwaddr gpa, uint64_t size, const char *state)
 static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
 {
     const char *state = to_private ? "private" : "shared";
-    bool had_state = has_state(gpa, to_private);
+    /* asked only where the answer tells something */
+    bool had_state = guard.gpa == gpa && guard.to_private == to_private &&
+                     has_state(gpa, to_private);
     Error *err = NULL;
     char *reason;
     int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_FAULT, &err);
