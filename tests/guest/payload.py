@@ -67,7 +67,8 @@ def check_names(payload):
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
-              accel='tcg', split_mib=None, backend='', extra=()):
+              accel='tcg', cpu='EPYC-v4', split_mib=None, backend='',
+              extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller.
 
     RAM is one backend, or several in a row with the sizes of split_mib;
@@ -89,7 +90,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     return ['-accel', accel, '-machine', machine, *backends, *numa,
             '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
             f'cert-dir={BUILD}/logs/chip',
-            '-cpu', 'EPYC-v4', '-smp', str(smp), '-m', f'{size_mib}M',
+            '-cpu', cpu, '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
             '-net', 'none',
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', *extra]

@@ -30,6 +30,8 @@ VARIANTS = {
     'psc_errors': {'plain': {'size_mib': 63}},
     'blocks': {'plain': {'split_mib': (33, 31)}},
     'tables': {name: POLICIES[name] for name in ('both', 'none')},
+    'tables_la57': {name: {**POLICIES[name], 'cpu': 'max'}
+                    for name in ('both', 'none')},
     'area': POLICIES,
     'counters': POLICIES,
     'devices': PLAIN,

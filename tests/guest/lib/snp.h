@@ -83,7 +83,7 @@ struct cpu {
 
 extern struct cpu cpus[MAX_CPUS];
 extern u8 stacks[MAX_CPUS][STACK_SIZE];
-extern u8 gdt[], pml4[], start_c[], ap_reset[];
+extern u8 gdt[], paging_root[], start_c[], ap_reset[];
 
 static inline struct cpu *this_cpu(void)
 {

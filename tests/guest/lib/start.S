@@ -42,8 +42,9 @@ enter64:
         movw    %ax, %gs
         movl    %cr4, %eax
         orl     $0x620, %eax            /* PAE, OSFXSR, OSXMMEXCPT */
+        orl     $paging_cr4, %eax
         movl    %eax, %cr4
-        movl    $pml4, %eax
+        movl    $paging_root, %eax
         movl    %eax, %cr3
         movl    $0xc0000080, %ecx       /* EFER: LME, NXE */
         rdmsr
@@ -57,7 +58,7 @@ enter64:
 /* ---- 64 bit ---- */
         .code64
 start64:
-        movabsq $(pml4 + CBIT), %rax
+        movabsq $(paging_root + CBIT), %rax
         movq    %rax, %cr3
         testl   %edi, %edi
         jz      1f
@@ -203,7 +204,10 @@ run_compat:
 /* ---- tables ---- */
         .section .data, "aw"
         .balign 4096
-        .global pml4
+        .global pml4, pml5
+pml5:
+        .quad   pml4 + CBIT + PTE_FLAGS
+        .fill   511, 8, 0
 pml4:
         .quad   pdpt + CBIT + PTE_FLAGS
         .fill   511, 8, 0

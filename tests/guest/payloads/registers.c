@@ -44,7 +44,7 @@ static void check_write_back(void)
     check_eq(T("cr0-write-protect-off"), read_cr0(), value & ~(1ULL << 16));
     write_cr0(value);
     asm volatile("mov %%cr3, %0" : "=r"(value));
-    check_eq(T("cr3-has-the-c-bit"), value, (u64)pml4 | CBIT);
+    check_eq(T("cr3-has-the-c-bit"), value, (u64)paging_root | CBIT);
     asm volatile("mov %0, %%cr3; mov %%cr3, %1"
                  : "+r"(value), "=r"(again) :: "memory");
     check_eq(T("cr3"), again, value);

@@ -7,6 +7,11 @@
  */
 #include "snp.h"
 
+#ifndef LEVELS
+#define LEVELS 4
+#endif
+#define CR4_LA57        (1 << 12)
+
 static void read_byte(void *va)
 {
     *(volatile u8 *)va;
@@ -36,8 +41,13 @@ static void check_tables(void)
 {
     u64 area = AREA_GPA;
     u64 target = area + PAGE_2M;
+    volatile u64 *root = (u64 *)paging_root;
     volatile u64 *table;
     void *va;
+    u64 cr4;
+
+    asm volatile("mov %%cr4, %0" : "=r"(cr4));
+    check_eq(T("levels"), cr4 & CR4_LA57 ? 5 : 4, LEVELS);
 
     validate(priv(target), PAGE);
     fill(priv(target), PAGE, 0x44);
@@ -74,12 +84,12 @@ static void check_tables(void)
     check(T("table-beyond-memory"), try_fn(read_byte, va).vector != -1);
     va = with_table(0xffe00000 | CBIT | PTE);
     check(T("table-below-the-image"), try_fn(read_byte, va).vector == VC);
-    /* A level above: the directory itself. */
-    *(volatile u64 *)((u64)pml4 + 8) = (area + 8 * PAGE_2M) | CBIT | PTE;
-    check_trap(T("directory-unvalidated"),
-               try_fn(read_byte, (void *)(1ULL << 39)), VC,
+    /* The topmost level: what entry 1 of the root names. */
+    root[1] = (area + 8 * PAGE_2M) | CBIT | PTE;
+    va = (void *)(1ULL << (12 + 9 * (LEVELS - 1)));
+    check_trap(T("directory-unvalidated"), try_fn(read_byte, va), VC,
                NPF_NOT_VALIDATED);
-    *(volatile u64 *)((u64)pml4 + 8) = 0;
+    root[1] = 0;
     with_table(0);
 }
 
