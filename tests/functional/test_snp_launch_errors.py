@@ -216,6 +216,11 @@ ERRORS = {
     # pages
     'LAUNCH_UPDATE of the ... page at ... (from ...; RAM block ..., offset '
     '...): ..., firmware status ...': Unit('sev-launch/failure/middle'),
+    'SEV launch: LAUNCH_UPDATE_DATA of ... (from ...): ..., firmware status '
+    '...': Unit('sev-launch/encrypt/no-memory'),
+    'SEV-ES launch: LAUNCH_UPDATE_VMSA of ... vCPUs: ..., firmware status ...':
+        Unit('sev-launch/encrypt/no-memory'),
+    "KVM locks the guest's memory": Unit('sev-error/locked'),
     'The CPUID page was not accepted': Unit('sev-launch/cpuid'),
     'KVM does not say why a page could not be launched':
         Unit('sev-error/update'),
