@@ -207,6 +207,8 @@ ERRORS = {
     'can not open ...: No such file or directory': kvm(),
     "this kernel's KVM has no VMs of type KVM_X86_SNP_VM":
         kvm('sev-snp-guest'),
+    'SEV: host kernel does not support requested KVM_X86_SEV_ES_VM VM type':
+        kvm(more=',policy=5,legacy-vm-type=off'),
     'SEV launch: INIT: EBUSY': Unit('sev-error/init/asids'),
     'All ASIDs are in use': Unit('sev-error/init/asids'),
     'KVM has SEV switched off': Unit('sev-error/init/off'),
@@ -261,3 +263,4 @@ def test_error(refusal, folder, message):
     text = unit_test(cause) if isinstance(cause, Unit) \
         else refusal(*cause(folder))
     assert matches(message, text), text
+    assert '(null)' not in text
