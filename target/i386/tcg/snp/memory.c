@@ -401,6 +401,12 @@ void snp_exclusive(CPUState *cs, void (*fn)(void *opaque), void *opaque)
 {
     bool bql = bql_locked();
 
+    /* An instruction that cannot be atomic is run alone, all of it. */
+    if (cpu_in_exclusive_context(cs)) {
+        fn(opaque);
+        tlb_flush(cs);
+        return;
+    }
     if (bql) {
         bql_unlock();
     }
