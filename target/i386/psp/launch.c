@@ -55,16 +55,21 @@ static const char *page_type_name(int type)
     }
 }
 
+static void G_GNUC_PRINTF(1, 0) tell(const char *fmt, va_list args)
+{
+    g_autofree char *reason = g_strdup_vprintf(fmt, args);
+
+    error_report("emulated SEV-SNP firmware: %s", reason);
+}
+
 /* KVM sends the command back, the firmware has not seen it. */
 static int G_GNUC_PRINTF(2, 3) refuse(int ret, const char *fmt, ...)
 {
-    g_autofree char *reason = NULL;
     va_list args;
 
     va_start(args, fmt);
-    reason = g_strdup_vprintf(fmt, args);
+    tell(fmt, args);
     va_end(args);
-    error_report("emulated SEV-SNP firmware: %s", reason);
     return ret;
 }
 
@@ -72,13 +77,11 @@ static int G_GNUC_PRINTF(2, 3) refuse(int ret, const char *fmt, ...)
 static int G_GNUC_PRINTF(3, 4) fail(int *fw_error, int status,
                                     const char *fmt, ...)
 {
-    g_autofree char *reason = NULL;
     va_list args;
 
     va_start(args, fmt);
-    reason = g_strdup_vprintf(fmt, args);
+    tell(fmt, args);
     va_end(args);
-    error_report("emulated SEV-SNP firmware: %s", reason);
     *fw_error = status;
     return -EIO;
 }
