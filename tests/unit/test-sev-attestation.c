@@ -1005,6 +1005,27 @@ static void test_bad_folder(const void *data)
     error_free(err);
 }
 
+/* Nothing that somebody keeps in a folder is written over. */
+static void test_folder_in_use(void)
+{
+    static const char *const files[] = { "cert_chain.pem", "certs.bin" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        g_autofree char *dir = g_strdup_printf("%s/in-use-%zu", scratch, i);
+        g_autofree char *path = g_build_filename(dir, files[i], NULL);
+        g_autofree char *content = NULL;
+        Error *err = NULL;
+
+        g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
+        g_assert_true(g_file_set_contents(path, "mine", -1, NULL));
+        g_assert_null(psp_chip_open(dir, &err));
+        g_assert_nonnull(strstr(error_get_pretty(err), path));
+        error_free(err);
+        g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
+        g_assert_cmpstr(content, ==, "mine");
+    }
+}
+
 static void test_folder_is_file(void)
 {
     g_autofree char *path = g_build_filename(chip_dir, "ark.pem", NULL);
@@ -1129,6 +1150,8 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &bad_folders[i], test_bad_folder);
     }
+    g_test_add_func("/sev/attestation/chip/folder-in-use",
+                    test_folder_in_use);
     g_test_add_func("/sev/attestation/chip/folder-is-file",
                     test_folder_is_file);
     g_test_add_func("/sev/attestation/chip/concurrent", test_concurrent);
