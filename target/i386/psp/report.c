@@ -157,7 +157,7 @@ int psp_answer_report(PspGuest *guest, unsigned vmpl, const void *data,
     fill_platform(report, chip);
     fill_guest(report, guest);
     good = psp_chip_sign(chip, report, offsetof(PspReport, signature),
-                            &report->signature, &err);
+                         &report->signature, &err);
     return result(good, err);
 }
 
