@@ -9,6 +9,10 @@ PLAIN := $(BUILD)/plain
 OUT := $(TREE)/build
 # The tests that come with us are targets of QEMU's own build.
 TESTS := $(patsubst %.c,%,$(wildcard tests/unit/test-*.c tests/qtest/*-test.c))
+# What of QEMU's has to build and to pass with ours in it
+QEMUS := storage-daemon/qemu-storage-daemon tests/qtest/qmp-cmd-test \
+	tests/qtest/test-hmp tests/qtest/device-introspect-test \
+	tests/qtest/machine-none-test
 
 help:
 	@echo 'make demo             boot Linux as an SEV-SNP guest, on any machine'
@@ -37,7 +41,7 @@ demo: all
 	@echo '==> booting an SNP guest' >&2
 	@scripts/demo
 
-check: export ALSO := $(TESTS)
+check: export ALSO := $(TESTS) $(QEMUS)
 PYTEST := /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
 
 # Files of tests run side by side, so what they share is built before them.

@@ -8,7 +8,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qapi/qapi-types-upm.h"
+#include "qapi/qapi-types-upm-common.h"
 #include "qapi/visitor.h"
 #include "qemu/bitmap.h"
 #include "qemu/cutils.h"

@@ -4,7 +4,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qapi/qapi-types-upm.h"
+#include "qapi/qapi-types-upm-common.h"
 #include "qapi/upm-policy.h"
 
 bool upm_policy_refused(const QEnumLookup *lookup, const char *name,
