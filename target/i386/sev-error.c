@@ -254,6 +254,17 @@ void sev_update_error(Error **errp, const char *what, int ret, int status)
     }
 }
 
+void sev_encrypt_error(Error **errp, const char *what, int ret, int status)
+{
+    ERRP_GUARD();
+
+    sev_command_error(errp, what, ret, status);
+    if (ret == -ENOMEM) {
+        error_append_hint(errp, "KVM locks the guest's memory: raise the"
+                          " limit (\"ulimit -l\") above its size.\n");
+    }
+}
+
 void sev_finish_error(Error **errp,
                       const struct kvm_sev_snp_launch_finish *finish, int ret,
                       int status)
@@ -332,6 +343,14 @@ void sev_device_error(Error **errp, const char *device, int errnum)
     error_append_hint(errp, "The host's kernel has no SEV: it needs"
                       " CONFIG_CRYPTO_DEV_SP_PSP, the module ccp, and SEV in"
                       " the BIOS. sev-device= names another device.\n");
+}
+
+void sev_report_command(const char *what, int ret, int status)
+{
+    Error *err = NULL;
+
+    sev_command_error(&err, what, ret, status);
+    error_report_err(err);
 }
 
 void sev_report_start(uint64_t policy, unsigned api_major, unsigned api_minor,

@@ -53,6 +53,13 @@ void sev_start_error(Error **errp, uint64_t policy, unsigned api_major,
  */
 void sev_update_error(Error **errp, const char *what, int ret, int status);
 
+/**
+ * sev_encrypt_error: a command of an SEV or SEV-ES guest failed that encrypts
+ * memory where it is
+ * @what: the command and what it was for
+ */
+void sev_encrypt_error(Error **errp, const char *what, int ret, int status);
+
 /** sev_finish_error: SNP_LAUNCH_FINISH failed */
 void sev_finish_error(Error **errp,
                       const struct kvm_sev_snp_launch_finish *finish, int ret,
@@ -68,8 +75,10 @@ void sev_phys_bits_error(Error **errp, unsigned asked);
 void sev_device_error(Error **errp, const char *device, int errnum);
 
 /**
- * sev_report_start, sev_report_finish: the same, to error_report()
+ * sev_report_command, sev_report_start, sev_report_finish: the same, to
+ * error_report()
  */
+void sev_report_command(const char *what, int ret, int status);
 void sev_report_start(uint64_t policy, unsigned api_major, unsigned api_minor,
                       int ret, int status);
 void sev_report_finish(const struct kvm_sev_snp_launch_finish *finish,

@@ -95,8 +95,26 @@ bool sev_launch_add(uint64_t gpa, void *host, uint64_t size, int type);
  */
 int sev_launch_run(int fd, SevCommandFn *command);
 
+/**
+ * sev_launch_encrypt: launch a range of an SEV or SEV-ES guest
+ * @fd: for @command
+ * @command: sev.c's sev_ioctl()
+ * @gpa, @size: in bytes
+ * @host: the memory, which is encrypted where it is
+ *
+ * Locking: BQL.  Returns: 0, or a negative errno; errors have been reported.
+ */
+int sev_launch_encrypt(int fd, SevCommandFn *command, uint64_t gpa, void *host,
+                       uint64_t size);
+
+/** sev_launch_encrypt_vcpus: the same for the vCPUs of an SEV-ES guest */
+int sev_launch_encrypt_vcpus(int fd, SevCommandFn *command);
+
 /** sev_launch_query: for query-sev; NULL where nothing is known yet */
 SevLaunch *sev_launch_query(void);
+
+/** sev_launch_query_encrypted: the same for an SEV or SEV-ES guest */
+SevGuestLaunch *sev_launch_query_encrypted(void);
 
 /** sev_launch_print: for "info sev" */
 void sev_launch_print(Monitor *mon);

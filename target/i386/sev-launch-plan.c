@@ -4,7 +4,8 @@
  *
  * Linux, Documentation/virt/kvm/x86/amd-memory-encryption.rst for
  * KVM_SEV_SNP_LAUNCH_UPDATE; SEV-SNP Firmware ABI (56860), 8.17, for the
- * digest.
+ * digest.  SEV API (55766), LAUNCH_UPDATE_DATA and LAUNCH_UPDATE_VMSA, for the
+ * digest of SEV and SEV-ES guests.
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
@@ -174,7 +175,8 @@ bool sev_plan_digest(const SevLaunchPlan *plan,
 
 unsigned sev_plan_vcpus(const SevLaunchPlan *plan)
 {
-    return plan->launched ? plan->launched_vcpus : plan->vmsas->count();
+    return plan->launched || plan->encrypted ? plan->launched_vcpus
+                                             : plan->vmsas->count();
 }
 
 uint64_t sev_plan_pages(const SevLaunchPlan *plan)
@@ -182,7 +184,7 @@ uint64_t sev_plan_pages(const SevLaunchPlan *plan)
     uint64_t pages = sev_plan_vcpus(plan);
 
     for (unsigned i = 0; i < range_count(plan); i++) {
-        pages += range_at(plan, i)->size >> PSP_PAGE_BITS;
+        pages += DIV_ROUND_UP(range_at(plan, i)->size, PSP_PAGE_SIZE);
     }
     return pages;
 }
@@ -200,6 +202,9 @@ static char *describe_source(const SevLaunchPlan *plan,
                                plan->firmware ?: "the firmware",
                                gpa - range->gpa);
     case SEV_LAUNCH_SOURCE_KERNEL_HASHES:
+        if (plan->encrypted) {
+            return g_strdup("the kernel hashes");
+        }
         return g_strdup_printf("the kernel hashes, metadata section %u",
                                range->section);
     default:
@@ -392,4 +397,74 @@ bool sev_plan_close(SevLaunchPlan *plan, Error **errp)
     plan->launched_vcpus = vcpus;
     plan->launched = true;
     return true;
+}
+
+/*
+ * SEV and SEV-ES
+ */
+
+/* Before it is encrypted, since nobody can read it afterwards. */
+static void measure_encrypted(SevLaunchPlan *plan, const void *content,
+                              size_t size)
+{
+    if (!plan->encrypted) {
+        plan->encrypted = g_checksum_new(G_CHECKSUM_SHA256);
+    }
+    g_checksum_update(plan->encrypted, content, size);
+}
+
+int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
+                     SevCommandFn *command, Error **errp)
+{
+    struct kvm_sev_launch_update_data update = {
+        .uaddr = (uintptr_t)range->host,
+        .len = range->size,
+    };
+    int status = SEV_RET_NO_FW_CALL;
+    g_autofree char *source = NULL;
+    g_autofree char *what = NULL;
+    int ret;
+
+    measure_encrypted(plan, range->host, range->size);
+    sev_plan_add(plan, range);
+    ret = command(fd, KVM_SEV_LAUNCH_UPDATE_DATA, &update, &status);
+    if (!ret) {
+        return 0;
+    }
+    source = describe_source(plan, range, range->gpa);
+    what = g_strdup_printf("SEV launch: LAUNCH_UPDATE_DATA of 0x%" HWADDR_PRIx
+                           "-0x%" HWADDR_PRIx " (from %s)", range->gpa,
+                           range->gpa + range->size - 1, source);
+    sev_encrypt_error(errp, what, ret, status);
+    return ret;
+}
+
+int sev_plan_encrypt_vcpus(SevLaunchPlan *plan, int fd, SevCommandFn *command,
+                           Error **errp)
+{
+    int status = SEV_RET_NO_FW_CALL;
+    g_autofree char *what = NULL;
+    int ret;
+
+    plan->launched_vcpus = plan->vmsas->count();
+    for (unsigned i = 0; i < plan->launched_vcpus; i++) {
+        SevVmsa vmsa;
+
+        plan->vmsas->init(i, &vmsa);
+        measure_encrypted(plan, &vmsa, sizeof(vmsa));
+    }
+    ret = command(fd, KVM_SEV_LAUNCH_UPDATE_VMSA, NULL, &status);
+    if (ret) {
+        what = g_strdup_printf("SEV-ES launch: LAUNCH_UPDATE_VMSA of %u vCPUs",
+                               plan->launched_vcpus);
+        sev_encrypt_error(errp, what, ret, status);
+    }
+    return ret;
+}
+
+char *sev_plan_encrypted_digest(const SevLaunchPlan *plan)
+{
+    g_autoptr(GChecksum) so_far = g_checksum_copy(plan->encrypted);
+
+    return g_strdup(g_checksum_get_string(so_far));
 }

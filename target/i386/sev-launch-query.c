@@ -84,6 +84,24 @@ static SevSnpPolicy *decode_policy(uint64_t policy)
     return info;
 }
 
+static uint64_t get_policy(void)
+{
+    return object_property_get_uint(OBJECT(current_machine->cgs), "policy",
+                                    NULL);
+}
+
+/* All but the digest */
+static void describe_base(SevLaunchBase *info, const SevLaunchPlan *plan,
+                          const char *firmware_sha256)
+{
+    info->vcpus = sev_plan_vcpus(plan);
+    info->cpu_signature = cpu_env(first_cpu)->cpuid_version;
+    info->sev_features = plan->encrypted ? 0 : SEV_FEATURES_SNP_ACTIVE;
+    info->page_count = sev_plan_pages(plan);
+    info->firmware = g_strdup(plan->firmware);
+    info->firmware_sha256 = g_strdup(firmware_sha256);
+}
+
 static SevLaunch *describe(bool with_pages, Error **errp)
 {
     g_autoptr(SevLaunch) info = g_new0(SevLaunch, 1);
@@ -98,21 +116,45 @@ static SevLaunch *describe(bool with_pages, Error **errp)
     }
     info->has_pages = with_pages;
     info->digest = to_hex(digest);
-    info->policy = decode_policy(
-        object_property_get_uint(OBJECT(current_machine->cgs), "policy",
-                                 NULL));
-    info->vcpus = sev_plan_vcpus(plan);
-    info->cpu_signature = cpu_env(first_cpu)->cpuid_version;
-    info->sev_features = SEV_FEATURES_SNP_ACTIVE;
-    info->page_count = sev_plan_pages(plan);
-    info->firmware = g_strdup(plan->firmware);
-    info->firmware_sha256 = g_strdup(firmware_sha256);
+    info->policy = decode_policy(get_policy());
+    describe_base(qapi_SevLaunch_base(info), plan, firmware_sha256);
     return g_steal_pointer(&info);
 }
 
 SevLaunch *sev_launch_query(void)
 {
     return describe(false, NULL);
+}
+
+static SevGuestPolicy *decode_guest_policy(uint32_t policy)
+{
+    SevGuestPolicy *info = g_new0(SevGuestPolicy, 1);
+
+    info->abi_major = extract32(policy, 16, 8);
+    info->abi_minor = extract32(policy, 24, 8);
+    info->debug = !(policy & SEV_POLICY_NODBG);
+    info->key_sharing = !(policy & SEV_POLICY_NOKS);
+    info->es = policy & SEV_POLICY_ES;
+    info->send = !(policy & SEV_POLICY_NOSEND);
+    info->same_domain = policy & SEV_POLICY_DOMAIN;
+    info->sev_capable = policy & SEV_POLICY_SEV;
+    return info;
+}
+
+SevGuestLaunch *sev_launch_query_encrypted(void)
+{
+    const char *firmware_sha256;
+    const SevLaunchPlan *plan = sev_launch_encrypted_plan(&firmware_sha256);
+    SevGuestLaunch *info;
+
+    if (!plan) {
+        return NULL;
+    }
+    info = g_new0(SevGuestLaunch, 1);
+    info->digest = sev_plan_encrypted_digest(plan);
+    info->policy = decode_guest_policy(get_policy());
+    describe_base(qapi_SevGuestLaunch_base(info), plan, firmware_sha256);
+    return info;
 }
 
 SevLaunchPageList *qmp_query_sev_launch_pages(Error **errp)
@@ -150,14 +192,8 @@ static void print_policy(Monitor *mon, const SevSnpPolicy *policy)
     monitor_printf(mon, "\n");
 }
 
-void sev_launch_print(Monitor *mon)
+static void print_base(Monitor *mon, const SevLaunchBase *info)
 {
-    g_autoptr(SevLaunch) info = sev_launch_query();
-
-    if (!info) {
-        return;
-    }
-    print_policy(mon, info->policy);
     monitor_printf(mon, "launch digest: %s\n", info->digest);
     monitor_printf(mon, "launch pages: %" PRIu64 "\n", info->page_count);
     monitor_printf(mon, "vCPUs: %u, signature 0x%x, SEV features 0x%" PRIx64
@@ -166,6 +202,19 @@ void sev_launch_print(Monitor *mon)
     monitor_printf(mon, "firmware: %s\n", info->firmware ?: "(no file)");
     monitor_printf(mon, "firmware SHA-256: %s\n",
                    info->firmware_sha256 ?: "-");
+}
+
+void sev_launch_print(Monitor *mon)
+{
+    g_autoptr(SevLaunch) snp = sev_launch_query();
+    g_autoptr(SevGuestLaunch) sev = sev_launch_query_encrypted();
+
+    if (snp) {
+        print_policy(mon, snp->policy);
+        print_base(mon, qapi_SevLaunch_base(snp));
+    } else if (sev) {
+        print_base(mon, qapi_SevGuestLaunch_base(sev));
+    }
 }
 
 /*

@@ -16,6 +16,9 @@
 const SevLaunchPlan *sev_launch_plan(const char **firmware_sha256,
                                      Error **errp);
 
+/** sev_launch_encrypted_plan: the same of an SEV or SEV-ES guest, or NULL */
+const SevLaunchPlan *sev_launch_encrypted_plan(const char **firmware_sha256);
+
 /**
  * sev_launch_measure_only: with measure-only=, print the measurement and exit
  *

@@ -3,7 +3,8 @@
  * What target/i386/sev.c does the same way with every firmware
  *
  * sev.c still decides what is launched and in which order, but each range
- * goes into the plan, and the plan is launched.
+ * goes into the plan, and the plan is launched: as a whole where memory is
+ * private, range by range where it is encrypted in place.
  */
 #include "qemu/osdep.h"
 #include "cpu.h"
@@ -76,7 +77,7 @@ void sev_launch_vcpu_reset(unsigned index, PspVcpuReset *reset)
         .cs_base = env->segs[R_CS].base,
         .rip = env->eip,
         .signature = env->cpuid_version,
-        .sev_features = SEV_FEATURES_SNP_ACTIVE,
+        .sev_features = sev_snp_enabled() ? SEV_FEATURES_SNP_ACTIVE : 0,
     };
 }
 
@@ -283,6 +284,57 @@ int sev_launch_run(int fd, SevCommandFn *command)
         error_report_err(err);
     }
     return ret;
+}
+
+/*
+ * SEV and SEV-ES
+ */
+
+/* The firmware is what comes first, or all of it what an IGVM file has. */
+static SevLaunchSource source_of_next(void)
+{
+    return plan.encrypted && !has_igvm_file()
+           ? SEV_LAUNCH_SOURCE_KERNEL_HASHES : SEV_LAUNCH_SOURCE_FIRMWARE;
+}
+
+int sev_launch_encrypt(int fd, SevCommandFn *command, uint64_t gpa, void *host,
+                       uint64_t size)
+{
+    SevLaunchRange range = {
+        .gpa = gpa, .size = size, .type = PSP_PAGE_NORMAL, .host = host,
+        .source = source_of_next(),
+    };
+    Error *err = NULL;
+    int ret;
+
+    if (!plan.encrypted) {
+        find_firmware();
+        launch.firmware_sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256,
+                                                             host, size);
+    }
+    ret = sev_plan_encrypt(&plan, &range, fd, command, &err);
+    if (ret) {
+        error_report_err(err);
+    }
+    return ret;
+}
+
+int sev_launch_encrypt_vcpus(int fd, SevCommandFn *command)
+{
+    Error *err = NULL;
+    int ret = sev_plan_encrypt_vcpus(&plan, fd, command, &err);
+
+    if (ret) {
+        error_report_err(err);
+    }
+    return ret;
+}
+
+const SevLaunchPlan *sev_launch_encrypted_plan(const char **firmware_sha256)
+{
+    *firmware_sha256 = launch.firmware_sha256;
+    /* Such a file can have states of vCPUs that only the firmware sees. */
+    return plan.encrypted && !has_igvm_file() ? &plan : NULL;
 }
 
 const SevLaunchPlan *sev_launch_plan(const char **firmware_sha256,

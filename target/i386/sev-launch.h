@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The launch plan: what an SEV-SNP guest is launched from, in order
+ * The launch plan: what a guest is launched from, in order
  *
  * One list of page ranges.  target/i386/sev.c adds to it what it would have
  * launched; KVM or the emulated firmware is fed from it, and the expected
  * launch digest is computed from it, whatever the accelerator.
+ *
+ * An SEV-SNP guest is launched from a complete plan.  The memory of an SEV or
+ * SEV-ES guest is encrypted where it is, range by range as each is added.
  *
  * sev-launch-plan.c knows neither target nor machine, so that a unit test can
  * stand in their place; sev-launch.c connects it with both.
@@ -20,7 +23,8 @@
 
 /**
  * SevLaunchRange: pages of one kind that follow each other
- * @gpa, @size: in bytes, multiples of the page size
+ * @gpa, @size: in bytes, multiples of the page size, but for kernel hashes of
+ *     an SEV or SEV-ES guest
  * @type: as the firmware knows it
  * @source: where the content comes from
  * @section: number of the firmware's metadata section, where it is one
@@ -62,7 +66,8 @@ typedef struct SevLaunchVmsas {
  * SevLaunchPlan: the list, and what is known of it
  *
  * @cpuid_name, @vmsas and @firmware are set by its owner; the rest belongs
- * to the functions below.
+ * to the functions below.  @encrypted is NULL unless it is the plan of an SEV
+ * or SEV-ES guest.
  */
 typedef struct SevLaunchPlan {
     SevCpuidNameFn *cpuid_name;
@@ -73,6 +78,7 @@ typedef struct SevLaunchPlan {
     bool launched;
     unsigned launched_vcpus;
     uint8_t (*vmsa_contents)[PSP_DIGEST_SIZE];
+    GChecksum *encrypted;       /* of all content so far */
 } SevLaunchPlan;
 
 /**
@@ -85,9 +91,9 @@ void sev_plan_add(SevLaunchPlan *plan, const SevLaunchRange *range);
 /**
  * sev_plan_measure: hash the content of all pages
  *
- * Has to come before sev_plan_launch(), which gives the content away.
- * Locking: none; no other function may use @plan meanwhile but the part of
- * sev_plan_launch() that says so.
+ * Has to come before sev_plan_close(), which gives the content away.
+ * Locking: none; no other function may use @plan meanwhile but
+ * sev_plan_populate().
  *
  * Returns: false with @errp set where SHA-384 is not to be had.
  */
@@ -150,6 +156,33 @@ typedef void SevLaunchPageFn(const SevLaunchPageInfo *page, void *opaque);
 bool sev_plan_digest(const SevLaunchPlan *plan,
                      uint8_t digest[PSP_DIGEST_SIZE], SevLaunchPageFn *fn,
                      void *opaque, Error **errp);
+
+/**
+ * sev_plan_encrypt: append a range of an SEV or SEV-ES guest, and launch it
+ * @fd: for @command
+ * @command: runs KVM_SEV_LAUNCH_UPDATE_DATA, as the ioctl does
+ *
+ * A range that failed is never tried again: part of it may be encrypted.
+ *
+ * Locking: BQL.  Returns: 0, or a negative errno with @errp set.
+ * Source: SEV API (55766), LAUNCH_UPDATE_DATA.
+ */
+int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
+                     SevCommandFn *command, Error **errp);
+
+/**
+ * sev_plan_encrypt_vcpus: the same for what vCPUs of an SEV-ES guest start
+ * with, by KVM_SEV_LAUNCH_UPDATE_VMSA
+ */
+int sev_plan_encrypt_vcpus(SevLaunchPlan *plan, int fd, SevCommandFn *command,
+                           Error **errp);
+
+/**
+ * sev_plan_encrypted_digest: launch digest of an SEV or SEV-ES guest so far
+ *
+ * Returns: SHA-256 in hexadecimal, to be freed.
+ */
+char *sev_plan_encrypted_digest(const SevLaunchPlan *plan);
 
 /** sev_plan_pages: number of pages, those of vCPUs among them */
 uint64_t sev_plan_pages(const SevLaunchPlan *plan);

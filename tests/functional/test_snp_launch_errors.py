@@ -207,6 +207,8 @@ ERRORS = {
     'can not open ...: No such file or directory': kvm(),
     "this kernel's KVM has no VMs of type KVM_X86_SNP_VM":
         kvm('sev-snp-guest'),
+    'SEV: host kernel does not support requested KVM_X86_SEV_ES_VM VM type':
+        kvm(more=',policy=5,legacy-vm-type=off'),
     'SEV launch: INIT: EBUSY': Unit('sev-error/init/asids'),
     'All ASIDs are in use': Unit('sev-error/init/asids'),
     'KVM has SEV switched off': Unit('sev-error/init/off'),
@@ -216,6 +218,11 @@ ERRORS = {
     # pages
     'LAUNCH_UPDATE of the ... page at ... (from ...; RAM block ..., offset '
     '...): ..., firmware status ...': Unit('sev-launch/failure/middle'),
+    'SEV launch: LAUNCH_UPDATE_DATA of ... (from ...): ..., firmware status '
+    '...': Unit('sev-launch/encrypt/no-memory'),
+    'SEV-ES launch: LAUNCH_UPDATE_VMSA of ... vCPUs: ..., firmware status ...':
+        Unit('sev-launch/encrypt/no-memory'),
+    "KVM locks the guest's memory": Unit('sev-error/locked'),
     'The CPUID page was not accepted': Unit('sev-launch/cpuid'),
     'KVM does not say why a page could not be launched':
         Unit('sev-error/update'),
@@ -256,3 +263,4 @@ def test_error(refusal, folder, message):
     text = unit_test(cause) if isinstance(cause, Unit) \
         else refusal(*cause(folder))
     assert matches(message, text), text
+    assert '(null)' not in text

@@ -143,6 +143,23 @@ static void test_asids(void)
     assert_says(text, "All ASIDs are in use");
 }
 
+static void test_locked(void)
+{
+    g_autofree char *memory = NULL, *busy = NULL;
+    Error *err = NULL;
+
+    sev_encrypt_error(&err, "SEV launch: LAUNCH_UPDATE_DATA of 0x1000-0x1fff"
+                      " (from OVMF, offset 0x0)", -ENOMEM, NOT_CALLED);
+    memory = text_of(err);
+    assert_says(memory, "KVM locks the guest's memory");
+    assert_says(memory, "ulimit -l");
+    err = NULL;
+    sev_encrypt_error(&err, "SEV-ES launch: LAUNCH_UPDATE_VMSA of 2 vCPUs",
+                      -EBUSY, NOT_CALLED);
+    busy = text_of(err);
+    assert_no(busy, "locks");
+}
+
 static void test_off(void)
 {
     g_autofree char *tty = init_text(-ENOTTY, NOT_CALLED);
@@ -285,6 +302,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sev-error/init/kind", test_kind);
     g_test_add_func("/sev-error/status/command", test_platform_status);
     g_test_add_func("/sev-error/update", test_update);
+    g_test_add_func("/sev-error/locked", test_locked);
     g_test_add_func("/sev-error/finish", test_finish);
     g_test_add_func("/sev-error/cbitpos", test_cbitpos);
     g_test_add_func("/sev-error/device", test_device);

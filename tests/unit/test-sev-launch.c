@@ -630,6 +630,151 @@ static void test_cpuid(void)
     free_plan(&plan);
 }
 
+/*
+ * SEV and SEV-ES: encrypted in place
+ */
+
+#define HASHES_SIZE 176
+
+static GByteArray *given;           /* what the firmware got, in order */
+static int encrypt_ret;
+
+/* sev_ioctl() of a guest whose memory turns into ciphertext */
+static int encrypt_command(int fd, int cmd, void *data, int *fw_error)
+{
+    struct kvm_sev_launch_update_data *update = data;
+
+    g_assert_cmpint(fd, ==, FD);
+    calls++;
+    if (cmd == KVM_SEV_LAUNCH_UPDATE_VMSA) {
+        g_assert_null(data);
+        for (unsigned i = 0; i < vcpus; i++) {
+            SevVmsa vmsa;
+
+            vmsa_init(i, &vmsa);
+            g_byte_array_append(given, (uint8_t *)&vmsa, sizeof(vmsa));
+        }
+    } else {
+        uint8_t *memory = (uint8_t *)(uintptr_t)update->uaddr;
+
+        g_assert_cmpint(cmd, ==, KVM_SEV_LAUNCH_UPDATE_DATA);
+        g_byte_array_append(given, memory, update->len);
+        memset(memory, 0xcc, update->len);
+    }
+    if (encrypt_ret) {
+        *fw_error = SEV_RET_INVALID_ADDRESS;
+    }
+    return encrypt_ret;
+}
+
+static uint8_t *new_content(size_t size)
+{
+    uint8_t *content = g_malloc(size);
+
+    for (size_t i = 0; i < size; i++) {
+        content[i] = i * 7 + i / PAGE;
+    }
+    return content;
+}
+
+static int encrypt(SevLaunchPlan *plan, hwaddr gpa, uint8_t *content,
+                   uint64_t size, Error **errp)
+{
+    SevLaunchRange range = {
+        .gpa = gpa, .size = size, .host = content, .type = PSP_PAGE_NORMAL,
+        .source = gpa == BIOS_GPA ? SEV_LAUNCH_SOURCE_FIRMWARE
+                                  : SEV_LAUNCH_SOURCE_KERNEL_HASHES,
+    };
+
+    return sev_plan_encrypt(plan, &range, FD, encrypt_command, errp);
+}
+
+static SevLaunchPlan new_encrypted_plan(int ret)
+{
+    calls = 0;
+    vcpus = 2;
+    encrypt_ret = ret;
+    given = g_byte_array_new();
+    return (SevLaunchPlan) { .vmsas = &vmsas, .firmware = (char *)"OVMF" };
+}
+
+static void free_encrypted_plan(SevLaunchPlan *plan)
+{
+    g_array_free(plan->ranges, true);
+    g_checksum_free(plan->encrypted);
+    g_byte_array_free(given, true);
+}
+
+static void check_encrypted_digest(const SevLaunchPlan *plan)
+{
+    g_autofree char *digest = sev_plan_encrypted_digest(plan);
+    g_autofree char *expected =
+        g_compute_checksum_for_data(G_CHECKSUM_SHA256, given->data,
+                                    given->len);
+
+    g_assert_cmpstr(digest, ==, expected);
+}
+
+/* The digest is of what was there before it was encrypted, at any time. */
+static void test_encrypt(void)
+{
+    SevLaunchPlan plan = new_encrypted_plan(0);
+    g_autofree uint8_t *bios = new_content(BIOS_SIZE);
+    g_autofree uint8_t *hashes = new_content(HASHES_SIZE);
+
+    g_assert_cmpint(encrypt(&plan, BIOS_GPA, bios, BIOS_SIZE, &error_abort),
+                    ==, 0);
+    check_encrypted_digest(&plan);
+    g_assert_cmpint(encrypt(&plan, 0x80f000, hashes, HASHES_SIZE,
+                            &error_abort), ==, 0);
+    check_encrypted_digest(&plan);
+    g_assert_cmpuint(sev_plan_vcpus(&plan), ==, 0);
+    g_assert_cmpuint(sev_plan_pages(&plan), ==, BIOS_SIZE / PAGE + 1);
+
+    g_assert_cmpint(sev_plan_encrypt_vcpus(&plan, FD, encrypt_command,
+                                           &error_abort), ==, 0);
+    check_encrypted_digest(&plan);
+    g_assert_cmpuint(given->len, ==, BIOS_SIZE + HASHES_SIZE + 2 * PAGE);
+    g_assert_cmpuint(sev_plan_vcpus(&plan), ==, 2);
+    g_assert_cmpuint(sev_plan_pages(&plan), ==, BIOS_SIZE / PAGE + 3);
+    g_assert_cmpuint(calls, ==, 3);
+    free_encrypted_plan(&plan);
+}
+
+/* A half that is encrypted twice is lost: no command is repeated. */
+static void test_encrypt_failure(const void *opaque)
+{
+    int ret = GPOINTER_TO_INT(opaque);
+    SevLaunchPlan plan = new_encrypted_plan(ret);
+    g_autofree uint8_t *bios = new_content(BIOS_SIZE);
+    g_autofree uint8_t *hashes = new_content(HASHES_SIZE);
+    Error *errs[3] = { NULL };
+    static const char *const texts[] = {
+        "SEV launch: LAUNCH_UPDATE_DATA of 0xffffc000-0xffffffff"
+        " (from OVMF, offset 0x0): E",
+        "SEV launch: LAUNCH_UPDATE_DATA of 0x80f000-0x80f0af"
+        " (from the kernel hashes): E",
+        "SEV-ES launch: LAUNCH_UPDATE_VMSA of 2 vCPUs: E",
+    };
+
+    g_assert_cmpint(encrypt(&plan, BIOS_GPA, bios, BIOS_SIZE, &errs[0]), ==,
+                    ret);
+    g_assert_cmpint(encrypt(&plan, 0x80f000, hashes, HASHES_SIZE, &errs[1]),
+                    ==, ret);
+    g_assert_cmpint(sev_plan_encrypt_vcpus(&plan, FD, encrypt_command,
+                                           &errs[2]), ==, ret);
+    g_assert_cmpuint(calls, ==, 3);
+    for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
+        const char *text = error_get_pretty(errs[i]);
+
+        g_test_message("%s", text);
+        g_assert_true(g_str_has_prefix(text, texts[i]));
+        g_assert_nonnull(strstr(text, "firmware status INVALID_ADDRESS (9)"));
+        error_free(errs[i]);
+    }
+    free_encrypted_plan(&plan);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -659,5 +804,10 @@ int main(int argc, char **argv)
     g_test_add_func("/sev-launch/idle", test_idle);
     g_test_add_func("/sev-launch/not-memory", test_not_memory);
     g_test_add_func("/sev-launch/cpuid", test_cpuid);
+    g_test_add_func("/sev-launch/encrypt", test_encrypt);
+    g_test_add_data_func("/sev-launch/encrypt/again",
+                         GINT_TO_POINTER(-EAGAIN), test_encrypt_failure);
+    g_test_add_data_func("/sev-launch/encrypt/no-memory",
+                         GINT_TO_POINTER(-ENOMEM), test_encrypt_failure);
     return g_test_run();
 }
