@@ -8,6 +8,7 @@ zeros for its firmware and runs those; others find HLT.
 """
 import base64
 import dataclasses
+import hashlib
 import json
 import pathlib
 import re
@@ -27,6 +28,7 @@ from linux_guest import (COMMAND_LINE, FIRMWARE, KERNEL,  # noqa: E402
 HERE = pathlib.Path(__file__).parent
 SECONDS = 240
 PAGE = oracle.PAGE
+SIZE = '256M'
 SIGNATURE = 0x800f12
 HOST_DATA = bytes(range(32))
 SECRET = bytes(range(100, 132))
@@ -40,10 +42,16 @@ MEASUREMENT = base64.b64encode(b'M' * 48).decode()
 # Numbers of commands, errno and firmware statuses
 INIT2, START, UPDATE, FINISH = 22, 100, 101, 102
 EIO, EAGAIN, EBUSY, ENOTTY = 5, 11, 16, 25
-SUCCESS, POLICY_FAILURE, BAD_MEASUREMENT, INVALID_PARAM = 0, 7, 11, 22
+SUCCESS, INVALID_LEN, POLICY_FAILURE = 0, 4, 7
+BAD_MEASUREMENT, INVALID_PARAM = 11, 22
 
 MISSING = machine.why_missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+def sha384(data):
+    """In hexadecimal."""
+    return hashlib.sha384(data).hexdigest()
 
 
 def image(name='OVMF.fd'):
@@ -61,31 +69,23 @@ BIOS = ('-bios', 'OVMF.fd')
 
 
 def common(vcpus, guest):
-    """The machine of all cases."""
-    return ['-cpu', 'EPYC-v4', '-smp', str(vcpus), '-m', '256M',
+    """What all cases have; the lab's processor has no C-bit."""
+    return ['-cpu', 'EPYC-v4', '-smp', str(vcpus), '-m', SIZE,
             '-object', f'{guest},id=sev0,cbitpos=0,reduced-phys-bits=1']
 
 
-def snp(guest='', backend='', vcpus=1, firmware=BIOS, blocks=('256M',)):
-    """An SNP guest, whose RAM is one block or several."""
-    words = common(vcpus, 'sev-snp-guest')
-    words[-1] += guest
-    chosen = ',memory-backend=ram0' if len(blocks) == 1 else ''
-    words += ['-machine', f'q35,confidential-guest-support=sev0{chosen}']
-    for i, size in enumerate(blocks):
-        words += ['-object', f'memory-backend-memfd-private,id=ram{i},'
-                  f'size={size}{backend}']
-        if not chosen:
-            words += ['-numa', f'node,nodeid={i},memdev=ram{i}']
-    return [*words, *firmware]
+def snp(guest='', backend='', vcpus=1, firmware=BIOS):
+    """An SNP guest."""
+    return [*common(vcpus, f'sev-snp-guest{guest}'), '-machine',
+            'q35,confidential-guest-support=sev0,memory-backend=ram0',
+            '-object', f'memory-backend-memfd-private,id=ram0,size={SIZE}{backend}',
+            *firmware]
 
 
 def sev(guest, vcpus=1, firmware=BIOS, more=()):
     """A SEV or SEV-ES guest."""
-    return [*common(vcpus, 'sev-guest')[:-1],
-            f'sev-guest,id=sev0,cbitpos=0,reduced-phys-bits=1,{guest}',
-            '-machine', 'q35,confidential-guest-support=sev0', *firmware,
-            *more]
+    return [*common(vcpus, f'sev-guest,{guest}'), '-machine',
+            'q35,confidential-guest-support=sev0', *firmware, *more]
 
 
 @dataclasses.dataclass
@@ -107,14 +107,15 @@ class Case:
                 'steps': self.steps}
 
 
-def metadata(name='OVMF.fd'):
-    """The kinds of the sections of a firmware's SEV metadata."""
-    data = image(name)
+def sections(field):
+    """The kinds, or the sizes in pages, of the SEV metadata's sections."""
+    data = image()
     table = oracle.firmware_table(data)
     at = len(data) - struct.unpack('<I', table[oracle.METADATA])[0]
     count = struct.unpack_from('<I', data, at + 12)[0]
-    return [struct.unpack_from('<I', data, at + 24 + 12 * i)[0]
-            for i in range(count)]
+    found = [struct.unpack_from('<II', data, at + 20 + 12 * i)
+             for i in range(count)]
+    return [size // PAGE if field == 'size' else kind for size, kind in found]
 
 
 UPM = ('query-upm', {'count-resident': True})
@@ -124,21 +125,17 @@ LAUNCH = (('query-sev', {}), ('query-sev-launch-pages', {}), UPM,
           UPM, ('query-status', {}),
           ('human-monitor-command', {'command-line': 'info registers -a'}),
           ('quit', {}))
-RUN = (('query-sev', {}), ('query-status', {}), ('quit', {}))
 SNP_LAUNCHES = {
     'bios': Case(snp(f',host-data={base64.b64encode(HOST_DATA).decode()}',
                      vcpus=2) + ['-S'], steps=LAUNCH),
     'keeping': Case(snp(backend=',discard=none') + ['-S'], steps=LAUNCH),
-    # the end of a block, and of its memory slot, inside a section
-    'two-blocks': Case(snp(blocks=('8208K', '253936K')) + ['-S'],
-                       steps=LAUNCH),
     'by-100-pages': Case(snp() + ['-S'], step=100, steps=LAUNCH),
     'busy': Case(snp() + ['-S'], fail=(UPDATE, 2, 3, EAGAIN, SUCCESS),
                  steps=LAUNCH),
 }
 
 
-def sev_launch(*arguments):
+def sev_case(*arguments):
     """A SEV guest is measured, gets a secret and runs."""
     return Case(sev(*arguments) + ['-S'], steps=(
         ('query-sev', {}), ('query-sev-launch-measure', {}),
@@ -153,12 +150,12 @@ def sev_launch(*arguments):
 
 
 SEV_LAUNCHES = {
-    'sev-bios': sev_launch('policy=1'),
-    'sev-flash': sev_launch('policy=1', 1, flash()),
-    'sev-new-type': sev_launch('policy=1,legacy-vm-type=off', 2),
-    'es-bios': sev_launch('policy=5', 2),
-    'es-flash': sev_launch('policy=5', 2, flash()),
-    'es-new-type': sev_launch('policy=5,legacy-vm-type=off', 2),
+    'sev-bios': sev_case('policy=1'),
+    'sev-flash': sev_case('policy=1', 1, flash()),
+    'sev-new-type': sev_case('policy=1,legacy-vm-type=off', 2),
+    'es-bios': sev_case('policy=5', 2),
+    'es-flash': sev_case('policy=5', 2, flash()),
+    'es-new-type': sev_case('policy=5,legacy-vm-type=off', 2),
 }
 
 # What QEMU says where a launch ends; "..." stands for anything
@@ -177,7 +174,7 @@ FAILURES = {
         'LAUNCH_UPDATE of the normal page at 0xffc00000 ...: EAGAIN',
         'KVM was asked many times'),
     'cpuid-page': (
-        Case(snp(), fail=(UPDATE, 2 + metadata().index(3), 1, EIO,
+        Case(snp(), fail=(UPDATE, 2 + sections('kind').index(3), 1, EIO,
                           INVALID_PARAM)),
         'LAUNCH_UPDATE of the cpuid page at ... firmware status '
         'INVALID_PARAM', 'The CPUID page was not accepted',
@@ -224,8 +221,8 @@ def all_cases(folder):
         kernel = ['-kernel', str(KERNEL), '-initrd',
                   str(initramfs(folder / 'initramfs')),
                   '-append', COMMAND_LINE]
-        for policy in (1, 5):
-            cases[f'hashes-{policy}'] = sev_launch(
+        for kind, policy in (('sev', 1), ('es', 5)):
+            cases[f'hashes-{kind}'] = sev_case(
                 f'policy={policy},kernel-hashes=on', 1, ('-bios', str(AMDSEV)),
                 kernel)
     return cases
@@ -249,5 +246,253 @@ def run_all():
     return found
 
 
-def test_x(results):
-    pathlib.Path('/tmp/sevresults.json').write_text(json.dumps({k: v for k, v in results.items() if k != 'folder'}))
+
+def text_of(result):
+    """What QEMU said, without what its CPU model lacks here."""
+    return '\n'.join(line for line in result['messages'].splitlines()
+                     if "host doesn't support requested feature" not in line)
+
+
+def commands(result, prefix=''):
+    """The names of the commands in their order, repetitions left out."""
+    names = [record['name'].removeprefix(prefix) for record in result['log']
+             if record['name'] != 'VCPU']
+    return [name for i, name in enumerate(names)
+            if not i or name != names[i - 1]]
+
+
+def records(result, name):
+    """The log of one command."""
+    return [record for record in result['log'] if record['name'] == name]
+
+
+def launched(result):
+    """What was launched, page by page: (address, type, content's hash)."""
+    pages = []
+    for update in records(result, 'SNP_LAUNCH_UPDATE'):
+        if update['ret']:
+            continue
+        assert len(update['contents']) in (0, update['done'])
+        hashes = update['contents'] or [None] * update['done']
+        pages += [((update['gfn'] + i) * PAGE, update['type'], digest)
+                  for i, digest in enumerate(hashes)]
+    return pages
+
+
+def digest_of(result):
+    """The launch digest of what was launched and of the vCPUs' registers."""
+    digest = oracle.Digest()
+    for gpa, kind, contents in launched(result):
+        digest.chain(kind, gpa, bytes.fromhex(contents)
+                     if kind == oracle.NORMAL else bytes(48))
+    for vcpu in records(result, 'VCPU'):
+        digest.page(oracle.VMSA, oracle.VMSA_GPA, oracle.vmsa(
+            vcpu['rdx'], 1, vcpu['cs_base'], vcpu['rip']))
+    return digest.value.hex()
+
+
+@pytest.fixture(name='snp_launch', params=SNP_LAUNCHES)
+def one_snp_launch(results, request):
+    """One SNP guest that was launched, with its case."""
+    result = results[f'snp-{request.param}']
+    assert text_of(result) == ''
+    assert result['status'] == 0
+    assert len(result['answers']) == len(LAUNCH)
+    return SNP_LAUNCHES[request.param], result
+
+
+def test_snp_order(snp_launch):
+    """Commands come in the order that KVM and the firmware want."""
+    _, result = snp_launch
+    assert commands(result) == ['INIT2', 'SNP_LAUNCH_START',
+                                'SNP_LAUNCH_UPDATE', 'SNP_LAUNCH_FINISH']
+    assert records(result, 'INIT2')[0]['vm_type'] == 4
+    assert records(result, 'SNP_LAUNCH_START')[0]['policy'] == 0x30000
+    assert result['log'][-1]['name'] == 'SNP_LAUNCH_FINISH'
+    assert result['log'][-1]['ret'] == 0
+
+
+def test_snp_updates(snp_launch):
+    """One command a range, again where KVM did not do all of it."""
+    case, result = snp_launch
+    updates = records(result, 'SNP_LAUNCH_UPDATE')
+    ranges = [len(image()) // PAGE, *sections('size')]
+    step = case.step or max(ranges)
+    wanted = [min(step, pages - at) for pages in ranges
+              for at in range(0, pages, step)]
+    assert [update['done'] for update in updates
+            if not update['ret']] == wanted
+    refused = [update['ret'] for update in updates if update['ret']]
+    assert refused == [case.fail[3]] * case.fail[2] if case.fail \
+        else not refused
+
+
+def test_snp_pages(snp_launch):
+    """QEMU has said which pages, and launches these."""
+    _, result = snp_launch
+    before, after = result['answers'][1], result['answers'][5]
+    assert before == after
+    assert [(page['gpa'], TYPES[page['type']]) for page in before
+            if page['type'] != 'vmsa'] == \
+        [(gpa, kind) for gpa, kind, _ in launched(result)]
+    measured = {gpa: contents for gpa, kind, contents in launched(result)
+                if kind == oracle.NORMAL}
+    assert {page['gpa']: page['contents'] for page in before
+            if page['type'] == 'normal'} == measured
+    data = image()
+    assert measured == {
+        (1 << 32) - len(data) + at: sha384(data[at:at + PAGE])
+        for at in range(0, len(data), PAGE)}
+
+
+def test_snp_digest(snp_launch):
+    """The digest foretold is that of what KVM got and would put into VMSAs."""
+    _, result = snp_launch
+    vcpus = len(records(result, 'VCPU'))
+    digest = result['answers'][0]['launch']['digest']
+    assert digest == digest_of(result)
+    assert digest == oracle.launch(image(), SIGNATURE, vcpus, 1)
+    assert digest == result['answers'][4]['launch']['digest']
+
+
+def test_snp_states(snp_launch):
+    """It is stopped before its launch, and runs after it."""
+    _, result = snp_launch
+    before, after = result['answers'][0], result['answers'][4]
+    assert (before['sev-type'], before['state']) == ('sev-snp',
+                                                     'launch-update')
+    assert (after['sev-type'], after['state']) == ('sev-snp', 'running')
+    assert (after['api-major'], after['api-minor'], after['build-id']) == \
+        (1, 55, 21)
+    assert result['answers'][7]['status'] == 'running'
+    assert 'CPU#0' in result['answers'][8]
+
+
+def test_snp_memory(snp_launch):
+    """Pages are allocated privately; shared copies go where a policy says."""
+    case, result = snp_launch
+    keeps = any('discard=none' in word for word in case.arguments)
+    before, after = ({block['id']: block for block in result['answers'][i]
+                      ['blocks']} for i in (2, 6))
+    firmware = len(image())
+    rest = len(launched(result)) * PAGE - firmware
+    assert before['pc.bios']['shared-resident'] == firmware
+    assert before['pc.bios']['private-resident'] == 0
+    assert after['pc.bios']['shared-resident'] == 0
+    assert after['pc.bios']['discarded-shared'] == firmware
+    assert after['pc.bios']['private-resident'] == firmware
+    assert before['ram0']['private-resident'] == 0
+    assert after['ram0']['private-resident'] >= rest
+    assert before['ram0']['shared-resident'] > 0
+    assert (after['ram0']['shared-resident'] > 0) == keeps
+    assert after['ram0']['discarded-shared'] == (0 if keeps else rest)
+    assert after['ram0']['shared-held-by-policy'] == (rest if keeps else 0)
+    for blocks in (before, after):
+        assert blocks['ram0']['shared-bytes'] == 0
+
+
+def test_host_data(results):
+    """What the guest's owner wrote for the report arrives."""
+    finish = results['snp-bios']['log'][-1]
+    assert bytes.fromhex(finish['host_data']) == HOST_DATA
+    assert (finish['id_block'], finish['auth_key']) == (0, 0)
+
+
+SEV_INIT = {'new': 'INIT2', 'sev': 'INIT', 'es': 'ES_INIT'}
+
+
+@pytest.fixture(name='sev_launch',
+                params=[*SEV_LAUNCHES, 'hashes-sev', 'hashes-es'])
+def one_sev_launch(results, request):
+    """One SEV or SEV-ES guest that was launched: (name, result)."""
+    if request.param not in results:
+        pytest.skip('OVMF.amdsev.fd was not to be had')
+    result = results[request.param]
+    assert text_of(result) == ''
+    assert result['status'] == 0
+    return request.param.split('-'), result
+
+
+def test_sev_order(sev_launch):
+    """Commands come in the order that KVM and the firmware want."""
+    words, result = sev_launch
+    es = 'es' in words
+    how = 'new' if 'new' in words else 'es' if es else 'sev'
+    assert commands(result) == [
+        SEV_INIT[how], 'LAUNCH_START', 'LAUNCH_UPDATE_DATA',
+        *(['LAUNCH_UPDATE_VMSA'] if es else []), 'LAUNCH_MEASURE',
+        'LAUNCH_SECRET', 'LAUNCH_FINISH']
+    assert result['log'][0]['vm_type'] == \
+        (0 if how != 'new' else 3 if es else 2)
+    assert records(result, 'LAUNCH_START')[0]['policy'] == (5 if es else 1)
+    # the first LAUNCH_MEASURE asks for the size of the second one's answer
+    assert [record['status'] for record in result['log']
+            if record.get('ret')] == [INVALID_LEN]
+
+
+def test_sev_contents(results, sev_launch):
+    """The firmware is launched, and the kernel's hashes after it."""
+    words, result = sev_launch
+    hashed = words[0] == 'hashes'
+    data = image('OVMF.amdsev.fd' if hashed else 'OVMF.fd')
+    wanted = [[sha384(data[at:at + PAGE])
+               for at in range(0, len(data), PAGE)]]
+    if hashed:
+        table = oracle.firmware_table(data)
+        base, size = struct.unpack_from('<II', table[oracle.HASH_AREA])
+        initrd = results['folder'] / 'initramfs'
+        page = oracle.hashes_page(table, KERNEL.read_bytes(),
+                                  initrd.read_bytes(), COMMAND_LINE.encode())
+        # the firmware wants blocks of 16 bytes
+        padded = page[base % PAGE:base % PAGE + 176]
+        assert len(padded.rstrip(bytes(1))) <= size
+        wanted.append([sha384(padded)])
+    assert [update['contents'] for update in
+            records(result, 'LAUNCH_UPDATE_DATA')] == wanted
+
+
+def test_sev_vcpus(sev_launch):
+    """Other vCPUs of SEV-ES guests start where the firmware says."""
+    words, result = sev_launch
+    reset = struct.unpack('<I', oracle.firmware_table(image())[
+        oracle.RESET])[0]
+    places = [(0xffff0000, 0xfff0), (reset & 0xffff0000, reset & 0xffff)]
+    found = [(vcpu['cs_base'], vcpu['rip'])
+             for vcpu in records(result, 'VCPU')]
+    count = 0 if 'es' not in words else 1 if words[0] == 'hashes' else 2
+    assert found == places[:count]
+
+
+def test_sev_measurement(sev_launch):
+    """The measurement is told before the guest runs, its secret arrives."""
+    _, result = sev_launch
+    before, measure, injected, memory, _, after, status, _ = result['answers']
+    assert (before['sev-type'], before['state']) == ('sev', 'launch-secret')
+    assert measure == {'data': MEASUREMENT}
+    assert injected == {}
+    secret = records(result, 'LAUNCH_SECRET')[0]
+    assert (secret['header'], secret['contents']) == (52, [sha384(SECRET)])
+    assert bytes(int(byte, 16) for byte in re.findall(
+        r'\b0x([0-9a-f]{2})\b', memory)) == SECRET
+    assert (after['sev-type'], after['state']) == ('sev', 'running')
+    assert status['status'] == 'running'
+
+
+@pytest.mark.parametrize('name', FAILURES)
+def test_failure(results, name):
+    """The launch ends with what the manual says."""
+    _, *messages = FAILURES[name]
+    result = results[name]
+    said = text_of(result)
+    for message in messages:
+        pattern = '.*'.join(map(re.escape, message.split('...')))
+        assert re.search(pattern.replace(r'\ ', r'\s+'), said), said
+    assert result['status'] == 1
+    assert 'SNP_LAUNCH_FINISH' not in commands(result)[:-1]
+    assert not records(result, 'SNP_LAUNCH_FINISH') or name == 'digest'
+
+
+def test_busy_for_ever(results):
+    """It is not asked for ever, nor given up at once."""
+    result = results['update-busy-for-ever']
+    assert 10 < len(records(result, 'SNP_LAUNCH_UPDATE')) < 1000
