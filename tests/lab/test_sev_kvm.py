@@ -13,6 +13,7 @@ import json
 import pathlib
 import re
 import struct
+import subprocess
 import sys
 
 import pytest
@@ -20,10 +21,10 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).parent)]
 # pylint: disable=wrong-import-position
 import lab as machine  # noqa: E402
-from lab import Lab  # noqa: E402
+from lab import Machine  # noqa: E402
 import launch_digest as oracle  # noqa: E402
-from linux_guest import (COMMAND_LINE, FIRMWARE, KERNEL,  # noqa: E402
-                         initramfs)
+from linux_guest import (BUILD, COMMAND_LINE, FIRMWARE,  # noqa: E402
+                         KERNEL, initramfs)
 
 HERE = pathlib.Path(__file__).parent
 SECONDS = 240
@@ -121,8 +122,8 @@ def sections(field):
 UPM = ('query-upm', {'count-resident': True})
 # Stopped before it runs, and then run
 LAUNCH = (('query-sev', {}), ('query-sev-launch-pages', {}), UPM,
-          ('cont', {}), ('query-sev', {}), ('query-sev-launch-pages', {}),
-          UPM, ('query-status', {}),
+          ('cont', {}), ('query-status', {}), ('stop', {}),
+          ('query-sev', {}), ('query-sev-launch-pages', {}), UPM,
           ('human-monitor-command', {'command-line': 'info registers -a'}),
           ('quit', {}))
 SNP_LAUNCHES = {
@@ -228,18 +229,27 @@ def all_cases(folder):
     return cases
 
 
+def command(lab):
+    """Run all of them in a lab."""
+    cases = {name: case.as_json()
+             for name, case in all_cases(lab.folder).items()}
+    file = lab.folder / 'cases.json'
+    file.write_text(json.dumps(cases))
+    return f'python3 -B {HERE}/run_sev.py {file}'
+
+
 @pytest.fixture(scope='module', name='results')
 def run_all():
     """What every case came to; the folder of the lab is with it."""
-    with Lab('pristine', cpus=2, name='sev') as lab:
-        cases = lab.folder / 'cases.json'
-        cases.write_text(json.dumps(
-            {name: case.as_json()
-             for name, case in all_cases(lab.folder).items()}))
-        status, output = lab.run(f'python3 -B {HERE}/run_sev.py {cases}',
-                                 SECONDS)
-        assert status == 0, output[-3000:]
-        found = {'folder': lab.folder}
+    subprocess.run(['make', '-s', '-C', HERE / 'guest',
+                    f'out={BUILD / "lab"}'], check=True)
+    host = Machine('pristine', SECONDS, name='sev')
+    try:
+        status, output = host.run(command)
+    finally:
+        host.close()
+    assert status == 0, output[-3000:]
+    found = {'folder': host.lab.folder}
     for line in output.splitlines():
         record = json.loads(line)
         found[record['name']] = record
@@ -330,7 +340,7 @@ def test_snp_updates(snp_launch):
 def test_snp_pages(snp_launch):
     """QEMU has said which pages, and launches these."""
     _, result = snp_launch
-    before, after = result['answers'][1], result['answers'][5]
+    before, after = result['answers'][1], result['answers'][7]
     assert before == after
     assert [(page['gpa'], TYPES[page['type']]) for page in before
             if page['type'] != 'vmsa'] == \
@@ -352,20 +362,20 @@ def test_snp_digest(snp_launch):
     digest = result['answers'][0]['launch']['digest']
     assert digest == digest_of(result)
     assert digest == oracle.launch(image(), SIGNATURE, vcpus, 1)
-    assert digest == result['answers'][4]['launch']['digest']
+    assert digest == result['answers'][6]['launch']['digest']
 
 
 def test_snp_states(snp_launch):
     """It is stopped before its launch, and runs after it."""
     _, result = snp_launch
-    before, after = result['answers'][0], result['answers'][4]
+    before, after = result['answers'][0], result['answers'][6]
     assert (before['sev-type'], before['state']) == ('sev-snp',
                                                      'launch-update')
     assert (after['sev-type'], after['state']) == ('sev-snp', 'running')
     assert (after['api-major'], after['api-minor'], after['build-id']) == \
         (1, 55, 21)
-    assert result['answers'][7]['status'] == 'running'
-    assert 'CPU#0' in result['answers'][8]
+    assert result['answers'][4]['status'] == 'running'
+    assert 'CPU#0' in result['answers'][9]
 
 
 def test_snp_memory(snp_launch):
@@ -373,7 +383,7 @@ def test_snp_memory(snp_launch):
     case, result = snp_launch
     keeps = any('discard=none' in word for word in case.arguments)
     before, after = ({block['id']: block for block in result['answers'][i]
-                      ['blocks']} for i in (2, 6))
+                      ['blocks']} for i in (2, 8))
     firmware = len(image())
     rest = len(launched(result)) * PAGE - firmware
     assert before['pc.bios']['shared-resident'] == firmware
