@@ -41,10 +41,11 @@ AMDSEV = FIRMWARE / 'OVMF.amdsev.fd'
 MEASUREMENT = base64.b64encode(b'M' * 48).decode()
 
 # Numbers of commands, errno and firmware statuses
+SEV_UPDATE, SEV_VMSA, SEV_FINISH = 3, 4, 7
 INIT2, START, UPDATE, FINISH = 22, 100, 101, 102
 EIO, EAGAIN, EBUSY, ENOTTY = 5, 11, 16, 25
 SUCCESS, INVALID_LEN, POLICY_FAILURE = 0, 4, 7
-BAD_MEASUREMENT, INVALID_PARAM = 11, 22
+BAD_MEASUREMENT, RESOURCE_LIMIT, INVALID_PARAM = 11, 23, 22
 
 MISSING = machine.why_missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
@@ -181,6 +182,18 @@ FAILURES = {
         'INVALID_PARAM', 'The CPUID page was not accepted',
         'leaf 0x1, subleaf 0x0, ECX: given', 'bit 0 (pni)',
         'Add to -cpu: pni=off'),
+    'sev-update': (
+        Case(sev('policy=1'),
+             fail=(SEV_UPDATE, 1, 1, EIO, RESOURCE_LIMIT)),
+        'LAUNCH_UPDATE_DATA of 0xffc00000-0xffffffff (from ...OVMF.fd, offset '
+        '0x0): EIO ... firmware status RESOURCE_LIMIT'),
+    'es-vcpus': (
+        Case(sev('policy=5', 2),
+             fail=(SEV_VMSA, 1, 1, EIO, RESOURCE_LIMIT)),
+        'LAUNCH_UPDATE_VMSA of 2 vCPUs: EIO ... RESOURCE_LIMIT'),
+    'es-finish': (
+        Case(sev('policy=5'), fail=(SEV_FINISH, 1, 1, EIO, RESOURCE_LIMIT)),
+        'LAUNCH_FINISH: EIO ... firmware status RESOURCE_LIMIT'),
     'policy-by-firmware': (
         Case(snp(',policy=0x30163'), fail=(START, 1, 1, EIO, POLICY_FAILURE)),
         'LAUNCH_START of policy 0x30163: EIO ... firmware status '
@@ -217,6 +230,8 @@ def all_cases(folder):
     """All of them by name; one needs files in a folder."""
     cases = {f'snp-{name}': case for name, case in SNP_LAUNCHES.items()}
     cases.update(SEV_LAUNCHES)
+    cases['snp-reset'] = Case([*snp(), '-action', 'reboot=reset', '-S'], steps=(
+        ('cont', {}), ('system_reset', {})))
     cases.update({name: case for name, (case, *_) in FAILURES.items()})
     if AMDSEV.exists():
         kernel = ['-kernel', str(KERNEL), '-initrd',
@@ -408,6 +423,13 @@ def test_host_data(results):
     assert (finish['id_block'], finish['auth_key']) == (0, 0)
 
 
+def test_no_reset(results):
+    """A guest whose vCPUs KVM can not reset ends."""
+    result = results['snp-reset']
+    assert 'cpus are not resettable, terminating' in text_of(result)
+    assert result['status'] == 0
+
+
 SEV_INIT = {'new': 'INIT2', 'sev': 'INIT', 'es': 'ES_INIT'}
 
 
@@ -440,25 +462,38 @@ def test_sev_order(sev_launch):
             if record.get('ret')] == [INVALID_LEN]
 
 
+def sev_contents(words, folder):
+    """What a SEV guest is launched with."""
+    if words[0] != 'hashes':
+        return [image()]
+    data = image('OVMF.amdsev.fd')
+    table = oracle.firmware_table(data)
+    base = struct.unpack_from('<I', table[oracle.HASH_AREA])[0]
+    page = oracle.hashes_page(table, KERNEL.read_bytes(),
+                              (folder / 'initramfs').read_bytes(),
+                              COMMAND_LINE.encode())
+    # the firmware takes blocks of 16 bytes
+    return [data, page[base % PAGE:base % PAGE + 176]]
+
+
 def test_sev_contents(results, sev_launch):
     """The firmware is launched, and the kernel's hashes after it."""
     words, result = sev_launch
-    hashed = words[0] == 'hashes'
-    data = image('OVMF.amdsev.fd' if hashed else 'OVMF.fd')
-    wanted = [[sha384(data[at:at + PAGE])
-               for at in range(0, len(data), PAGE)]]
-    if hashed:
-        table = oracle.firmware_table(data)
-        base, size = struct.unpack_from('<II', table[oracle.HASH_AREA])
-        initrd = results['folder'] / 'initramfs'
-        page = oracle.hashes_page(table, KERNEL.read_bytes(),
-                                  initrd.read_bytes(), COMMAND_LINE.encode())
-        # the firmware wants blocks of 16 bytes
-        padded = page[base % PAGE:base % PAGE + 176]
-        assert len(padded.rstrip(bytes(1))) <= size
-        wanted.append([sha384(padded)])
+    wanted = [[sha384(data[at:at + PAGE]) for at in range(0, len(data), PAGE)]
+              for data in sev_contents(words, results['folder'])]
     assert [update['contents'] for update in
             records(result, 'LAUNCH_UPDATE_DATA')] == wanted
+
+
+def test_sev_digest(results, sev_launch):
+    """The digest foretold is that of what KVM got and would put into VMSAs."""
+    words, result = sev_launch
+    vmsas = [oracle.vmsa(vcpu['rdx'], 0, vcpu['cs_base'], vcpu['rip'])
+             for vcpu in records(result, 'VCPU')]
+    data = b''.join([*sev_contents(words, results['folder']), *vmsas])
+    wanted = hashlib.sha256(data).hexdigest()
+    assert result['answers'][0]['launch']['digest'] == wanted
+    assert result['answers'][5]['launch']['digest'] == wanted
 
 
 def test_sev_vcpus(sev_launch):
@@ -498,8 +533,8 @@ def test_failure(results, name):
         pattern = '.*'.join(map(re.escape, message.split('...')))
         assert re.search(pattern.replace(r'\ ', r'\s+'), said), said
     assert result['status'] == 1
-    assert 'SNP_LAUNCH_FINISH' not in commands(result)[:-1]
-    assert not records(result, 'SNP_LAUNCH_FINISH') or name == 'digest'
+    assert not any(record['name'].endswith('LAUNCH_FINISH')
+                   for record in result['log'] if not record.get('ret'))
 
 
 def test_busy_for_ever(results):
