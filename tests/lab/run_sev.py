@@ -5,8 +5,8 @@
 usage: run_sev.py CASES
 
 CASES is a file of JSON: an object of cases by name, each with "arguments" of
-QEMU, "environment", and "steps", QMP commands with their arguments.  A line of
-JSON is printed for each: exit status, messages, answers to the steps, and the
+QEMU, "environment", and "steps", QMP commands with their arguments, or "log" to wait
+for a text in the stand-in's log.  A line of JSON is printed for each: exit status, messages, answers to the steps, and the
 log of the stand-in with a SHA-384 for each page of what was launched.
 """
 import hashlib
@@ -55,12 +55,22 @@ def read_log(path):
     return records
 
 
-def take_steps(monitor, steps):
+def wait_for(log, text):
+    """Wait until the stand-in has written a text."""
+    ends = time.monotonic() + LIMIT
+    while text not in log.read_text():
+        if time.monotonic() > ends:
+            raise RuntimeError(f'no {text!r} in the log')
+        time.sleep(0.02)
+
+
+def take_steps(monitor, log, steps):
     """What QMP answers; it ends where QEMU does."""
     answers = []
     for name, arguments in steps:
         try:
-            answers.append(monitor.command(name, **arguments))
+            answers.append(wait_for(log, **arguments) if name == 'log' else
+                           monitor.command(name, **arguments))
         except RuntimeError as error:
             answers.append({'error': str(error)})
         except (json.JSONDecodeError, OSError):
@@ -85,7 +95,7 @@ def run(case):
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=stderr, pass_fds=[monitor.theirs.fileno()])
     monitor.theirs.close()
-    answers = take_steps(monitor, case['steps'])
+    answers = take_steps(monitor, log, case['steps'])
     try:
         status = process.wait(LIMIT)
     except subprocess.TimeoutExpired:

@@ -19,6 +19,9 @@
  *                      calls FIRST and following of a command, all in
  *                      numbers, fail
  * LAB_SEV_STEP=PAGES   SNP_LAUNCH_UPDATE does no more of them in one call
+ * LAB_SEV_CERTS=GPA    KVM is one of Linux 7.0: the guest asks for certificates
+ *                      twice, in its first steps, with no room for them and
+ *                      then with as much as it was told, at GPA
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/kvm.h>
@@ -38,6 +42,8 @@
 #define COUNT(array)    (sizeof(array) / sizeof((array)[0]))
 #define HLT             0xf4    /* a vCPU that runs what is encrypted stops */
 #define MEASUREMENT     48      /* bytes of LAUNCH_MEASURE, with its nonce */
+#define REQ_CERTS       43      /* exit reason */
+#define ENABLE_CERTS    103     /* command */
 #define POLICY_NEEDED   0x30000ull
 #define POLICY_KNOWN    0xbffffull
 
@@ -55,6 +61,7 @@ static long vm_type;
 static bool registers_hidden;
 static uint8_t page_states[1 << 20];    /* of those below 4 GiB */
 static Slot slots[512];
+static struct kvm_run *first_run;       /* of vCPU 0 */
 static char note[256];                  /* what handlers add to the log */
 
 static __attribute__((constructor)) void open_logs(void)
@@ -67,6 +74,13 @@ static __attribute__((constructor)) void open_logs(void)
     setlinebuf(log_file);
 }
 
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+    unsigned long value;
+
+    return sscanf(getenv(name) ?: "", "%lu", &value) == 1 ? value : otherwise;
+}
+
 static void keep(uint64_t address, size_t size)
 {
     fwrite((void *)address, size, 1, data_file);
@@ -76,7 +90,7 @@ static void keep(uint64_t address, size_t size)
 static int firmware_says(struct kvm_sev_cmd *cmd, int status)
 {
     cmd->error = status;
-    return status ? EIO : 0;
+    return status ? -EIO : 0;
 }
 
 /* What KVM makes the vCPUs' save areas of */
@@ -88,7 +102,7 @@ static int hide_registers(void)
     for (int i = 0; i < vcpus; i++) {
         if (syscall(SYS_ioctl, vcpu_fds[i], KVM_GET_REGS, &regs) ||
             syscall(SYS_ioctl, vcpu_fds[i], KVM_GET_SREGS, &sregs)) {
-            return errno;
+            return -errno;
         }
         fprintf(log_file, "VCPU index=%d rip=%lld rdx=%lld rflags=%lld cs=%d"
                 " cs_base=%lld\n", i, regs.rip, regs.rdx, regs.rflags,
@@ -105,7 +119,7 @@ static int init(struct kvm_sev_cmd *cmd, void *data)
 
     snprintf(note, sizeof(note), " vm_type=%ld", vm_type);
     return vcpus || old != (vm_type == KVM_X86_DEFAULT_VM) ||
-           (!old && ((struct kvm_sev_init *)data)->flags) ? EINVAL : 0;
+           (!old && ((struct kvm_sev_init *)data)->flags) ? -EINVAL : 0;
 }
 
 static int launch_start(struct kvm_sev_cmd *cmd, void *data)
@@ -168,7 +182,7 @@ static int snp_launch_start(struct kvm_sev_cmd *cmd, void *data)
 
     snprintf(note, sizeof(note), " policy=%llu", start->policy);
     return start->flags || start->policy & ~POLICY_KNOWN ||
-           ~start->policy & POLICY_NEEDED ? EINVAL : firmware_says(cmd, 0);
+           ~start->policy & POLICY_NEEDED ? -EINVAL : firmware_says(cmd, 0);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -204,16 +218,15 @@ static int snp_launch_update(struct kvm_sev_cmd *cmd, void *data)
 {
     struct kvm_sev_snp_launch_update *update = data;
     const Slot *slot = slot_at(update->gfn_start);
-    const char *step = getenv("LAB_SEV_STEP");
     uint64_t wanted = update->len / PAGE, done;
     size_t copied;
 
     if (!slot || slot->private_fd < 0 || update->len % PAGE ||
         update->flags) {
-        return EINVAL;
+        return -EINVAL;
     }
     done = populate(slot, update->gfn_start,
-                    step ? least(wanted, strtoul(step, NULL, 0)) : wanted);
+                    least(wanted, number("LAB_SEV_STEP", wanted)));
     copied = update->type == KVM_SEV_SNP_PAGE_TYPE_ZERO ? 0 : done * PAGE;
     snprintf(note, sizeof(note), " gfn=%llu pages=%lu done=%lu type=%d"
              " size=%zu", update->gfn_start, wanted, done, update->type,
@@ -222,7 +235,7 @@ static int snp_launch_update(struct kvm_sev_cmd *cmd, void *data)
     update->uaddr += copied;
     update->gfn_start += done;
     update->len -= done * PAGE;
-    return wanted && !done ? EIO : firmware_says(cmd, 0);
+    return wanted && !done ? -EIO : firmware_says(cmd, 0);
 }
 
 static int snp_launch_finish(struct kvm_sev_cmd *cmd, void *data)
@@ -244,6 +257,12 @@ static int launch_finish(struct kvm_sev_cmd *cmd, void *data)
     return firmware_says(cmd, data ? SEV_RET_INVALID_PARAM : 0);
 }
 
+static int enable_certs(struct kvm_sev_cmd *cmd, void *data)
+{
+    return vcpus || data || !number("LAB_SEV_CERTS", 0)
+           ? -EINVAL : firmware_says(cmd, 0);
+}
+
 static const struct {
     unsigned int id;
     const char *name;
@@ -262,6 +281,7 @@ static const struct {
       launch_measure },
     { KVM_SEV_LAUNCH_SECRET, "LAUNCH_SECRET", SECRET, SECRET, launch_secret },
     { KVM_SEV_LAUNCH_FINISH, "LAUNCH_FINISH", SECRET, RUNNING, launch_finish },
+    { ENABLE_CERTS, "SNP_ENABLE_REQ_CERTS", READY, READY, enable_certs },
     { KVM_SEV_SNP_LAUNCH_START, "SNP_LAUNCH_START", READY, UPDATE,
       snp_launch_start },
     { KVM_SEV_SNP_LAUNCH_UPDATE, "SNP_LAUNCH_UPDATE", UPDATE, UPDATE,
@@ -292,6 +312,7 @@ static bool must_fail(struct kvm_sev_cmd *cmd, void *data, int *ret)
         ++calls - first >= times) {
         return false;
     }
+    *ret = -*ret;
     cmd->error = status;
     if (id == KVM_SEV_SNP_LAUNCH_UPDATE && status == SEV_RET_INVALID_PARAM &&
         update->type == KVM_SEV_SNP_PAGE_TYPE_CPUID) {
@@ -310,7 +331,7 @@ static int run_command(size_t i, struct kvm_sev_cmd *cmd)
         return ret;
     }
     if (state != EMPTY && is_snp != (vm_type == KVM_X86_SNP_VM)) {
-        return is_snp ? ENOTTY : EPERM;
+        return is_snp ? -ENOTTY : -EPERM;
     }
     if (state != commands[i].from) {
         return firmware_says(cmd, SEV_RET_INVALID_GUEST_STATE);
@@ -333,7 +354,7 @@ static int guest_command(struct kvm_sev_cmd *cmd)
             return ret;
         }
     }
-    return EINVAL;
+    return -EINVAL;
 }
 
 static int platform_command(struct sev_issue_cmd *cmd)
@@ -343,13 +364,40 @@ static int platform_command(struct sev_issue_cmd *cmd)
     cmd->error = 0;
     if (cmd->cmd != SEV_PLATFORM_STATUS) {
         cmd->error = SEV_RET_INVALID_COMMAND;
-        return EIO;
+        return -EIO;
     }
     *status = (struct sev_user_data_status) {
         .api_major = 1, .api_minor = 55, .build = 21,
         .flags = SEV_STATUS_FLAGS_CONFIG_ES,
     };
     return 0;
+}
+
+/*
+ * Linux, Documentation/virt/kvm/api.rst, KVM_EXIT_SNP_REQ_CERTS.  Returns:
+ * whether vCPU 0 leaves the guest to ask, instead of running it.
+ */
+static bool asks_for_certs(void)
+{
+    static int asked;
+    struct { uint64_t gpa, pages, ret; } *req = (void *)first_run->padding;
+    uint64_t gpa = number("LAB_SEV_CERTS", 0);
+
+    if (!gpa || state != RUNNING || asked > 2) {
+        return false;
+    }
+    if (asked && first_run->exit_reason == REQ_CERTS) {
+        fprintf(log_file, "CERTS ret=%lu pages=%lu at_once=%d\n", req->ret,
+                req->pages, first_run->immediate_exit);
+    }
+    if (first_run->immediate_exit || asked++ == 2) {
+        return false;
+    }
+    first_run->exit_reason = REQ_CERTS;
+    req->gpa = gpa;
+    req->pages = asked == 1 ? 0 : req->pages;
+    req->ret = 1;
+    return true;
 }
 
 static bool wants_registers(unsigned int request)
@@ -397,6 +445,10 @@ static int note_done(unsigned int request, void *arg, int ret)
     case KVM_CHECK_EXTENSION:
         return (long)arg == KVM_CAP_VM_TYPES ? ret | 0x1c : ret;
     case KVM_CREATE_VCPU:
+        if (!vcpus) {
+            first_run = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+                             ret, 0);
+        }
         vcpu_fds[vcpus++] = ret;
         break;
     case KVM_SET_USER_MEMORY_REGION2:
@@ -409,10 +461,10 @@ static int note_done(unsigned int request, void *arg, int ret)
     return ret;
 }
 
-static int answer(int error)
+static int answer(int ret)
 {
-    errno = error;
-    return error ? -1 : 0;
+    errno = -ret;
+    return ret ? -1 : 0;
 }
 
 int ioctl(int fd, unsigned long request, ...)
@@ -432,13 +484,18 @@ int ioctl(int fd, unsigned long request, ...)
     case KVM_MEMORY_ENCRYPT_REG_REGION:
     case KVM_MEMORY_ENCRYPT_UNREG_REGION:
         return answer(0);
+    case KVM_RUN:
+        if (fd == vcpu_fds[0] && asks_for_certs()) {
+            return answer(0);
+        }
+        break;
     case KVM_CREATE_VM:
         vm_type = (long)arg;
         arg = (void *)(long)(vm_type == KVM_X86_SNP_VM);
         break;
     }
     if (registers_hidden && wants_registers(request)) {
-        return answer(EINVAL);
+        return answer(-EINVAL);
     }
     ret = syscall(SYS_ioctl, fd, request, arg);
     return ret < 0 ? ret : note_done(request, arg, ret);

@@ -36,6 +36,10 @@ SECRET = bytes(range(100, 132))
 SECRET_GPA = 0x100000
 TYPES = {'normal': oracle.NORMAL, 'zero': oracle.ZERO,
          'secrets': oracle.SECRETS, 'cpuid': oracle.CPUID}
+# A table of one certificate, of two pages: GUID, offset and length; the end
+CERTS_GPA = 0x200000
+CERTS = struct.pack('<16sII24x', bytes(range(16)), 48, 4096) + bytes(
+    i * 7 % 251 for i in range(4096))
 AMDSEV = FIRMWARE / 'OVMF.amdsev.fd'
 # What LAUNCH_MEASURE answers is no measurement.
 MEASUREMENT = base64.b64encode(b'M' * 48).decode()
@@ -43,7 +47,7 @@ MEASUREMENT = base64.b64encode(b'M' * 48).decode()
 # Numbers of commands, errno and firmware statuses
 SEV_UPDATE, SEV_VMSA, SEV_FINISH = 3, 4, 7
 INIT2, START, UPDATE, FINISH = 22, 100, 101, 102
-EIO, EAGAIN, EBUSY, ENOTTY = 5, 11, 16, 25
+EIO, EAGAIN, EBUSY, ENOTTY, ENOSPC = 5, 11, 16, 25, 28
 SUCCESS, INVALID_LEN, POLICY_FAILURE = 0, 4, 7
 BAD_MEASUREMENT, RESOURCE_LIMIT, INVALID_PARAM = 11, 23, 22
 
@@ -97,12 +101,15 @@ class Case:
     arguments: list
     fail: tuple = ()            # command, first call, calls, errno, status
     step: int = 0               # pages that one LAUNCH_UPDATE does at most
+    certs: int = 0              # where the guest wants certificates
     steps: tuple = ()
 
     def as_json(self):
         environment = {}
         if self.fail:
             environment['LAB_SEV_FAIL'] = ':'.join(map(str, self.fail))
+        if self.certs:
+            environment['LAB_SEV_CERTS'] = str(self.certs)
         if self.step:
             environment['LAB_SEV_STEP'] = str(self.step)
         return {'arguments': self.arguments, 'environment': environment,
@@ -219,6 +226,9 @@ FAILURES = {
     'flash': (
         Case(snp(firmware=flash())), 'can not be made private',
         'A flash device has no private memory: give the firmware by -bios'),
+    'sev-private': (
+        Case(sev('policy=1,upm-mode=on')),
+        "this kernel's KVM has no private memory for VMs of this type"),
     'certificates': (
         Case(snp(',certs-path=/dev/null')),
         "certs-path: this kernel's KVM can not ask for certificates "
@@ -233,6 +243,14 @@ def all_cases(folder):
     cases['snp-reset'] = Case([*snp(), '-action', 'reboot=reset', '-S'], steps=(
         ('cont', {}), ('system_reset', {})))
     cases.update({name: case for name, (case, *_) in FAILURES.items()})
+    certs = folder / 'certs'
+    certs.write_bytes(CERTS)
+    cases['certs'] = Case([*snp(f',certs-path={certs}'), '-S'],
+                          certs=CERTS_GPA, steps=(
+        ('cont', {}), ('log', {'text': 'CERTS ret=0'}), ('query-status', {}),
+        ('human-monitor-command', {
+            'command-line': f'xp /{len(CERTS)}xb {CERTS_GPA}'}),
+        ('quit', {})))
     if AMDSEV.exists():
         kernel = ['-kernel', str(KERNEL), '-initrd',
                   str(initramfs(folder / 'initramfs')),
@@ -276,6 +294,12 @@ def text_of(result):
     """What QEMU said, without what its CPU model lacks here."""
     return '\n'.join(line for line in result['messages'].splitlines()
                      if "host doesn't support requested feature" not in line)
+
+
+def seen(text):
+    """The bytes that the monitor shows."""
+    return bytes(int(byte, 16) for byte in
+                 re.findall(r'\b0x([0-9a-f]{2})\b', text))
 
 
 def commands(result, prefix=''):
@@ -347,7 +371,7 @@ def test_snp_updates(snp_launch):
               for at in range(0, pages, step)]
     assert [update['done'] for update in updates
             if not update['ret']] == wanted
-    refused = [update['ret'] for update in updates if update['ret']]
+    refused = [-update['ret'] for update in updates if update['ret']]
     assert refused == [case.fail[3]] * case.fail[2] if case.fail \
         else not refused
 
@@ -421,6 +445,21 @@ def test_host_data(results):
     finish = results['snp-bios']['log'][-1]
     assert bytes.fromhex(finish['host_data']) == HOST_DATA
     assert (finish['id_block'], finish['auth_key']) == (0, 0)
+
+
+def test_certificates(results):
+    """The guest is told how much room they take, and then gets them."""
+    result = results['certs']
+    assert text_of(result) == ''
+    assert commands(result)[:3] == ['INIT2', 'SNP_ENABLE_REQ_CERTS',
+                                    'SNP_LAUNCH_START']
+    # the file stays locked until KVM is back from the guest, at once
+    assert [(record['ret'], record['pages'], record['at_once'])
+            for record in records(result, 'CERTS')] == \
+        [(ENOSPC, 2, 0), (0, 2, 1)]
+    assert result['answers'][2]['status'] == 'running'
+    assert seen(result['answers'][3]) == CERTS
+    assert result['status'] == 0
 
 
 def test_no_reset(results):
@@ -517,8 +556,7 @@ def test_sev_measurement(sev_launch):
     assert injected == {}
     secret = records(result, 'LAUNCH_SECRET')[0]
     assert (secret['header'], secret['contents']) == (52, [sha384(SECRET)])
-    assert bytes(int(byte, 16) for byte in re.findall(
-        r'\b0x([0-9a-f]{2})\b', memory)) == SECRET
+    assert seen(memory) == SECRET
     assert (after['sev-type'], after['state']) == ('sev', 'running')
     assert status['status'] == 'running'
 
