@@ -5,8 +5,9 @@
 usage: in_lab.py CBIT RUNS SIDE[,NAME=VALUE...]...
 
 Runs each side in turn, RUNS times, and prints what it measured, a line of
-JSON each.  SIDE is one of ours, plain (unpatched QEMU) and probe (the least
-that a VMM can do), its options are payload, policy, and size in MiB.
+JSON each.  SIDE is one of ours, plain (unpatched QEMU), vm (the same with a VM
+of the ordinary type) and probe (the least that a VMM can do), its options are
+payload, policy, size in MiB, and until (the figure that is enough).
 """
 import json
 import os
@@ -21,21 +22,25 @@ import time
 BUILD = pathlib.Path(os.environ.get('UPM_BUILD', pathlib.Path(
     __file__).resolve().parents[1] / 'build'))
 QEMUS = {'ours': BUILD / 'qemu-system-x86_64',
-         'plain': BUILD / 'plain/build/qemu-system-x86_64'}
+         'plain': BUILD / 'plain/build/qemu-system-x86_64',
+         'vm': BUILD / 'plain/build/qemu-system-x86_64'}
 OBJECTS = {'ours': ('memory-backend-memfd-private,discard={}',
                     'sw-protected-guest'),
-           'plain': ('memory-backend-memfd,share=on', 'pef-guest')}
+           'plain': ('memory-backend-memfd,share=on', 'pef-guest'),
+           'vm': ('memory-backend-memfd,share=on', '')}
 LIMIT = 300
 
 
 def qemu(side, payload, policy, size):
     """QEMU and its arguments."""
     memory, guest = (name.format(policy) for name in OBJECTS[side])
-    return [QEMUS[side], '-accel', 'kvm', '-cpu', 'host', '-machine',
-            'q35,confidential-guest-support=guest,memory-backend=ram',
+    protection = ['-machine', 'confidential-guest-support=guest',
+                  '-object', f'{guest},id=guest'] if guest else []
+    return [QEMUS[side], '-accel', 'kvm', '-cpu', 'host',
+            '-machine', 'q35,memory-backend=ram', *protection,
             '-object', f'{memory},id=ram,size={size}M,reserve=off',
-            '-object', f'{guest},id=guest', '-m', f'{size}M', '-nodefaults',
-            '-display', 'none', '-no-reboot', '-bios', payload,
+            '-m', f'{size}M', '-nodefaults', '-display', 'none',
+            '-no-reboot', '-bios', payload,
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4']
 
 
@@ -89,10 +94,12 @@ class Guest:
         elif len(verb) == 3:
             self.figures[verb[1]] = int(verb[2], 16)
 
-    def run(self):
-        """Run it to its end; return its figures."""
+    def run(self, until=None):
+        """Run it to its end, or until a figure is there; return all."""
         for line in self.lines():
             self.serve(line)
+            if until in self.figures:
+                self.process.kill()
         self.process.wait()
         if 'resident' in self.figures:
             self.figures['resident'] -= resident()
@@ -108,12 +115,13 @@ def probe(payload, policy, cbit):
             re.findall(r'^# (\S+) (0x\w+)$', done.stdout, re.M)}
 
 
-def measure(cbit, side, payload='convert', policy='both', size='64'):
+def measure(cbit, side, payload='convert', policy='both', size='64',
+            until=None):
     """Run one side once."""
     image = BUILD / f'lab/{payload}.bin'
     if side == 'probe':
         return probe(image, policy, cbit)
-    return Guest(qemu(side, image, policy, size), cbit).run()
+    return Guest(qemu(side, image, policy, size), cbit).run(until)
 
 
 def main():

@@ -24,7 +24,7 @@ sys.path.insert(0, str(BUILD / 'qemu/python'))
 from qemu.machine import QEMUMachine  # noqa: E402
 
 # Every wait ends, even where the machine is very busy: seconds.
-LIMIT = float(os.environ.get('UPM_TEST_LIMIT', 120))
+LIMIT = float(os.environ.get('UPM_TEST_LIMIT', 240))
 # Without no_timer_check a kernel that is emulated on a busy machine may find
 # that ticks are late, and then tries timers that no machine has.
 COMMAND_LINE = 'console=ttyS0 panic=-1 no_timer_check'

@@ -448,7 +448,7 @@ class Result:
                           self.messages])
 
 
-def run(payload, timeout=60, echo=False, **options):
+def run(payload, timeout=180, echo=False, **options):
     """Run a payload to its end."""
     result = Result()
     size = options.get('size_mib', 64) * MIB

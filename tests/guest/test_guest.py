@@ -138,8 +138,8 @@ def test_stopped_guest(payload, tmp_path):
     with machine:
         machine.launch()
         machine.cmd('cont')
-        assert machine.event_wait(event, timeout=20)
-        assert machine.event_wait('STOP', timeout=20)
+        assert machine.event_wait(event, timeout=60)
+        assert machine.event_wait('STOP', timeout=60)
         told = [event['data'] for event in machine.get_qmp_events()
                 if event['event'] == 'UPM_GUEST_TERMINATED']
         assert told == [TERMINATED[name] for name in TERMINATED
@@ -179,7 +179,7 @@ def test_events(tmp_path):
             assert time.monotonic() - began < 60
         seconds = time.monotonic() - began
         # The last failure waits for the next second, and comes.
-        events.append(machine.event_wait('UPM_CONVERSION_FAILED', timeout=20))
+        events.append(machine.event_wait('UPM_CONVERSION_FAILED', timeout=60))
         info = machine.cmd('query-upm')
         assert machine.cmd('query-upm-map')['ranges']
     ghcb, = [entry for entry in info['conversions']

@@ -37,7 +37,7 @@ from linux_guest import cpio  # noqa: E402
 KERNELS = {'pristine': 'bzImage', 'cbit': 'bzImage-cbit'}
 # Guest-physical addresses of the emulated processor end at 1 << 40.
 CBIT = 39
-BOOT_LIMIT = 120
+BOOT_LIMIT = 240
 
 # 9p brings this machine's files and, at $LAB, a folder that can be written
 # to.  Commands come by the second serial port, one word each: the name of a

@@ -24,7 +24,7 @@ sys.path.insert(0, str(TOP / 'tests/guest'))
 from payload import BUILD, Host, MIB, Monitor  # noqa: E402
 
 # Unpatched QEMU is run to see it hang.
-LIMITS = {'ours': 60, 'plain': 5}
+LIMITS = {'ours': 180, 'plain': 5}
 # Sizes of the blocks of RAM in MiB, all of them different: memfds are known
 # by them.  Blocks end inside the area that payloads convert, at 16 MiB.
 BLOCKS = {1: [64], 4: [16, 1, 2, 45]}

@@ -58,7 +58,7 @@ FAULTS = {
     'vcpu-loops': ('cbit', 'stale,dimm=1', None),
     'refusal-ends-guest': ('pristine', 'requests', None),
 }
-SECONDS = 150
+SECONDS = 240
 # As in lab.py: with single timer events a guest may sleep for long.
 APPEND = 'quiet nohz=off highres=off'
 
