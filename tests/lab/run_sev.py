@@ -24,7 +24,7 @@ sys.path.insert(0, str(TOP / 'tests/guest'))
 # pylint: disable=wrong-import-position
 from payload import BUILD, Monitor, PAGE  # noqa: E402
 
-LIMIT = 60
+LIMIT = 120
 
 
 def digests(data):

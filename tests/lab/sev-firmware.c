@@ -379,23 +379,24 @@ static int platform_command(struct sev_issue_cmd *cmd)
  */
 static bool asks_for_certs(void)
 {
-    static int asked;
+    static int asked, answered;
     struct { uint64_t gpa, pages, ret; } *req = (void *)first_run->padding;
     uint64_t gpa = number("LAB_SEV_CERTS", 0);
 
-    if (!gpa || state != RUNNING || asked > 2) {
+    if (!gpa || state != RUNNING) {
         return false;
     }
-    if (asked && first_run->exit_reason == REQ_CERTS) {
+    if (answered < asked) {
+        answered++;
         fprintf(log_file, "CERTS ret=%lu pages=%lu at_once=%d\n", req->ret,
                 req->pages, first_run->immediate_exit);
     }
-    if (first_run->immediate_exit || asked++ == 2) {
+    if (first_run->immediate_exit || asked == 2) {
         return false;
     }
     first_run->exit_reason = REQ_CERTS;
     req->gpa = gpa;
-    req->pages = asked == 1 ? 0 : req->pages;
+    req->pages = asked++ ? req->pages : 0;
     req->ret = 1;
     return true;
 }

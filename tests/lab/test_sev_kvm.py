@@ -27,7 +27,7 @@ from linux_guest import (BUILD, COMMAND_LINE, FIRMWARE,  # noqa: E402
                          KERNEL, initramfs)
 
 HERE = pathlib.Path(__file__).parent
-SECONDS = 240
+SECONDS = 280
 PAGE = oracle.PAGE
 SIZE = '256M'
 SIGNATURE = 0x800f12
