@@ -63,8 +63,9 @@ lab: plain all
 	@scripts/lab-kernel >/dev/null
 	@$(PYTEST) tests/lab $(PYTEST_ARGS)
 
-# A million inputs for each fuzzer, or FUZZ_RUNS of them; that takes too long,
-# and clang too much room, for every check.
+# A million inputs for each fuzzer, or FUZZ_RUNS of them, and a guest by chance
+# for 5,000 inputs; that takes too long, and clang too much room, for every
+# check.
 fuzz: export PACKAGES := clang libclang-rt-dev
 fuzz: export ALSO := libqemuutil.a
 fuzz: all

@@ -338,6 +338,12 @@ static int check_range(const Progress *p, Error **errp)
     return 0;
 }
 
+/* g_array_set_size() takes its time, and a conversion needs two of these. */
+static void clear(GArray *pieces)
+{
+    pieces->len = 0;
+}
+
 /* Sections of a memory map may split what is one run of one block. */
 static bool extend_last_piece(const UpmPiece *piece)
 {
@@ -376,7 +382,7 @@ static int resolve_range(const Progress *p, Error **errp)
 {
     uint64_t done = 0;
 
-    g_array_set_size(upm.pieces, 0);
+    clear(upm.pieces);
     while (done < p->size) {
         UpmPiece piece;
 
@@ -480,7 +486,7 @@ static uint64_t find_runs(bool to_private)
     uint64_t changing = 0;
     unsigned int i;
 
-    g_array_set_size(upm.runs, 0);
+    clear(upm.runs);
     for (i = 0; i < upm.pieces->len; i++) {
         changing += find_runs_of_piece(piece_at(upm.pieces, i), to_private);
     }
@@ -988,7 +994,9 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
         stormy = count(&p, cause, changing, end, ret);
         upm.counters.time += end - start;
         failures = upm.counters.failed_requests;
-        storm = upm.storm;
+        if (stormy) {
+            storm = upm.storm;
+        }
     }
     trace_upm_convert_done(request, gpa, size, ret < 0 ? 0 : changing, ret);
     if (ret < 0) {

@@ -92,8 +92,8 @@ struct UpmBlock {
  *     @size bytes, or -1 with @errp set.  Called with the ramlist lock held.
  * @block_added: prepare @provider_data; all frames have the initial state.
  *     Called with the ramlist lock held, so it can not make RAM.  Optional.
- * @block_removed: release @provider_data.  Called from the RCU thread with
- *     the BQL held, when nobody can reach the block any more.  Optional.
+ * @block_removed: release @provider_data.  Called with the BQL held, when
+ *     nobody can reach the block any more.  Optional.
  * @mark: give every frame of @piece the page state.  Either all of it or,
  *     with a negative errno, nothing of it.  It is only asked for frames
  *     that have the other state.

@@ -13,6 +13,8 @@
 #define HEADER_SIZE     16      /* signature, length, version, number */
 #define SECTION_SIZE    12      /* base, length, type */
 #define VERSION         1
+/* Each is compared with all others; firmware has less than ten. */
+#define SECTIONS_MAX    1024
 
 enum {
     SECTION_MEMORY = 1,
@@ -180,6 +182,11 @@ bool sev_metadata_check(const void *table, const SevMetadataUse *use,
     uint32_t sections = ldl_le_p(table + 12);
     bool has_hashes = false;
 
+    if (sections > SECTIONS_MAX) {
+        error_setg(errp, "SEV metadata have %u sections, no more than %d can"
+                   " be launched", sections, SECTIONS_MAX);
+        return false;
+    }
     for (uint32_t i = 0; i < sections; i++) {
         Section section = section_at(table, i);
 

@@ -48,6 +48,13 @@ class Firmware:
         """Store length (1), version (2) or number of sections (3)."""
         return self.put(self.at + 4 * field, value)
 
+    def full(self):
+        """Make a table of the image's upper half."""
+        half = len(self.image) // 2
+        struct.pack_into('<4s3I', self.image, half, b'ASEV', half, 1,
+                         (half - 16) // 12)
+        return self.put(self.guid(layout.METADATA) - 6, half)
+
     def section(self, kind):
         """Where the first section of a kind is."""
         return next(at for at in range(self.at + 16, len(self.image), 12)
@@ -185,6 +192,8 @@ ERRORS = {
         firmware(lambda: Firmware().header(2, 2)),
     'SEV metadata: ... sections do not fit into the ... bytes of the table':
         firmware(lambda: Firmware().header(3, 0x10000000)),
+    'SEV metadata have ... sections, no more than ... can be launched':
+        firmware(lambda: Firmware().full()),
     'SEV metadata section ... overlaps section ...':
         firmware(lambda: Firmware().set(SECRETS, base=0x801000)),
     'SEV metadata section ... overlaps the firmware itself':

@@ -35,7 +35,8 @@ VARIANTS = {
     'area': POLICIES,
     'counters': POLICIES,
     'devices': PLAIN,
-    'access': {name: POLICIES[name] for name in ('both', 'none')},
+    'access': {'both': POLICIES['both'], 'none': POLICIES['none'],
+               'smp': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'vmsa': {'plain': {'smp': 2}},
     'remote': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
                'single': {'smp': 2, **SINGLE}},
@@ -60,6 +61,7 @@ STOPPED = {
     'unsupported': (*PANICKED, ('0x1ff',)),
     'shutdown': (*SHUT_DOWN, ()),
     'lost_root': (*SHUT_DOWN, ()),
+    'lost_tss': (*SHUT_DOWN, ()),
     'storm': (*PANICKED, ('PVALIDATE failed (set 0x1 code 0x2)',)),
 }
 # What UPM_GUEST_TERMINATED says of those that ask for it
@@ -133,8 +135,8 @@ def test_stopped_guest(payload, tmp_path):
     machine = QEMUMachine(guest.qemu_binary(), base_temp_dir=str(tmp_path),
                           log_dir=str(tmp_path))
     # Stopped at first, as events before the monitor is used are lost.
-    machine.add_args(*guest.arguments(payload), '-serial', f'file:{serial}',
-                     '-no-shutdown', '-S')
+    machine.add_args(*guest.arguments(payload, smp=2), '-no-shutdown', '-S',
+                     '-serial', f'file:{serial}')
     with machine:
         machine.launch()
         machine.cmd('cont')

@@ -94,7 +94,8 @@ def why_missing():
 class Lab:
     """The machine, from its start to close()."""
 
-    def __init__(self, kernel='pristine', cpus=1, memory='2G', name=None):
+    def __init__(self, kernel='pristine', cpus=1, memory='2G', name=None,
+                 counted=False):
         folder = kernel_folder()
         if folder is None:
             raise LabError('the lab\'s kernel is not built: make lab')
@@ -109,7 +110,7 @@ class Lab:
         self.started = time.monotonic()
         self.port, theirs = socket.socketpair()
         with theirs:
-            self.process = self.start(theirs, cpus, memory)
+            self.process = self.start(theirs, cpus, memory, counted)
         try:
             self.release = self.read_line(BOOT_LIMIT, 'boot').split(' ')[1]
         except LabError:
@@ -117,8 +118,12 @@ class Lab:
             raise
         self.boot_seconds = time.monotonic() - self.started
 
-    def start(self, port, cpus, memory):
-        """Start QEMU, our own, with a kernel that commands come to."""
+    def start(self, port, cpus, memory, counted):
+        """Start QEMU, our own, with a kernel that commands come to.
+
+        Where time is counted in instructions, 4 ns each, it does not depend
+        on what else this machine does.
+        """
         archive = cpio([(name, 0o40755, b'')
                         for name in ('bin', 'dev', 'proc', 'sys')] +
                        [('bin/busybox', 0o100755, BUSYBOX.read_bytes()),
@@ -136,8 +141,11 @@ class Lab:
                                 ('work', self.folder, '')):
             shares += ['-virtfs', f'local,path={path},mount_tag={tag},'
                        f'security_model=none,multidevs=remap{more}']
+        accel = ['-accel', 'tcg,thread=single', '-icount',
+                 'shift=2,sleep=off'] if counted else \
+            ['-accel', 'tcg,thread=multi']
         return subprocess.Popen(
-            [QEMU, '-machine', 'q35', '-accel', 'tcg,thread=multi',
+            [QEMU, '-machine', 'q35', *accel,
              '-cpu', 'max,xlevel=0x80000021', '-smp', str(cpus),
              '-m', memory, '-nodefaults', '-display', 'none', '-no-reboot',
              '-kernel', self.image, '-initrd', initrd, '-append', words,

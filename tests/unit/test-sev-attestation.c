@@ -358,15 +358,23 @@ static void test_bad_header(const void *data)
     g_assert_cmphex(send_page(&guest, &good, &response), ==, 0);
 }
 
+/* VMPL0's request for a report, ready to be sent */
+static Page report_request(const PspGuest *guest, uint64_t seqno)
+{
+    uint8_t payload[96];
+    Page request;
+
+    fill_report_request(payload, 0);
+    request = request_of(5, seqno, 0, payload, sizeof(payload));
+    seal(&request, guest, 0);
+    return request;
+}
+
 static void test_replay(void)
 {
     PspGuest guest = new_guest();
-    uint8_t payload[96];
-    Page request, response;
+    Page request = report_request(&guest, 1), response;
 
-    fill_report_request(payload, 0);
-    request = request_of(5, 1, 0, payload, sizeof(payload));
-    seal(&request, &guest, 0);
     g_assert_cmphex(send_page(&guest, &request, &response), ==, 0);
     expect_refusal(&guest, &request, AEAD_OFLOW);
     /* The response is no request. */
@@ -377,13 +385,9 @@ static void test_replay(void)
 static void test_not_authentic(void)
 {
     PspGuest guest = new_guest();
-    uint8_t payload[96];
-    Page request, response;
+    Page request = report_request(&guest, 1), response;
 
-    fill_report_request(payload, 0);
-    request = request_of(5, 1, 0, payload, sizeof(payload));
-    seal(&request, &guest, 0);
-    for (size_t i = 0; i < MSG_PAYLOAD + sizeof(payload); i++) {
+    for (size_t i = 0; i < MSG_PAYLOAD + 96; i++) {
         bool checked_before = i >= MSG_ALGO && i < 0x38;
 
         /* The rest of the tag, the number, and what is not authenticated */
@@ -423,29 +427,21 @@ static void test_vmpck(void)
 static void test_last_number(void)
 {
     PspGuest guest = new_guest();
-    uint8_t payload[96];
     Page request, response;
 
     guest.message_count[0] = UINT64_MAX - 3;
     ask_report(&guest, &response, 0, 0);
-    fill_report_request(payload, 0);
-    request = request_of(5, UINT64_MAX, 0, payload, sizeof(payload));
-    seal(&request, &guest, 0);
+    request = report_request(&guest, UINT64_MAX);
     expect_refusal(&guest, &request, AEAD_OFLOW);
-    request = request_of(5, 1, 0, payload, sizeof(payload));
-    seal(&request, &guest, 0);
+    request = report_request(&guest, 1);
     expect_refusal(&guest, &request, AEAD_OFLOW);
 }
 
 static void test_not_running(void)
 {
     PspGuest guest = new_guest();
-    uint8_t payload[96];
-    Page request;
+    Page request = report_request(&guest, 1);
 
-    fill_report_request(payload, 0);
-    request = request_of(5, 1, 0, payload, sizeof(payload));
-    seal(&request, &guest, 0);
     guest.state = PSP_STATE_LAUNCH;
     expect_refusal(&guest, &request, SEV_RET_INVALID_GUEST_STATE);
 }
@@ -454,12 +450,8 @@ static void test_not_running(void)
 static void test_broken_chip(void)
 {
     PspGuest guest = new_guest();
-    uint8_t payload[96];
-    Page request, response;
+    Page request = report_request(&guest, 1), response;
 
-    fill_report_request(payload, 0);
-    request = request_of(5, 1, 0, payload, sizeof(payload));
-    seal(&request, &guest, 0);
     chip_broken = true;
     expect_refusal(&guest, &request, SEV_RET_HWSEV_RET_PLATFORM);
     chip_broken = false;
@@ -1005,6 +997,27 @@ static void test_bad_folder(const void *data)
     error_free(err);
 }
 
+/* Nothing that somebody keeps in a folder is written over. */
+static void test_folder_in_use(void)
+{
+    static const char *const files[] = { "cert_chain.pem", "certs.bin" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        g_autofree char *dir = g_strdup_printf("%s/in-use-%zu", scratch, i);
+        g_autofree char *path = g_build_filename(dir, files[i], NULL);
+        g_autofree char *content = NULL;
+        Error *err = NULL;
+
+        g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
+        g_assert_true(g_file_set_contents(path, "mine", -1, NULL));
+        g_assert_null(psp_chip_open(dir, &err));
+        g_assert_nonnull(strstr(error_get_pretty(err), path));
+        error_free(err);
+        g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
+        g_assert_cmpstr(content, ==, "mine");
+    }
+}
+
 static void test_folder_is_file(void)
 {
     g_autofree char *path = g_build_filename(chip_dir, "ark.pem", NULL);
@@ -1129,6 +1142,8 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &bad_folders[i], test_bad_folder);
     }
+    g_test_add_func("/sev/attestation/chip/folder-in-use",
+                    test_folder_in_use);
     g_test_add_func("/sev/attestation/chip/folder-is-file",
                     test_folder_is_file);
     g_test_add_func("/sev/attestation/chip/concurrent", test_concurrent);

@@ -179,12 +179,35 @@ static void test_no_hashes(void)
     g_assert_true(sev_metadata_check(table, &use, &error_abort));
 }
 
+/* A table may fill the image, and each section is held against all others. */
+static void test_many(void)
+{
+    const uint32_t most = 1024;
+    g_autofree uint8_t *table = g_malloc0(BASE(most + 1));
+    SevMetadataUse use = { .image_size = IMAGE_SIZE, .not_ram = not_ram };
+    Error *err = NULL;
+    bool many;
+
+    ram_end = UINT64_MAX;
+    for (uint32_t i = 0; i <= most; i++) {
+        stl_le_p(table + BASE(i), 0x800000 + i * 0x1000);
+        stl_le_p(table + SIZE(i), 0x1000);
+        stl_le_p(table + TYPE(i), 1);
+    }
+    stl_le_p(table + COUNT, most);
+    g_assert_true(sev_metadata_check(table, &use, &error_abort));
+    stl_le_p(table + COUNT, most + 1);
+    many = sev_metadata_check(table, &use, &err);
+    expect(many, err, "1025 sections");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/sev-metadata/offset", test_offset);
     g_test_add_func("/sev-metadata/reset-block", test_reset_block);
     g_test_add_func("/sev-metadata/no-hashes", test_no_hashes);
+    g_test_add_func("/sev-metadata/many", test_many);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         g_autofree char *path = g_strdup_printf("/sev-metadata/%s",
                                                 cases[i].name);

@@ -42,6 +42,8 @@
 #define EMULATED_TEXT "Emulated by QEMU-UPM: not AMD, nothing is confidential"
 
 #define KEY_FILE    "vcek.key"
+#define CHAIN_FILE  "cert_chain.pem"
+#define TABLE_FILE  "certs.bin"
 #define LOCK_FILE   ".lock"
 
 enum { ARK, ASK, VCEK, CERTS };
@@ -391,9 +393,9 @@ static bool save_chip(const PspChip *chip, const char *folder, Error **errp)
             return false;
         }
     }
-    return write_file(folder, "cert_chain", ".pem", chain->str, chain->len,
-                      0644, errp) &&
-           write_file(folder, "certs", ".bin", chip->table->data,
+    return write_file(folder, CHAIN_FILE, "", chain->str, chain->len, 0644,
+                      errp) &&
+           write_file(folder, TABLE_FILE, "", chip->table->data,
                       chip->table->len, 0644, errp) &&
            save_key(chip, folder, errp);
 }
@@ -555,16 +557,18 @@ static bool load_chip(PspChip *chip, const char *folder, Error **errp)
 /* A folder without a key must not have what would be written over. */
 static bool check_empty(const char *folder, Error **errp)
 {
-    for (int i = 0; i < CERTS; i++) {
-        for (int pem = 0; pem < 2; pem++) {
-            g_autofree char *path = path_of(folder, certs[i].name,
-                                            pem ? ".pem" : ".der");
+    static const char *const files[] = {
+        "ark.pem", "ask.pem", "vcek.pem", "ark.der", "ask.der", "vcek.der",
+        CHAIN_FILE, TABLE_FILE,
+    };
 
-            if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-                error_setg(errp, "'%s' is there, but no " KEY_FILE " that"
-                           " belongs to it", path);
-                return false;
-            }
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        g_autofree char *path = path_of(folder, files[i], "");
+
+        if (g_file_test(path, G_FILE_TEST_EXISTS)) {
+            error_setg(errp, "'%s' is there, but no " KEY_FILE " that belongs"
+                       " to it", path);
+            return false;
         }
     }
     return true;

@@ -155,7 +155,8 @@ static int answer(PspGuest *guest, const PspMessage *request,
         *response = reply;
         *count += 2;
     }
-    /* Derived keys pass through here. */
+    /* Where it was not encrypted, a derived key may be in it. */
+    gnutls_memset(&reply, 0, sizeof(reply));
     gnutls_memset(&clear, 0, sizeof(clear));
     return ret;
 }

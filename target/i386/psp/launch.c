@@ -55,16 +55,21 @@ static const char *page_type_name(int type)
     }
 }
 
+static void G_GNUC_PRINTF(1, 0) tell(const char *fmt, va_list args)
+{
+    g_autofree char *reason = g_strdup_vprintf(fmt, args);
+
+    error_report("emulated SEV-SNP firmware: %s", reason);
+}
+
 /* KVM sends the command back, the firmware has not seen it. */
 static int G_GNUC_PRINTF(2, 3) refuse(int ret, const char *fmt, ...)
 {
-    g_autofree char *reason = NULL;
     va_list args;
 
     va_start(args, fmt);
-    reason = g_strdup_vprintf(fmt, args);
+    tell(fmt, args);
     va_end(args);
-    error_report("emulated SEV-SNP firmware: %s", reason);
     return ret;
 }
 
@@ -72,13 +77,11 @@ static int G_GNUC_PRINTF(2, 3) refuse(int ret, const char *fmt, ...)
 static int G_GNUC_PRINTF(3, 4) fail(int *fw_error, int status,
                                     const char *fmt, ...)
 {
-    g_autofree char *reason = NULL;
     va_list args;
 
     va_start(args, fmt);
-    reason = g_strdup_vprintf(fmt, args);
+    tell(fmt, args);
     va_end(args);
-    error_report("emulated SEV-SNP firmware: %s", reason);
     *fw_error = status;
     return -EIO;
 }
@@ -405,16 +408,10 @@ static void trace_digest(const uint8_t digest[PSP_DIGEST_SIZE])
     trace_psp_launch_finish(hex);
 }
 
-static int launch_finish(PspGuest *guest,
-                         const struct kvm_sev_snp_launch_finish *finish,
-                         int *fw_error)
+static int check_finish(const PspGuest *guest,
+                        const struct kvm_sev_snp_launch_finish *finish,
+                        int *fw_error)
 {
-    g_autofree SevVmsa *vmsas = NULL;
-    uint8_t digest[PSP_DIGEST_SIZE];
-    PspIdentity identity = { 0 };
-    Error *err = NULL;
-    int ret;
-
     if (guest->state == PSP_STATE_UNINIT) {
         return refuse(-ENOTTY, "LAUNCH_FINISH before INIT2");
     }
@@ -429,19 +426,11 @@ static int launch_finish(PspGuest *guest,
         return fail(fw_error, SEV_RET_INVALID_GUEST_STATE,
                     "LAUNCH_FINISH: the launch is finished already");
     }
+    return 0;
+}
 
-    memcpy(digest, guest->digest, sizeof(digest));
-    vmsas = g_new(SevVmsa, guest->processor->vcpus());
-    if (!measure_vcpus(guest, digest, vmsas, &err)) {
-        error_report_err(err);
-        return fail(fw_error, SEV_RET_HWSEV_RET_PLATFORM,
-                    "LAUNCH_FINISH: a VMSA can not be measured");
-    }
-    ret = check_identity(guest, digest, finish, &identity, fw_error);
-    if (ret) {
-        return ret;
-    }
-
+static int load_vcpus(PspGuest *guest, const SevVmsa *vmsas)
+{
     for (unsigned i = 0; i < guest->processor->vcpus(); i++) {
         const char *why = guest->processor->vcpu_load(i, &vmsas[i]);
 
@@ -450,6 +439,34 @@ static int launch_finish(PspGuest *guest,
                           i, why);
         }
         guest->pages[PSP_PAGE_VMSA]++;
+    }
+    return 0;
+}
+
+static int launch_finish(PspGuest *guest,
+                         const struct kvm_sev_snp_launch_finish *finish,
+                         int *fw_error)
+{
+    g_autofree SevVmsa *vmsas = NULL;
+    uint8_t digest[PSP_DIGEST_SIZE];
+    PspIdentity identity = { 0 };
+    Error *err = NULL;
+    int ret = check_finish(guest, finish, fw_error);
+
+    if (ret) {
+        return ret;
+    }
+    memcpy(digest, guest->digest, sizeof(digest));
+    vmsas = g_new(SevVmsa, guest->processor->vcpus());
+    if (!measure_vcpus(guest, digest, vmsas, &err)) {
+        error_report_err(err);
+        return fail(fw_error, SEV_RET_HWSEV_RET_PLATFORM,
+                    "LAUNCH_FINISH: a VMSA can not be measured");
+    }
+    ret = check_identity(guest, digest, finish, &identity, fw_error) ?:
+          load_vcpus(guest, vmsas);
+    if (ret) {
+        return ret;
     }
     memcpy(guest->digest, digest, sizeof(digest));
     memcpy(guest->host_data, finish->host_data, sizeof(guest->host_data));

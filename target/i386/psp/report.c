@@ -43,14 +43,33 @@ static bool has_key(const PspGuest *guest, unsigned select)
     return select != PSP_KEY_VLEK && !guest->vcek_disabled;
 }
 
-static PspChip *chip_of(const PspGuest *guest)
+/* What a handler returns where the chip has, or has not, done its part */
+static int result(bool done, Error *err)
+{
+    if (done) {
+        return SEV_RET_SUCCESS;
+    }
+    sev_certs_report(err);
+    return SEV_RET_HWSEV_RET_PLATFORM;
+}
+
+/*
+ * Begins a response with its status.  Returns: the chip that the rest takes,
+ * or NULL with what the handler returns in @ret: there is no rest, or no chip.
+ */
+static PspChip *begin(const PspGuest *guest, uint32_t status, uint32_t *field,
+                      int *ret)
 {
     Error *err = NULL;
-    PspChip *chip = guest->processor->chip(&err);
+    PspChip *chip;
 
-    if (!chip) {
-        sev_certs_report(err);
+    *field = cpu_to_le32(status);
+    *ret = SEV_RET_SUCCESS;
+    if (status != PSP_MSG_SUCCESS) {
+        return NULL;
     }
+    chip = guest->processor->chip(&err);
+    *ret = result(chip, err);
     return chip;
 }
 
@@ -117,19 +136,16 @@ int psp_answer_report(PspGuest *guest, unsigned vmpl, const void *data,
     const PspReportRequest *request = data;
     PspReportResponse *response = answer;
     PspReport *report = &response->report;
-    uint32_t status = check_report(guest, vmpl, request);
     Error *err = NULL;
+    bool good;
     PspChip *chip;
+    int ret;
 
-    response->status = cpu_to_le32(status);
-    if (status != PSP_MSG_SUCCESS) {
-        return SEV_RET_SUCCESS;
-    }
-    chip = chip_of(guest);
+    chip = begin(guest, check_report(guest, vmpl, request), &response->status,
+                 &ret);
     if (!chip) {
-        return SEV_RET_HWSEV_RET_PLATFORM;
+        return ret;
     }
-
     response->size = cpu_to_le32(sizeof(*report));
     report->version = cpu_to_le32(PSP_REPORT_VERSION);
     report->vmpl = request->vmpl;
@@ -140,12 +156,9 @@ int psp_answer_report(PspGuest *guest, unsigned vmpl, const void *data,
     fill_identity(report, &guest->identity);
     fill_platform(report, chip);
     fill_guest(report, guest);
-    if (!psp_chip_sign(chip, report, offsetof(PspReport, signature),
-                       &report->signature, &err)) {
-        sev_certs_report(err);
-        return SEV_RET_HWSEV_RET_PLATFORM;
-    }
-    return SEV_RET_SUCCESS;
+    good = psp_chip_sign(chip, report, offsetof(PspReport, signature),
+                         &report->signature, &err);
+    return result(good, err);
 }
 
 /*
@@ -241,26 +254,21 @@ int psp_answer_key(PspGuest *guest, unsigned vmpl, const void *data,
 {
     const PspKeyRequest *request = data;
     PspKeyResponse *response = answer;
-    uint32_t status = check_key(guest, vmpl, request);
     KeyContext context;
     Error *err = NULL;
+    bool derived;
     PspChip *chip;
+    int ret;
 
-    response->status = cpu_to_le32(status);
-    if (status != PSP_MSG_SUCCESS) {
-        return SEV_RET_SUCCESS;
-    }
-    chip = chip_of(guest);
+    chip = begin(guest, check_key(guest, vmpl, request), &response->status,
+                 &ret);
     if (!chip) {
-        return SEV_RET_HWSEV_RET_PLATFORM;
+        return ret;
     }
     context = key_context(guest, request);
-    if (!psp_chip_derive(chip, &context, sizeof(context), response->key,
-                         &err)) {
-        sev_certs_report(err);
-        return SEV_RET_HWSEV_RET_PLATFORM;
-    }
-    return SEV_RET_SUCCESS;
+    derived = psp_chip_derive(chip, &context, sizeof(context), response->key,
+                              &err);
+    return result(derived, err);
 }
 
 /*

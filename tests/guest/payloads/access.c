@@ -105,6 +105,27 @@ static void check_implicit_across(void)
                 SECRET);
 }
 
+/*
+ * A locked access that the host's processor cannot make atomic: across two
+ * pages, and where only the C-bit has to be found out first
+ */
+static void check_implicit_locked(void)
+{
+    u64 gpa = half_valid(8);
+    void *across = shar(gpa + PAGE - 4);
+
+    validate(priv(gpa + PAGE), PAGE);
+    locked_add(across);
+    check_eq(T("implicit-locked-across"), *(volatile u64 *)across, 1);
+    check_trap(T("implicit-locked-across-first"),
+               try_fn(read_quad, priv(gpa)), VC, NPF_NOT_VALIDATED);
+    check_trap(T("implicit-locked-across-second"),
+               try_fn(read_quad, priv(gpa + PAGE)), VC, NPF_NOT_VALIDATED);
+    compare_exchange(shar(gpa + 2 * PAGE));
+    check_eq(T("implicit-locked-16-bytes"),
+             *(volatile u64 *)shar(gpa + 2 * PAGE), 1);
+}
+
 static void repeated_copy(void *va)
 {
     static u8 source[64];
@@ -189,6 +210,7 @@ void payload(void)
 {
     check_across();
     check_implicit_across();
+    check_implicit_locked();
     check_repeated();
     check_code_across();
     check_own_page();

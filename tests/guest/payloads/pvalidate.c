@@ -98,6 +98,8 @@ static void check_pvalidate(void)
     t = try_fn(do_pvalidate, (void *)(WINDOW_VA + 0x5000UL));
     check_trap(T("not-mapped"), t, PF, 0);
     check_eq(T("not-mapped-cr2"), t.cr2, WINDOW_VA + 0x5000UL);
+    check_trap(T("not-canonical"), try_fn(do_pvalidate, (void *)(1ULL << 63)),
+               GP, 0);
     t = try_fn(do_pvalidate, map_page(6, 0xfed00000, true));
     check(T("mmio"), t.vector == PF || t.vector == VC);
     t = try_fn(do_pvalidate, map_page(6, 0x80000000, true));

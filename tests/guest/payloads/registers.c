@@ -33,6 +33,31 @@ static void write_cr4(u64 value)
     asm volatile("mov %0, %%cr4" :: "r"(value) : "memory");
 }
 
+static void write_cr3_bit_52(void *cr3)
+{
+    asm volatile("mov %0, %%cr3" :: "r"((u64)cr3 | 1ULL << 52) : "memory");
+}
+
+static void write_cr4_bit_30(void *cr4)
+{
+    write_cr4((u64)cr4 | 1 << 30);
+}
+
+/* A fault changes nothing: where the registers are lost, so is the payload. */
+static void check_reserved(void)
+{
+    u64 cr3, cr4 = read_cr4(), again;
+
+    asm volatile("mov %%cr3, %0" : "=r"(cr3));
+    check_trap(T("cr3-reserved"), try_fn(write_cr3_bit_52, (void *)cr3), GP,
+               0);
+    asm volatile("mov %%cr3, %0" : "=r"(again));
+    check_eq(T("cr3-reserved-has-no-effect"), again, cr3);
+    check_trap(T("cr4-reserved"), try_fn(write_cr4_bit_30, (void *)cr4), GP,
+               0);
+    check_eq(T("cr4-reserved-has-no-effect"), read_cr4(), cr4);
+}
+
 static void check_write_back(void)
 {
     u64 value, again;
@@ -146,6 +171,7 @@ void payload(void)
     check_initial();
     check_pages();
     check_write_back();
+    check_reserved();
     t = try_fn(write_sev_status, NULL);
     check(T("sev-status-is-read-only"), t.vector == GP || t.vector == VC);
     check_eq(T("sev-status"), rdmsr(MSR_SEV_STATUS), 7);

@@ -113,7 +113,7 @@
 
 /**
  * SnpNae: an NAE event while it is served
- * @page, @mr, @offset: the GHCB
+ * @page: the GHCB
  * @gpa: its guest-physical address
  * @save: the copy of its save area
  * @code, @info1, @info2: from the copy
@@ -122,9 +122,7 @@
  * @answer1, @answer2: SW_EXITINFO1 and SW_EXITINFO2 of the answer
  */
 struct SnpNae {
-    uint8_t *page;
-    MemoryRegion *mr;
-    hwaddr offset;
+    SnpShared page;
     uint64_t gpa;
     uint8_t save[GHCB_SAVE_SIZE];
     uint64_t code, info1, info2;
@@ -149,25 +147,14 @@ static uint64_t ap_jump_table;
 
 static bool ghcb_map(SnpNae *nae, hwaddr gpa)
 {
-    hwaddr len = GHCB_PAGE_SIZE;
-
     nae->gpa = gpa;
-    nae->mr = address_space_translate(&address_space_memory, gpa,
-                                      &nae->offset, &len, true,
-                                      MEMTXATTRS_UNSPECIFIED);
-    if (len < GHCB_PAGE_SIZE || !memory_region_is_ram(nae->mr) ||
-        memory_region_is_ram_device(nae->mr) || nae->mr->readonly ||
-        nae->mr->rom_device) {
-        return false;
-    }
-    nae->page = (uint8_t *)memory_region_get_ram_ptr(nae->mr) + nae->offset;
-    return true;
+    return snp_shared_find(gpa, GHCB_PAGE_SIZE, true, &nae->page);
 }
 
 static void ghcb_put(SnpNae *nae, unsigned offset, uint64_t value)
 {
-    stq_le_p(nae->page + offset, value);
-    nae->page[GHCB_VALID + offset / 64] |= 1 << (offset / 8 % 8);
+    stq_le_p(nae->page.host + offset, value);
+    nae->page.host[GHCB_VALID + offset / 64] |= 1 << (offset / 8 % 8);
 }
 
 static bool nae_has(const SnpNae *nae, unsigned offset)
@@ -183,9 +170,9 @@ static uint64_t nae_get(const SnpNae *nae, unsigned offset)
 
 static void nae_read(SnpNae *nae)
 {
-    memcpy(nae->save, nae->page, GHCB_SAVE_SIZE);
+    memcpy(nae->save, nae->page.host, GHCB_SAVE_SIZE);
     barrier();
-    memset(nae->page + GHCB_VALID, 0, GHCB_VALID_SIZE);
+    memset(nae->page.host + GHCB_VALID, 0, GHCB_VALID_SIZE);
 
     nae->code = nae_get(nae, GHCB_CODE);
     nae->info1 = nae_get(nae, GHCB_INFO1);
@@ -202,7 +189,7 @@ static void nae_finish(CPUX86State *env, SnpNae *nae)
     }
     ghcb_put(nae, GHCB_INFO1, nae->answer1);
     ghcb_put(nae, GHCB_INFO2, nae->answer2);
-    memory_region_set_dirty(nae->mr, nae->offset, GHCB_PAGE_SIZE);
+    snp_shared_dirty(&nae->page, GHCB_PAGE_SIZE);
     trace_snp_nae_done(env_cpu(env)->cpu_index, nae->code, nae->answer1,
                        nae->answer2);
 }
@@ -242,7 +229,7 @@ static uint8_t *nae_scratch(SnpNae *nae, uint64_t size, size_t *room)
     if (room) {
         *room = GHCB_SHARED_END - offset;
     }
-    return nae->page + offset;
+    return nae->page.host + offset;
 }
 
 /*
@@ -639,7 +626,7 @@ static void nae_check_and_serve(CPUX86State *env, SnpNae *nae)
 {
     if (nae->gpa != snp_vcpu(env)->ghcb_gpa) {
         nae_error(nae, ERROR_NOT_REGISTERED, "GHCB is not registered");
-    } else if (ldl_le_p(nae->page + GHCB_USAGE)) {
+    } else if (ldl_le_p(nae->page.host + GHCB_USAGE)) {
         nae_error(nae, ERROR_USAGE, "unknown usage of the GHCB");
     } else if (!nae_is_complete(nae)) {
         nae_error(nae, ERROR_MISSING_INPUT, "input is not marked valid");
@@ -772,7 +759,7 @@ void snp_reset_hold_release(CPUX86State *env)
     } else if (hold == SNP_RESET_HOLD_NAE && ghcb_map(&nae, vcpu->ghcb_msr)) {
         ghcb_put(&nae, GHCB_INFO1, nae.answer1);
         ghcb_put(&nae, GHCB_INFO2, nae.answer2);
-        memory_region_set_dirty(nae.mr, nae.offset, GHCB_PAGE_SIZE);
+        snp_shared_dirty(&nae.page, GHCB_PAGE_SIZE);
     }
 }
 

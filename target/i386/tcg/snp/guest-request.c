@@ -9,8 +9,6 @@
  */
 #include "qemu/osdep.h"
 #include "cpu.h"
-#include "exec/address-spaces.h"
-#include "exec/memory.h"
 #include "target/i386/sev-certs.h"
 #include "target/i386/sev-firmware.h"
 #include "snp.h"
@@ -22,29 +20,19 @@
 #define VMM_BUSY            (2ULL << 32)
 #define VMM_GENERIC         (0xffffffffULL << 32)
 
-/*
- * Copy a page or less to or from guest RAM.  Returns: false where there is
- * no RAM; devices are not to be touched in passing.
- */
+/* Copy to or from guest RAM.  Returns: false where there is none. */
 static bool copy_page(hwaddr gpa, void *data, size_t size, bool to_guest)
 {
-    MemoryRegion *mr;
-    hwaddr offset, len = size;
-    uint8_t *host;
+    SnpShared shared;
 
-    mr = address_space_translate(&address_space_memory, gpa, &offset, &len,
-                                 to_guest, MEMTXATTRS_UNSPECIFIED);
-    if (len < size || !memory_region_is_ram(mr) ||
-        memory_region_is_ram_device(mr) ||
-        (to_guest && (mr->readonly || mr->rom_device))) {
+    if (!snp_shared_find(gpa, size, to_guest, &shared)) {
         return false;
     }
-    host = (uint8_t *)memory_region_get_ram_ptr(mr) + offset;
     if (to_guest) {
-        memcpy(host, data, size);
-        memory_region_set_dirty(mr, offset, size);
+        memcpy(shared.host, data, size);
+        snp_shared_dirty(&shared, size);
     } else {
-        memcpy(data, host, size);
+        memcpy(data, shared.host, size);
     }
     return true;
 }

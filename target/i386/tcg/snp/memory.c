@@ -100,6 +100,7 @@ static bool private_region_make(UpmBlock *block)
                                         RAM_SHARED | RAM_NORESERVE, fd, 0,
                                         &err)) {
         error_report_err(err);
+        close(fd);
         return false;
     }
     snp->host = memory_region_get_ram_ptr(&snp->region);
@@ -347,6 +348,30 @@ void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags)
     return frame.private_host + (gpa & (UPM_FRAME_SIZE - 1));
 }
 
+bool snp_shared_find(hwaddr gpa, uint64_t size, bool is_write,
+                     SnpShared *shared)
+{
+    hwaddr len = size;
+    MemoryRegion *mr = address_space_translate(&address_space_memory, gpa,
+                                               &shared->offset, &len,
+                                               is_write,
+                                               MEMTXATTRS_UNSPECIFIED);
+
+    if (len < size || !memory_region_is_ram(mr) ||
+        memory_region_is_ram_device(mr) ||
+        (is_write && (mr->readonly || mr->rom_device))) {
+        return false;
+    }
+    shared->mr = mr;
+    shared->host = (uint8_t *)memory_region_get_ram_ptr(mr) + shared->offset;
+    return true;
+}
+
+void snp_shared_dirty(const SnpShared *shared, uint64_t size)
+{
+    memory_region_set_dirty(shared->mr, shared->offset, size);
+}
+
 void *snp_launch_page(hwaddr gpa)
 {
     SnpFrame frame;
@@ -401,6 +426,12 @@ void snp_exclusive(CPUState *cs, void (*fn)(void *opaque), void *opaque)
 {
     bool bql = bql_locked();
 
+    /* An instruction that cannot be atomic is run alone, all of it. */
+    if (cpu_in_exclusive_context(cs)) {
+        fn(opaque);
+        tlb_flush(cs);
+        return;
+    }
     if (bql) {
         bql_unlock();
     }

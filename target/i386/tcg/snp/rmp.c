@@ -62,17 +62,19 @@ static void operand_frame(CPUX86State *env, uint64_t gva, SnpFrame *frame,
                           uintptr_t ra)
 {
     SnpVcpu *vcpu = snp_vcpu(env);
+    CPUState *cs = env_cpu(env);
+    int mmu_idx = cpu_mmu_index(cs, false);
     hwaddr gpa;
 
     vcpu->resolving = true;
     vcpu->resolved = false;
-    x86_cpu_tlb_fill(env_cpu(env), gva, 1, MMU_DATA_LOAD,
-                     cpu_mmu_index(env_cpu(env), false), true, 0);
+    x86_cpu_tlb_fill(cs, gva, 1, MMU_DATA_LOAD, mmu_idx, true, 0);
     vcpu->resolving = false;
     if (!vcpu->resolved) {
-        snp_walk_fault(env, false, ra);
-        env->cr[2] = gva;
-        raise_exception_err_ra(env, EXCP0E_PAGE, env->error_code, ra);
+        /* An access raises what is wrong; if nothing is by now, once more. */
+        vcpu->walk_faulted = false;
+        x86_cpu_tlb_fill(cs, gva, 1, MMU_DATA_LOAD, mmu_idx, false, ra);
+        cpu_loop_exit_restore(cs, ra);
     }
     gpa = vcpu->resolved_paddr & ~snp_cbit_mask();
     if (!(vcpu->resolved_paddr & snp_cbit_mask()) ||

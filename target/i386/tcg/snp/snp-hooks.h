@@ -70,6 +70,13 @@ void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
 /** snp_intercept_io: the same for IN, OUT, INS and OUTS */
 void snp_intercept_io(CPUX86State *env, uintptr_t retaddr);
 
+/**
+ * snp_no_vmexit: #GP for what TCG makes a #VMEXIT of, on SNP guests
+ *
+ * Reserved bits of CR3 and CR4, that is.  There is no VMCB to exit to.
+ */
+G_NORETURN void snp_no_vmexit(CPUX86State *env, uintptr_t retaddr);
+
 /** snp_rdmsr, snp_wrmsr: GHCB and SEV_STATUS; false if not on this guest */
 bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
 bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,

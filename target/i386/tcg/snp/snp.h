@@ -211,6 +211,36 @@ bool snp_rmp_read(hwaddr gpa, uint32_t *entry);
 void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags);
 
 /**
+ * SnpShared: guest RAM as the hypervisor sees it, in its shared half
+ * @host: where it is mapped
+ * @mr, @offset: its region, see snp_shared_dirty()
+ *
+ * Valid in the RCU read section in which it was found.  The guest may write
+ * it at any time.
+ */
+typedef struct SnpShared {
+    uint8_t *host;
+    MemoryRegion *mr;
+    hwaddr offset;
+} SnpShared;
+
+/**
+ * snp_shared_find: the RAM at a guest-physical address
+ * @size: in bytes
+ * @is_write: ROM will not do
+ *
+ * Devices are not to be touched in passing.
+ *
+ * Returns: false where not all of it is RAM.  Locking: the caller is in an
+ * RCU read section.
+ */
+bool snp_shared_find(hwaddr gpa, uint64_t size, bool is_write,
+                     SnpShared *shared);
+
+/** snp_shared_dirty: the hypervisor has written the first @size bytes */
+void snp_shared_dirty(const SnpShared *shared, uint64_t size);
+
+/**
  * snp_launch_page: assign a private frame to the guest for the firmware's
  * LAUNCH_UPDATE, and return its host address
  *

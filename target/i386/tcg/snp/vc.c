@@ -105,6 +105,11 @@ void snp_intercept_io(CPUX86State *env, uintptr_t retaddr)
     raise_vc(env, SVM_EXIT_IOIO, retaddr);
 }
 
+void snp_no_vmexit(CPUX86State *env, uintptr_t retaddr)
+{
+    raise_exception_err_ra(env, EXCP0D_GPF, 0, retaddr);
+}
+
 bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
 {
     if (!snp_active()) {

@@ -4,7 +4,7 @@
  *
  * The hypervisor of an encrypted guest cannot set registers.  A vCPU starts
  * with the VMSA that the launch has measured, or with one that the guest has
- * made of a page of its own (GHCB specification, 4.1.12).  INIT and SIPI
+ * made of a page of its own (GHCB specification, 4.1.9).  INIT and SIPI
  * only say when.  What KVM does with them is followed, step by step.
  *
  * A vCPU that waits for a signal, or has no usable VMSA, is kept halted with
