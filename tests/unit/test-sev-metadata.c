@@ -184,7 +184,7 @@ static void test_many(void)
 {
     const uint32_t most = 1024;
     g_autofree uint8_t *table = g_malloc0(BASE(most + 1));
-    SevMetadataUse use = { .image_size = IMAGE_SIZE, .not_ram = not_ram };
+    SevMetadataUse use = { .image_size = IMAGE_SIZE, .unfit = unfit };
     Error *err = NULL;
     bool many;
 
