@@ -1015,6 +1015,7 @@ static int discard_hidden_run(const Progress *p, const UpmPiece *run,
     int ret;
 
     if (!upm_policy_discards(run->block->discard, false)) {
+        hold(run->block, run->offset, run->size, false);
         return 0;
     }
     ret = discard_shared(run);

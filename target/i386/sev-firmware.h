@@ -87,7 +87,7 @@ bool sev_launch_populated(void);
 bool sev_launch_add(uint64_t gpa, void *host, uint64_t size, int type);
 
 /**
- * sev_launch_run: fill private memory as planned
+ * sev_launch_run: fill private memory as planned, and give KVM the registers
  * @fd: for @command
  * @command: sev.c's sev_ioctl()
  *

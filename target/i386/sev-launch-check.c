@@ -26,8 +26,10 @@ bool sev_launch_find_metadata(const uint8_t *image, size_t size,
     return true;
 }
 
-static char *not_ram(uint64_t gpa, uint64_t size)
+static char *unfit(uint64_t gpa, uint64_t size)
 {
+    const char *before = NULL;
+
     while (size) {
         MemoryRegionSection section =
             memory_region_find(get_system_memory(), gpa, size);
@@ -35,12 +37,17 @@ static char *not_ram(uint64_t gpa, uint64_t size)
         char *what = NULL;
 
         if (!section.mr || section.offset_within_address_space != gpa) {
-            what = g_strdup_printf("there is nothing at 0x%" PRIx64 "; more"
-                                   " memory (-m) may help", gpa);
+            what = g_strdup_printf("is not all RAM: there is nothing at 0x%"
+                                   PRIx64 "; more memory (-m) may help", gpa);
         } else if (!memory_region_is_ram(section.mr) ||
                    memory_region_is_rom(section.mr)) {
-            what = g_strdup_printf("'%s' is at 0x%" PRIx64,
+            what = g_strdup_printf("is not all RAM: '%s' is at 0x%" PRIx64,
                                    memory_region_name(section.mr), gpa);
+        } else if (before) {
+            what = g_strdup_printf("is in two blocks of RAM: '%s' ends at 0x%"
+                                   PRIx64 ", where '%s' begins; choose other"
+                                   " sizes", before, gpa,
+                                   memory_region_name(section.mr));
         }
         if (section.mr) {
             memory_region_unref(section.mr);
@@ -48,6 +55,7 @@ static char *not_ram(uint64_t gpa, uint64_t size)
         if (what) {
             return what;
         }
+        before = memory_region_name(section.mr);
         gpa += known;
         size -= known;
     }
@@ -61,7 +69,7 @@ void sev_launch_check_metadata(const void *table, uint32_t hashes_offset,
         .image_size = image_size,
         .hashes_offset = hashes_offset,
         .hashes_size = hashes_size,
-        .not_ram = not_ram,
+        .unfit = unfit,
     };
     Error *err = NULL;
 

@@ -16,6 +16,7 @@
 #include "qemu/datadir.h"
 #include "qemu/error-report.h"
 #include "qemu/thread.h"
+#include "system/cpus.h"
 #include "system/system.h"
 #include "system/tcg.h"
 #include "system/upm-compat.h"
@@ -282,8 +283,14 @@ int sev_launch_run(int fd, SevCommandFn *command)
     }
     if (ret) {
         error_report_err(err);
+        return ret;
     }
-    return ret;
+    /*
+     * A monitor may have looked at registers, and QEMU would give them back
+     * to KVM before a vCPU runs.  LAUNCH_FINISH ends that.
+     */
+    cpu_synchronize_all_post_init();
+    return 0;
 }
 
 /*

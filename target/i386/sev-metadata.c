@@ -149,9 +149,9 @@ static bool check_section(const Section *section, const SevMetadataUse *use,
                       "-0xffffffff", 4 * GiB - use->image_size);
         return false;
     }
-    other = use->not_ram(section->base, section->size);
+    other = use->unfit(section->base, section->size);
     if (other) {
-        section_error(errp, section, "is not all RAM: %s", other);
+        section_error(errp, section, "%s", other);
         return false;
     }
     return section->type != SECTION_KERNEL_HASHES ||

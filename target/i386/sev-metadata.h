@@ -47,14 +47,14 @@ bool sev_metadata_reset_block(size_t end, uint16_t length);
  * @image_size: of the firmware, which ends at 4 GiB
  * @hashes_size: of the table of kernel hashes, 0 without kernel-hashes=on
  * @hashes_offset: where in its page that table starts
- * @not_ram: what is at @gpa that is no RAM, to be freed; NULL where all
- *     @size bytes are RAM
+ * @unfit: what the @size bytes at @gpa are where no section can be, "is ...",
+ *     to be freed; NULL where they are RAM of one block
  */
 typedef struct SevMetadataUse {
     uint64_t image_size;
     uint32_t hashes_size;
     uint32_t hashes_offset;
-    char *(*not_ram)(uint64_t gpa, uint64_t size);
+    char *(*unfit)(uint64_t gpa, uint64_t size);
 } SevMetadataUse;
 
 /**

@@ -39,6 +39,9 @@ class Digest:
         inner = bytes(48)
         if kind in (NORMAL, VMSA):
             inner = hashlib.sha384(contents).digest()
+        self.chain(kind, gpa, inner)
+
+    def chain(self, kind, gpa, inner):
         info = self.value + inner + struct.pack('<HBB4xQ', 0x70, kind, 0, gpa)
         assert len(info) == 0x70
         self.value = hashlib.sha384(info).digest()

@@ -103,6 +103,16 @@ def pflash(folder):
         f'file={FIRMWARE / "OVMF.fd"}']
 
 
+def two_blocks(folder):
+    """The first block of RAM ends inside the first section."""
+    args = [arg.replace(',memory-backend=ram0', '')
+            .replace('size=256M', 'size=8208K')
+            for arg in snp(memory='256M')]
+    return args + ['-object', 'memory-backend-memfd-private,id=ram1,'
+                   'size=253936K', '-numa', 'node,nodeid=0,memdev=ram0',
+                   '-numa', 'node,nodeid=1,memdev=ram1']
+
+
 def identity(digest='00' * 48, version=1, change=None, auth=True):
     """A launch with an ID block, of firmware that nothing else is wrong of"""
     def arguments(folder):
@@ -196,6 +206,8 @@ ERRORS = {
         firmware(lambda: Firmware().set(SECRETS, base=0xfee00000)),
     'SEV metadata section ... is not all RAM: there is nothing at ...; more '
     'memory (-m) may help': guest('', memory='8M'),
+    'SEV metadata section ... is in two blocks of RAM: ... ends at ..., where '
+    '... begins': two_blocks,
     # kernel hashes
     'kernel-hashes=on needs a kernel to hash':
         guest(',kernel-hashes=on', firmware='OVMF.amdsev.fd'),

@@ -44,7 +44,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO) < 0;
 }
 
-static char *not_ram(uint64_t gpa, uint64_t size)
+static char *unfit(uint64_t gpa, uint64_t size)
 {
     /* as memory_region_find() wants it */
     FUZZ_ASSERT(size && gpa + size <= 1ULL << 32);
@@ -155,7 +155,7 @@ static uint32_t hashes_offset(const uint8_t *data)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     g_autofree uint8_t *image = NULL;
-    SevMetadataUse use = { .not_ram = not_ram };
+    SevMetadataUse use = { .unfit = unfit };
     uint8_t kind, *end, *found;
     int found_size;
 

@@ -17,7 +17,7 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).parent)]
 # pylint: disable=wrong-import-position
 import lab as machine  # noqa: E402
-from lab import BUILD, CBIT, QEMU, TOP, Lab  # noqa: E402
+from lab import BUILD, CBIT, QEMU, TOP, Machine  # noqa: E402
 from linux_guest import PLAIN_QEMU, linux  # noqa: E402
 sys.path.append(str(TOP / 'tests/guest'))
 from payload import marked_names, source_text  # noqa: E402
@@ -66,43 +66,6 @@ MISSING = machine.why_missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
-class Machine:
-    """One kernel's machine and its jobs; a new one where the last ended."""
-
-    def __init__(self, kernel, pool):
-        self.kernel = kernel
-        self.lab = None
-        self.pool = pool
-
-    def get(self):
-        if self.lab is None or not self.lab.alive:
-            self.lab = Lab(self.kernel, cpus=2)
-        return self.lab
-
-    def run(self, make_command):
-        """Exit status and output; of a lab that ends too soon, why.
-
-        An emulated host that stands still, on a busy machine, gets a second
-        chance; a check that fails gets none.
-        """
-        for last in (False, True):
-            try:
-                lab = self.get()
-                return lab.run(make_command(lab), SECONDS)
-            except machine.LabError as error:
-                print(f'the lab ended early: {error}', file=sys.stderr)
-                if last:
-                    return None, str(error)
-        return None, ''
-
-    def submit(self, make_command):
-        return self.pool.submit(self.run, make_command)
-
-    def close(self):
-        if self.lab:
-            self.lab.close()
-
-
 def payload_command(kernel, run):
     cbit = CBIT if kernel == 'cbit' else 0
     return lambda _: f'python3 -B {HERE}/run_payload.py {cbit} {run}'
@@ -136,7 +99,7 @@ def jobs():
     subprocess.run(['make', '-s', '-C', HERE / 'guest',
                     f'out={BUILD / "lab"}'], check=True)
     pool = concurrent.futures.ThreadPoolExecutor(1)
-    machines = {kernel: Machine(kernel, pool) for kernel in KERNELS}
+    machines = {kernel: Machine(kernel, SECONDS, pool) for kernel in KERNELS}
     found = {('pristine', name):
              machines['pristine'].submit(selftest_command(name))
              for name in SELFTESTS}

@@ -48,9 +48,9 @@ static uint8_t *good_image(void)
 
 static uint64_t ram_end;
 
-static char *not_ram(uint64_t gpa, uint64_t size)
+static char *unfit(uint64_t gpa, uint64_t size)
 {
-    return gpa + size > ram_end ? g_strdup("nothing of the kind") : NULL;
+    return gpa + size > ram_end ? g_strdup("is nothing of the kind") : NULL;
 }
 
 /* One number of the table that makes it one that is refused */
@@ -82,7 +82,7 @@ static const Case cases[] = {
     { "secrets-large", SIZE(2), 0x2000, "section 2 (secrets," },
     { "firmware", BASE(4), 0xffc00000, "overlaps the firmware itself" },
     { "before-firmware", BASE(4), 0xffbff000, NULL },
-    { "not-ram", BASE(4), 0x1000000, "is not all RAM: nothing of the kind",
+    { "not-ram", BASE(4), 0x1000000, "is nothing of the kind",
       .ram_end = 0x1000000 },
     { "up-to-the-end", BASE(4), 0xfff000, NULL, .ram_end = 0x1000000 },
     { "overlap", BASE(3), 0x80d000, "section 3 (CPUID, 0x80d000-0x80dfff):"
@@ -118,7 +118,7 @@ static void test_case(const void *opaque)
         .image_size = IMAGE_SIZE,
         .hashes_size = HASHES_SIZE,
         .hashes_offset = test->hashes_offset,
-        .not_ram = not_ram,
+        .unfit = unfit,
     };
     Error *err = NULL;
     bool good;
@@ -172,7 +172,7 @@ static void test_no_hashes(void)
 {
     g_autofree uint8_t *image = good_image();
     uint8_t *table = image + IMAGE_SIZE - OFFSET;
-    SevMetadataUse use = { .image_size = IMAGE_SIZE, .not_ram = not_ram };
+    SevMetadataUse use = { .image_size = IMAGE_SIZE, .unfit = unfit };
 
     ram_end = UINT64_MAX;
     stl_le_p(table + TYPE(4), 1);
@@ -184,7 +184,7 @@ static void test_many(void)
 {
     const uint32_t most = 1024;
     g_autofree uint8_t *table = g_malloc0(BASE(most + 1));
-    SevMetadataUse use = { .image_size = IMAGE_SIZE, .not_ram = not_ram };
+    SevMetadataUse use = { .image_size = IMAGE_SIZE, .unfit = unfit };
     Error *err = NULL;
     bool many;
 

@@ -750,6 +750,17 @@ static void test_held_by_policy(void)
     upm_set_default_discard(UPM_DISCARD_POLICY_BOTH);
     upm_convert(0, 0x8000, true, UPM_CAUSE_GHCB, &error_abort);
     expect_held(0, 0);
+    /* what a launch was made from */
+    upm_discard_hidden(0, 0x1000, &error_abort);
+    expect_held(0, 0);
+    upm_set_default_discard(UPM_DISCARD_POLICY_NONE);
+    upm_discard_hidden(0, 0x2000, &error_abort);
+    upm_discard_hidden(0x1000, 0x3000, &error_abort);
+    expect_held(0, 0x4000);
+    upm_set_default_discard(UPM_DISCARD_POLICY_BOTH);
+    upm_convert(0, 0x8000, false, UPM_CAUSE_GHCB, &error_abort);
+    upm_convert(0, 0x8000, true, UPM_CAUSE_GHCB, &error_abort);
+    expect_held(0, 0);
     /* what was refused holds nothing */
     upm_set_default_discard(UPM_DISCARD_POLICY_NONE);
     fail_at(&fail_mark, 1, -EIO);
