@@ -533,8 +533,13 @@ def test_sev_digest(results, sev_launch):
              for vcpu in records(result, 'VCPU')]
     data = b''.join([*sev_contents(words, results['folder']), *vmsas])
     wanted = hashlib.sha256(data).hexdigest()
-    assert result['answers'][0]['launch']['digest'] == wanted
-    assert result['answers'][5]['launch']['digest'] == wanted
+    before = result['answers'][0]['launch']
+    assert before['digest'] == wanted
+    assert before['vcpus'] == len(vmsas)
+    assert before['page-count'] == -(-len(data) // PAGE)
+    assert before['policy']['es'] == ('es' in words)
+    assert not before['policy']['debug']
+    assert result['answers'][5]['launch'] == before
 
 
 def test_sev_vcpus(sev_launch):
