@@ -12,8 +12,8 @@
 
 #include "cpu.h"
 #include "exec/hwaddr.h"
-#include "qapi/qapi-types-misc-target.h"
 #include "system/confidential-guest-support.h"
+#include "target/i386/upm-compat.h"
 #include "sev-launch.h"
 
 struct kvm_cpuid2;

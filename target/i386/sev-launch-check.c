@@ -4,10 +4,9 @@
  * with the properties of the guest object
  */
 #include "qemu/osdep.h"
-#include "exec/memory.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
-#include "exec/address-spaces.h"
+#include "system/upm-compat.h"
 #include "target/i386/psp/psp.h"
 #include "sev-metadata.h"
 

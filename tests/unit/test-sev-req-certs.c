@@ -8,14 +8,13 @@
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
 #include <linux/kvm.h>
-#include "exec/address-spaces.h"
-#include "exec/memory.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "system/kvm.h"
 
 #include "upm/fake-kvm.h"
 #include "../../target/i386/kvm/sev-req-certs.c"
+#include "system/upm-compat.h"
 
 #define GPA     0x12340000
 #define PAGES   8

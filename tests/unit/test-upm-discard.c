@@ -78,12 +78,14 @@ void upm_memory_stop_guest(const char *reason)
     g_assert_not_reached();
 }
 
-void memory_region_set_ram_discard_manager(MemoryRegion *mr,
-                                           RamDiscardManager *rdm)
+/* Returns nothing before QEMU 10.1. */
+typeof(memory_region_set_ram_discard_manager(NULL, NULL))
+memory_region_set_ram_discard_manager(MemoryRegion *mr, RamDiscardManager *rdm)
 {
     g_assert(mr == &region);
     manager = rdm;
     rdmc = RAM_DISCARD_MANAGER_GET_CLASS(rdm);
+    return (typeof(memory_region_set_ram_discard_manager(NULL, NULL)))0;
 }
 
 MemoryRegionSection *memory_region_section_new_copy(MemoryRegionSection *s)

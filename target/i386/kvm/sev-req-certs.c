@@ -8,11 +8,10 @@
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
-#include "exec/address-spaces.h"
-#include "exec/memory.h"
 #include "qapi/error.h"
 #include "qemu/atomic.h"
 #include "system/kvm.h"
+#include "system/upm-compat.h"
 #include "target/i386/sev-certs.h"
 #include "target/i386/upm-guest.h"
 #include "sev-req-certs.h"

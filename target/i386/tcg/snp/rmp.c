@@ -9,8 +9,9 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/units.h"
-#include "exec/exec-all.h"
+#include "cpu.h"
 #include "exec/helper-proto.h"
+#include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/snp.h"
 #include "trace.h"

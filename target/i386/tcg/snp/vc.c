@@ -7,10 +7,10 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/rcu.h"
-#include "exec/address-spaces.h"
-#include "exec/exec-all.h"
-#include "exec/memory.h"
+#include "cpu.h"
 #include "exec/page-protection.h"
+#include "system/upm-compat.h"
+#include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/snp.h"
 #include "trace.h"

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Headers and names of x86 and of TCG that moved between QEMU 10.0 and 10.2
+ */
+#ifndef TARGET_I386_UPM_COMPAT_H
+#define TARGET_I386_UPM_COMPAT_H
+
+#if __has_include("qapi/qapi-types-misc-i386.h")
+#include "qapi/qapi-types-misc-i386.h"
+#else
+#include "qapi/qapi-types-misc-target.h"
+#endif
+
+#if __has_include("exec/exec-all.h")
+#include "exec/exec-all.h"
+#else
+#include "accel/tcg/cpu-mmu-index.h"
+#include "exec/cputlb.h"
+#include "exec/icount.h"
+#define x86_confidential_guest_mask_cpuid_features \
+    x86_confidential_guest_adjust_cpuid_features
+#endif
+
+#if __has_include("system/accel-ops.h")
+#include "system/accel-ops.h"
+#else
+#include "accel/accel-cpu-ops.h"
+#endif
+
+#endif
