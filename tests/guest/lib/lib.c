@@ -593,3 +593,19 @@ void leave(u8 status)
         asm volatile("hlt");
     }
 }
+
+/* George Marsaglia's xorshift: the same numbers in each run */
+u64 chance_state = 0x9e3779b97f4a7c15;
+
+u64 chance(void)
+{
+    chance_state ^= chance_state << 13;
+    chance_state ^= chance_state >> 7;
+    chance_state ^= chance_state << 17;
+    return chance_state;
+}
+
+u64 below(u64 n)
+{
+    return (chance() >> 11) % n;
+}

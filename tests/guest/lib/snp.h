@@ -252,6 +252,14 @@ void ap_signal(u32 apic_id);
 bool wait_for(const volatile u64 *p, u64 value);
 void delay_us(u64 us);
 
+/* ---- chance ---- */
+
+/** chance_state: what chance() goes on from; not 0 */
+extern u64 chance_state;
+u64 chance(void);
+/** below: a number by chance from 0 to @n - 1 */
+u64 below(u64 n);
+
 /** check_trap: @t is exception @vector with error code @error (-1: any) */
 bool check_trap(const char *name, struct trap t, int vector, u64 error);
 

@@ -20,21 +20,6 @@
 #define STACK_GPA   (OWN_GPA + OWN_PAGES * PAGE)
 #define CODE_GPA    (AREA_GPA + 8 * PAGE_2M)
 
-static u64 state;
-
-static u64 chance(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-static u64 below(u64 n)
-{
-    return (chance() >> 11) % n;
-}
-
 static u64 some_number(void)
 {
     switch (below(7)) {
@@ -242,10 +227,10 @@ static void start_other(u64 code)
 
 void payload(void)
 {
-    for (unsigned i = 0; i < sizeof(state); i++) {
-        state = state << 8 | host_byte();
+    for (unsigned i = 0; i < sizeof(chance_state); i++) {
+        chance_state = chance_state << 8 | host_byte();
     }
-    state |= 1;
+    chance_state |= 1;
     take(AREA_GPA, 16);
     for (unsigned round = 0; round < ROUNDS; round++) {
         ap_request(AP_DESTROY, 1, 0, 0);

@@ -11,21 +11,6 @@
 #define AREA_SIZE   (4 * PAGE_2M)
 #define SECRET      0x5a
 
-static u64 state = 0x9e3779b97f4a7c15;
-
-static u64 chance(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-static u64 below(u64 n)
-{
-    return (chance() >> 11) % n;
-}
-
 /* Places that are no part of what keeps this payload running */
 static u64 some_gpa(void)
 {

@@ -11,15 +11,6 @@
 #define ROUNDS 3000
 
 static volatile u64 scribbling, stopped, scribbles;
-static u64 state = 0x2545f4914f6cdd1d;
-
-static u64 chance(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
 
 static void scribble(volatile u8 *page, u64 gpa)
 {
