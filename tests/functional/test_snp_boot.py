@@ -15,9 +15,6 @@ KERNEL_LINES = [
     'PCI-DMA: Using software bounce buffering for IO (SWIOTLB)',
     'SEV: SNP guest platform device initialized.',
 ]
-# Linux 6.12 clears its flags of the boot processor before it reads them anew;
-# a tick in between finds no mapping of the APIC where there are five levels.
-FOUR_LEVELS = 'no5lvl'
 FLAGS = "grep -m1 ^flags /proc/cpuinfo | sed 's/^/cpu /'"
 
 needs_amdsev = pytest.mark.skipif(
@@ -61,10 +58,13 @@ def test_linux_kernel_hashes(start, folder, vcpus):
     check_kernel(guest.finish(), vcpus)
 
 
-@pytest.mark.parametrize('cpu', ['EPYC-v4', 'EPYC-Milan', 'EPYC-Genoa', 'max'])
+# Where there is LA57, used or not, Linux 6.12 is wrong about it while it reads
+# the flags of the boot processor anew, and a tick just then finds no APIC.
+@pytest.mark.parametrize('cpu', ['EPYC-v4', 'EPYC-Milan',
+                                 'EPYC-Genoa,la57=off', 'max,la57=off'])
 def test_cpu_model(start, folder, cpu):
-    """CPU models need no extra flags and keep their vector units."""
-    guest = start(*snp(cpu=cpu), *linux(folder, FLAGS, append=FOUR_LEVELS))
+    """CPU models need no flags to be added and keep their vector units."""
+    guest = start(*snp(cpu=cpu), *linux(folder, FLAGS))
     serial = guest.finish()
     check_kernel(serial)
     flags = set(re.search('^cpu flags.*', serial, re.M)[0].split())
