@@ -4,7 +4,7 @@
  *
  * The shared half is a memfd, which QEMU maps and can hand to other
  * processes.  The private half comes from the accelerator (see
- * system/upm.h), and only the guest reads or writes it.
+ * system/upm/upm.h), and only the guest reads or writes it.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -18,9 +18,9 @@
 #include "qemu/units.h"
 #include "qom/object_interfaces.h"
 #include "system/hostmem.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
-#include "system/upm-prealloc.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
+#include "system/upm/prealloc.h"
 
 #ifdef CONFIG_NUMA
 #include <numa.h>

@@ -13,7 +13,7 @@
 #include "qemu/thread.h"
 #include "qemu/thread-context.h"
 #include "qemu/units.h"
-#include "system/upm-prealloc.h"
+#include "system/upm/prealloc.h"
 
 /* What a thread takes at a time: some 15 ms of work */
 #define CHUNK (64 * MiB)

@@ -24,8 +24,8 @@
 #include "standard-headers/linux/kvm_para.h"
 #include "system/cpus.h"
 #include "system/kvm.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
 #include "trace/trace-upm.h"
 #include "upm-kvm.h"
 
@@ -98,15 +98,15 @@ static int create_private(uint64_t size, Error **errp)
 }
 
 /*
- * The one place that sets page states.  @piece has the guest address, which
+ * The one place that sets page states.  @extent has the guest address, which
  * is what KVM wants for the whole VM, and the descriptor and offset, which is
  * what a guest_memfd would want that keeps the states itself.
  */
-static int mark(const UpmPiece *piece, bool to_private)
+static int mark(const UpmExtent *extent, bool to_private)
 {
     struct kvm_memory_attributes attributes = {
-        .address = piece->gpa,
-        .size = piece->size,
+        .address = extent->gpa,
+        .size = extent->size,
         .attributes = to_private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0,
     };
     unsigned int tries = 0;
@@ -118,10 +118,10 @@ static int mark(const UpmPiece *piece, bool to_private)
     return ret;
 }
 
-static int drop_private(const UpmPiece *piece)
+static int drop_private(const UpmExtent *extent)
 {
-    return upm_punch_hole(piece->block->private_fd, piece->offset,
-                          piece->size);
+    return upm_punch_hole(extent->block->private_fd, extent->offset,
+                          extent->size);
 }
 
 static const UpmProviderOps kvm_provider = {
@@ -193,13 +193,13 @@ uint32_t upm_kvm_features(void)
 
 /* How much of a slot has its attributes. */
 typedef struct SlotWalk {
-    UpmPiece rest;
+    UpmExtent rest;
     int ret;
 } SlotWalk;
 
 static void mark_next(SlotWalk *walk, uint64_t size, bool private)
 {
-    UpmPiece run = walk->rest;
+    UpmExtent run = walk->rest;
 
     run.size = size;
     if (!size || walk->ret < 0) {
@@ -211,7 +211,7 @@ static void mark_next(SlotWalk *walk, uint64_t size, bool private)
     walk->rest.size -= size;
 }
 
-static void mark_up_to_shared(const UpmPiece *run, void *opaque)
+static void mark_up_to_shared(const UpmExtent *run, void *opaque)
 {
     SlotWalk *walk = opaque;
 
@@ -219,7 +219,7 @@ static void mark_up_to_shared(const UpmPiece *run, void *opaque)
     mark_next(walk, run->size, false);
 }
 
-static void slot_failed(const UpmPiece *slot, int ret)
+static void slot_failed(const UpmExtent *slot, int ret)
 {
     g_autofree char *reason =
         g_strdup_printf("page states of '%s' at 0x%" HWADDR_PRIx " +0x%" PRIx64
@@ -236,7 +236,7 @@ static void slot_failed(const UpmPiece *slot, int ret)
 
 bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
 {
-    UpmPiece slot = { .gpa = start, .size = size };
+    UpmExtent slot = { .gpa = start, .size = size };
     SlotWalk walk;
     ram_addr_t offset;
     RAMBlock *rb;
@@ -280,7 +280,7 @@ static void stop_guest(const char *reason)
 
 bool upm_kvm_convert(hwaddr start, uint64_t size, bool to_private, int *ret)
 {
-    UpmPiece first;
+    UpmExtent first;
     Error *err = NULL;
 
     if (!in_use) {
@@ -382,11 +382,11 @@ static bool no_progress(FaultGuard *g, hwaddr gpa, bool to_private,
 /* Somebody else may have converted the page since the fault. */
 static bool has_state(hwaddr gpa, bool private)
 {
-    UpmPiece piece;
+    UpmExtent extent;
 
     RCU_READ_LOCK_GUARD();
-    return upm_memory_resolve(gpa, UPM_FRAME_SIZE, &piece) &&
-           upm_block_is_private(piece.block, piece.offset) == private;
+    return upm_memory_resolve(gpa, UPM_FRAME_SIZE, &extent) &&
+           upm_block_is_private(extent.block, extent.offset) == private;
 }
 
 /*
@@ -397,8 +397,8 @@ static bool has_state(hwaddr gpa, bool private)
  */
 static bool clear_stale(hwaddr gpa, uint64_t size, bool to_private)
 {
-    UpmPiece page = { .gpa = gpa, .size = size };
-    UpmPiece found;
+    UpmExtent page = { .gpa = gpa, .size = size };
+    UpmExtent found;
 
     WITH_RCU_READ_LOCK_GUARD() {
         if (upm_memory_resolve(gpa, UPM_FRAME_SIZE, &found)) {

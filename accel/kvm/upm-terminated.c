@@ -12,7 +12,7 @@
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "system/runstate.h"
-#include "system/upm-events.h"
+#include "system/upm/events.h"
 #include "upm-kvm.h"
 
 static void tell(int vcpu, uint64_t msr)

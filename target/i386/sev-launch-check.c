@@ -6,7 +6,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 #include "target/i386/psp/psp.h"
 #include "sev-metadata.h"
 

@@ -13,7 +13,7 @@
 #include "qapi/error.h"
 #include "qemu/rcu.h"
 #include "qemu/units.h"
-#include "system/upm.h"
+#include "system/upm/upm.h"
 #include "sev-error.h"
 #include "sev-launch.h"
 
@@ -212,19 +212,19 @@ static char *describe_source(const SevLaunchPlan *plan,
     }
 }
 
-/* The command, and all that is known of the page at @piece */
+/* The command, and all that is known of the page at @extent */
 static char *describe_page(const SevLaunchPlan *plan,
-                           const SevLaunchRange *range, const UpmPiece *piece)
+                           const SevLaunchRange *range, const UpmExtent *extent)
 {
-    g_autofree char *source = describe_source(plan, range, piece->gpa);
+    g_autofree char *source = describe_source(plan, range, extent->gpa);
 
     return g_strdup_printf("SEV-SNP launch: LAUNCH_UPDATE of the %s page at"
                            " 0x%" HWADDR_PRIx " (from %s; RAM block '%s',"
                            " offset 0x%" PRIx64 ")",
                            SevLaunchPageType_str(range->type -
                                                  PSP_PAGE_NORMAL),
-                           piece->gpa, source, piece->block->name,
-                           piece->offset);
+                           extent->gpa, source, extent->block->name,
+                           extent->offset);
 }
 
 static int make_private(const SevLaunchRange *range, Error **errp)
@@ -260,37 +260,37 @@ static bool wait_for_try(unsigned try)
 
 /* Take note of what was done; false where that is not what was asked for. */
 static bool advance(const struct kvm_sev_snp_launch_update *update,
-                    UpmPiece *piece)
+                    UpmExtent *extent)
 {
-    uint64_t done = piece->size - update->len;
+    uint64_t done = extent->size - update->len;
 
-    if (!done || update->len > piece->size ||
-        update->gfn_start != (piece->gpa + done) >> PSP_PAGE_BITS) {
+    if (!done || update->len > extent->size ||
+        update->gfn_start != (extent->gpa + done) >> PSP_PAGE_BITS) {
         return false;
     }
-    piece->gpa += done;
-    piece->offset += done;
-    piece->size -= done;
+    extent->gpa += done;
+    extent->offset += done;
+    extent->size -= done;
     return true;
 }
 
 /*
- * One memory slot's part of a range; on failure @piece is what is left of it.
+ * One memory slot's part of a range; on failure @extent is what is left of it.
  * KVM returns 0 where it has done some of the pages, and the error that
  * stopped it only when it is asked again.
  */
-static int populate_piece(const SevLaunchRange *range, UpmPiece *piece,
+static int populate_extent(const SevLaunchRange *range, UpmExtent *extent,
                           int fd, SevCommandFn *command, int *status)
 {
     struct kvm_sev_snp_launch_update update = {
-        .uaddr = (uintptr_t)range->host + (piece->gpa - range->gpa),
-        .gfn_start = piece->gpa >> PSP_PAGE_BITS,
-        .len = piece->size,
+        .uaddr = (uintptr_t)range->host + (extent->gpa - range->gpa),
+        .gfn_start = extent->gpa >> PSP_PAGE_BITS,
+        .len = extent->size,
         .type = range->type,
     };
     unsigned try = 0;
 
-    while (piece->size) {
+    while (extent->size) {
         int ret;
 
         *status = SEV_RET_NO_FW_CALL;
@@ -301,7 +301,7 @@ static int populate_piece(const SevLaunchRange *range, UpmPiece *piece,
         if (ret) {
             return ret;
         }
-        if (!advance(&update, piece)) {
+        if (!advance(&update, extent)) {
             return -EIO;
         }
         try = 0;
@@ -312,11 +312,11 @@ static int populate_piece(const SevLaunchRange *range, UpmPiece *piece,
 /* @before: the CPUID page that was given, NULL for other pages */
 static void explain_failure(const SevLaunchPlan *plan,
                             const SevLaunchRange *range,
-                            const UpmPiece *piece, const PspCpuidPage *before,
+                            const UpmExtent *extent, const PspCpuidPage *before,
                             int ret, int status, Error **errp)
 {
     ERRP_GUARD();
-    g_autofree char *what = describe_page(plan, range, piece);
+    g_autofree char *what = describe_page(plan, range, extent);
     g_autofree char *text = NULL;
 
     sev_update_error(errp, what, ret, status);
@@ -339,21 +339,21 @@ static int populate_range(const SevLaunchPlan *plan,
         before = g_memdup2(range->host, sizeof(*before));
     }
     while (!ret && done < range->size) {
-        UpmPiece piece;
+        UpmExtent extent;
         int status;
 
         RCU_READ_LOCK_GUARD();
         /* upm_convert() has found memory everywhere. */
         if (!upm_memory_resolve(range->gpa + done, range->size - done,
-                                &piece)) {
+                                &extent)) {
             error_setg(errp, "SEV-SNP launch: the memory at 0x%" HWADDR_PRIx
                        " is gone", range->gpa + done);
             return -EINVAL;
         }
-        done += piece.size;
-        ret = populate_piece(range, &piece, fd, command, &status);
+        done += extent.size;
+        ret = populate_extent(range, &extent, fd, command, &status);
         if (ret) {
-            explain_failure(plan, range, &piece, before, ret, status, errp);
+            explain_failure(plan, range, &extent, before, ret, status, errp);
         }
     }
     return ret;

@@ -15,7 +15,7 @@
 #include "qemu/error-report.h"
 #include "qobject/qjson.h"
 #include "qobject/qobject.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 #include "sev.h"
 #include "sev-firmware.h"
 #include "sev-launch-query.h"

@@ -19,7 +19,7 @@
 #include "system/cpus.h"
 #include "system/system.h"
 #include "system/tcg.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 #include "sev.h"
 #include "sev-firmware.h"
 #include "sev-launch-query.h"

@@ -3,7 +3,7 @@
  * KVM_HC_MAP_GPA_RANGE: whatever a guest asks for, page states are those of a
  * plain reading of the ABI (Linux, Documentation/virt/kvm/x86/hypercalls.rst)
  *
- * Sources: system/upm.c system/upm-record.c
+ * Sources: system/upm/door.c system/upm/record.c
  */
 #include "qemu/osdep.h"
 #include "../unit/upm/fake-kvm.c.inc"

@@ -14,7 +14,7 @@
  * with the BQL held.
  *
  * LAB_SEV_LOG=FILE     a line for each command; what is launched goes to
- *                      FILE.data, one piece after the other
+ *                      FILE.data, one extent after the other
  * LAB_SEV_FAIL=COMMAND:FIRST:TIMES:ERRNO:STATUS
  *                      calls FIRST and following of a command, all in
  *                      numbers, fail

@@ -14,7 +14,7 @@
 #include "qemu/cutils.h"
 #include "qemu/memalign.h"
 #include "qemu/units.h"
-#include "system/upm.h"
+#include "system/upm/upm.h"
 #include "target/i386/sev-launch.h"
 
 #define PAGE        PSP_PAGE_SIZE
@@ -53,7 +53,7 @@ static void G_GNUC_PRINTF(1, 2) note(const char *fmt, ...)
  * What the core asks for
  */
 
-bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
 {
     bool bios = gpa >= BIOS_GPA && gpa < BIOS_GPA + BIOS_SIZE;
     uint64_t end = gpa < RAM_SPLIT ? RAM_SPLIT : RAM_SIZE;
@@ -62,7 +62,7 @@ bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
         return false;
     }
     end = bios ? BIOS_GPA + BIOS_SIZE : end;
-    *piece = (UpmPiece) {
+    *extent = (UpmExtent) {
         .block = blocks[bios ? BIOS : RAM].upm,
         .gpa = gpa,
         .offset = bios ? gpa - BIOS_GPA : gpa,
@@ -76,17 +76,17 @@ char *upm_memory_describe(hwaddr gpa)
     return g_strdup("nothing");
 }
 
-static struct Block *block_of(const UpmPiece *piece)
+static struct Block *block_of(const UpmExtent *extent)
 {
-    return piece->block == blocks[BIOS].upm ? &blocks[BIOS] : &blocks[RAM];
+    return extent->block == blocks[BIOS].upm ? &blocks[BIOS] : &blocks[RAM];
 }
 
-int64_t upm_memory_drop_shared(const UpmPiece *piece)
+int64_t upm_memory_drop_shared(const UpmExtent *extent)
 {
-    note("drop shared %s 0x%" PRIx64 "+0x%" PRIx64, piece->block->name,
-         piece->offset, piece->size);
-    memset(block_of(piece)->shared + piece->offset, 0, piece->size);
-    return piece->size;
+    note("drop shared %s 0x%" PRIx64 "+0x%" PRIx64, extent->block->name,
+         extent->offset, extent->size);
+    memset(block_of(extent)->shared + extent->offset, 0, extent->size);
+    return extent->size;
 }
 
 void upm_memory_stop_guest(const char *reason)
@@ -99,16 +99,16 @@ static int create_private(uint64_t size, Error **errp)
     return 1000;
 }
 
-static int mark(const UpmPiece *piece, bool to_private)
+static int mark(const UpmExtent *extent, bool to_private)
 {
     note("%s %s 0x%" PRIx64 "+0x%" PRIx64, to_private ? "private" : "shared",
-         piece->block->name, piece->offset, piece->size);
+         extent->block->name, extent->offset, extent->size);
     return 0;
 }
 
-static int drop_private(const UpmPiece *piece)
+static int drop_private(const UpmExtent *extent)
 {
-    memset(block_of(piece)->private + piece->offset, 0, piece->size);
+    memset(block_of(extent)->private + extent->offset, 0, extent->size);
     return 0;
 }
 
@@ -127,19 +127,19 @@ static unsigned vcpus;
 
 static void *launch_page(uint64_t gpa)
 {
-    UpmPiece piece;
+    UpmExtent extent;
     struct Block *block;
 
-    if (!upm_memory_resolve(gpa, PAGE, &piece) ||
-        !upm_block_is_private(piece.block, piece.offset)) {
+    if (!upm_memory_resolve(gpa, PAGE, &extent) ||
+        !upm_block_is_private(extent.block, extent.offset)) {
         return NULL;
     }
-    block = block_of(&piece);
-    if (block->assigned[piece.offset / PAGE]) {
+    block = block_of(&extent);
+    if (block->assigned[extent.offset / PAGE]) {
         return NULL;
     }
-    block->assigned[piece.offset / PAGE] = true;
-    return block->private + piece.offset;
+    block->assigned[extent.offset / PAGE] = true;
+    return block->private + extent.offset;
 }
 
 static void launch_page_done(uint64_t gpa)

@@ -14,7 +14,7 @@
 
 #include "upm/fake-kvm.h"
 #include "../../target/i386/kvm/sev-req-certs.c"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 
 #define GPA     0x12340000
 #define PAGES   8

@@ -10,8 +10,8 @@
 #include "qemu/thread.h"
 #include "qemu/units.h"
 #include "qom/object.h"
-#include "system/upm.h"
-#include "system/upm-discard.h"
+#include "system/upm/upm.h"
+#include "system/upm/dma.h"
 
 #define K4      (4 * KiB)
 #define SIZE    (1 * MiB)
@@ -32,12 +32,12 @@ static int create_private(uint64_t size, Error **errp)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static int mark(const UpmPiece *piece, bool to_private)
+static int mark(const UpmExtent *extent, bool to_private)
 {
     return 0;
 }
 
-static int drop_private(const UpmPiece *piece)
+static int drop_private(const UpmExtent *extent)
 {
     return 0;
 }
@@ -49,12 +49,12 @@ static const UpmProviderOps provider = {
     .drop_private = drop_private,
 };
 
-bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
 {
     if (gpa >= SIZE) {
         return false;
     }
-    *piece = (UpmPiece) {
+    *extent = (UpmExtent) {
         .block = upm_block_find((RAMBlock *)&ram_block),
         .gpa = gpa,
         .offset = gpa,
@@ -68,9 +68,9 @@ char *upm_memory_describe(hwaddr gpa)
     return g_strdup("nothing");
 }
 
-int64_t upm_memory_drop_shared(const UpmPiece *piece)
+int64_t upm_memory_drop_shared(const UpmExtent *extent)
 {
-    return piece->size;
+    return extent->size;
 }
 
 void upm_memory_stop_guest(const char *reason)

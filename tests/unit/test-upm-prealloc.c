@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include "qapi/error.h"
 #include "qemu/units.h"
-#include "system/upm-prealloc.h"
+#include "system/upm/prealloc.h"
 
 void thread_context_create_thread(ThreadContext *tc, QemuThread *thread,
                                   const char *name,

@@ -8,9 +8,9 @@
 #include "qapi/error.h"
 #include "qapi/qapi-events-upm.h"
 #include "qemu/cutils.h"
-#include "system/upm.h"
-#include "system/upm-events.h"
-#include "system/upm-resident.h"
+#include "system/upm/upm.h"
+#include "system/upm/events.h"
+#include "system/upm/resident.h"
 
 #include "../../accel/kvm/upm-terminated.c"
 

@@ -11,7 +11,7 @@
 #include "qemu/timer.h"
 #include "qemu/units.h"
 #include "qapi/error.h"
-#include "system/upm.h"
+#include "system/upm/upm.h"
 
 #define K4 (4 * KiB)
 
@@ -95,12 +95,12 @@ static void G_GNUC_PRINTF(1, 2) note(const char *fmt, ...)
     va_end(ap);
 }
 
-static void note_piece(const char *what, const UpmPiece *piece,
+static void note_extent(const char *what, const UpmExtent *extent,
                        const char *state)
 {
     if (!quiet) {
-        note("%s:%s:%" HWADDR_PRIx "+%" PRIx64 "%s", what, piece->block->name,
-             piece->gpa, piece->size, state);
+        note("%s:%s:%" HWADDR_PRIx "+%" PRIx64 "%s", what, extent->block->name,
+             extent->gpa, extent->size, state);
     }
 }
 
@@ -137,11 +137,11 @@ static void block_removed(UpmBlock *block)
     g_assert(block->provider_data == block);
 }
 
-static int mark(const UpmPiece *piece, bool to_private)
+static int mark(const UpmExtent *extent, bool to_private)
 {
     int ret = fails(&fail_mark);
 
-    note_piece("mark", piece, to_private ? "=p" : "=s");
+    note_extent("mark", extent, to_private ? "=p" : "=s");
     return ret;
 }
 
@@ -150,11 +150,11 @@ static void flush(void)
     note("flush");
 }
 
-static int drop_private(const UpmPiece *piece)
+static int drop_private(const UpmExtent *extent)
 {
     int ret = fails(&fail_drop_private);
 
-    note_piece("drop-private", piece, "");
+    note_extent("drop-private", extent, "");
     return ret;
 }
 
@@ -172,7 +172,7 @@ static const UpmProviderOps provider = {
  * The rest of QEMU, in the place of upm-memory.c
  */
 
-bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
 {
     const Region *region;
 
@@ -183,7 +183,7 @@ bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
         if (gpa < region->gpa || into >= region->size) {
             continue;
         }
-        *piece = (UpmPiece) {
+        *extent = (UpmExtent) {
             .block = blocks[region->block],
             .gpa = gpa,
             .offset = region->offset + into,
@@ -199,14 +199,14 @@ char *upm_memory_describe(hwaddr gpa)
     return g_strdup(gpa == HOLE ? "a hole" : "something else");
 }
 
-int64_t upm_memory_drop_shared(const UpmPiece *piece)
+int64_t upm_memory_drop_shared(const UpmExtent *extent)
 {
     int ret = fails(&fail_drop_shared);
 
-    note_piece("drop-shared", piece, "");
+    note_extent("drop-shared", extent, "");
     /* The map is up to date by now. */
-    g_assert(upm_block_is_private(piece->block, piece->offset));
-    return ret ? ret : piece->size;
+    g_assert(upm_block_is_private(extent->block, extent->offset));
+    return ret ? ret : extent->size;
 }
 
 static char *stop_reason;
@@ -236,7 +236,7 @@ static int notified(NotifierWithReturn *notifier, void *data, Error **errp)
     g_autofree char *state = g_strconcat(c->to_private ? "=p" : "=s",
                                          c->undone ? "!" : "", NULL);
 
-    note_piece(t->name, &c->piece, state);
+    note_extent(t->name, &c->extent, state);
     if (ret) {
         error_setg(errp, "%s objects", t->name);
     }
@@ -382,9 +382,9 @@ static void expect_error(hwaddr gpa, uint64_t size, bool to_private, int error,
                     before.converted, sizeof(before.converted));
     g_assert_cmpuint(shared[0], ==, blocks[0]->shared_frames);
     g_assert_cmpuint(shared[1], ==, blocks[1]->shared_frames);
-    g_assert_cmpuint(bitmap_count_one(blocks[0]->turned_map, BLOCK0_SIZE / K4),
+    g_assert_cmpuint(bitmap_count_one(blocks[0]->toggled_map, BLOCK0_SIZE / K4),
                      ==, blocks[0]->shared_frames);
-    g_assert_cmpuint(bitmap_count_one(blocks[1]->turned_map, BLOCK1_SIZE / K4),
+    g_assert_cmpuint(bitmap_count_one(blocks[1]->toggled_map, BLOCK1_SIZE / K4),
                      ==, blocks[1]->shared_frames);
 
     forget_failures();
@@ -490,8 +490,8 @@ static void test_map_bytes(void)
     /* the allocator rounds up, by less than this */
     g_assert_cmpuint(BITS_TO_LONGS(GiB / K4) * sizeof(long), ==, 32768);
 #ifdef CONFIG_MALLOC_TRIM
-    g_assert_cmpuint(malloc_usable_size(block->turned_map), >=, 32768);
-    g_assert_cmpuint(malloc_usable_size(block->turned_map), <, 32768 + 64);
+    g_assert_cmpuint(malloc_usable_size(block->toggled_map), >=, 32768);
+    g_assert_cmpuint(malloc_usable_size(block->toggled_map), <, 32768 + 64);
 #endif
     g_assert_true(upm_block_is_private(block, GiB - 1));
     remove_block(0);
@@ -1032,53 +1032,53 @@ static void test_no_errp(void)
     tear_down();
 }
 
-static void note_run(const UpmPiece *run, void *opaque)
+static void note_run(const UpmExtent *run, void *opaque)
 {
-    note_piece("run", run, "");
+    note_extent("run", run, "");
 }
 
 static void test_foreach_shared(void)
 {
-    UpmPiece piece;
+    UpmExtent extent;
 
     set_up();
-    piece = (UpmPiece) { blocks[0], 0x40001000, 0x1000, 0x8000 };
+    extent = (UpmExtent) { blocks[0], 0x40001000, 0x1000, 0x8000 };
     to_shared(0, 0x2000);
     to_shared(0x4000, 0x1000);
     to_shared(0x8000, 0x4000);
-    upm_foreach_shared(&piece, note_run, NULL);
+    upm_foreach_shared(&extent, note_run, NULL);
     expect_calls("run:a:40001000+1000 run:a:40004000+1000 run:a:40008000+1000");
     tear_down();
 }
 
-static void expect_pieces(UpmPiece piece, const char *expected)
+static void expect_extents(UpmExtent extent, const char *expected)
 {
-    while (piece.size) {
+    while (extent.size) {
         bool private;
-        UpmPiece run;
+        UpmExtent run;
 
-        upm_next_piece(&piece, &run, &private);
-        note_piece("run", &run, private ? "=p" : "=s");
-        piece.gpa += run.size;
-        piece.offset += run.size;
-        piece.size -= run.size;
+        upm_next_run(&extent, &run, &private);
+        note_extent("run", &run, private ? "=p" : "=s");
+        extent.gpa += run.size;
+        extent.offset += run.size;
+        extent.size -= run.size;
     }
     expect_calls(expected);
 }
 
-static void test_next_piece(void)
+static void test_next_extent(void)
 {
     set_up();
-    expect_pieces((UpmPiece) { blocks[0], 0x40001000, 0x1000, 0x8000 },
+    expect_extents((UpmExtent) { blocks[0], 0x40001000, 0x1000, 0x8000 },
                   "run:a:40001000+8000=p");
     to_shared(0, 0x2000);
     to_shared(0x4000, 0x1000);
     to_shared(0x8000, 0x4000);
-    expect_pieces((UpmPiece) { blocks[0], 0x40001000, 0x1000, 0x8000 },
+    expect_extents((UpmExtent) { blocks[0], 0x40001000, 0x1000, 0x8000 },
                   "run:a:40001000+1000=s run:a:40002000+2000=p "
                   "run:a:40004000+1000=s run:a:40005000+3000=p "
                   "run:a:40008000+1000=s");
-    expect_pieces((UpmPiece) { blocks[0], 0, BLOCK0_SIZE - K4, K4 },
+    expect_extents((UpmExtent) { blocks[0], 0, BLOCK0_SIZE - K4, K4 },
                   "run:a:0+1000=p");
     tear_down();
 }
@@ -1291,7 +1291,7 @@ int main(int argc, char **argv)
     add_test("range/random", test_random);
     add_test("range/foreach-shared", test_foreach_shared);
     add_test("range/next-private", test_next_private);
-    add_test("range/next-piece", test_next_piece);
+    add_test("range/next-extent", test_next_extent);
     add_test("policy/all", test_policies);
     add_test("policy/block", test_policy_of_block);
     add_test("counters/conversions", test_counters);

@@ -11,7 +11,7 @@
 #include "qapi/error.h"
 #include "qemu/atomic.h"
 #include "system/kvm.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 #include "target/i386/sev-certs.h"
 #include "target/i386/upm-guest.h"
 #include "sev-req-certs.h"

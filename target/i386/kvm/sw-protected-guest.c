@@ -17,8 +17,8 @@
 #include "standard-headers/linux/kvm_para.h"
 #include "system/kvm.h"
 #include "system/reset.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
 #include "hw/i386/x86.h"
 #include "accel/kvm/upm-kvm.h"
 #include "../confidential-guest.h"
@@ -63,12 +63,13 @@ static bool make_shared(Int128 start, Int128 size, const MemoryRegion *mr,
                         hwaddr offset, void *opaque)
 {
     Error *err = NULL;
-    UpmPiece piece;
+    UpmExtent extent;
 
-    if (!upm_memory_resolve(int128_get64(start), int128_get64(size), &piece)) {
+    if (!upm_memory_resolve(int128_get64(start), int128_get64(size), &extent)) {
         return false;
     }
-    if (upm_convert(piece.gpa, piece.size, false, UPM_CAUSE_RESET, &err) < 0) {
+    if (upm_convert(extent.gpa, extent.size, false, UPM_CAUSE_RESET,
+                    &err) < 0) {
         error_prepend(&err, "reset: ");
         upm_memory_stop_guest(error_get_pretty(err));
         error_free(err);

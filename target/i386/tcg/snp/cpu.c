@@ -9,7 +9,7 @@
 #include "exec/target_page.h"
 #include "hw/i386/apic_internal.h"
 #include "qom/object.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 #include "target/i386/confidential-guest.h"
 #include "target/i386/sev.h"
 #include "target/i386/upm-compat.h"

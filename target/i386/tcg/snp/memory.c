@@ -19,7 +19,7 @@
 #include "qapi/error.h"
 #include "exec/cputlb.h"
 #include "hw/core/cpu.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/snp/snp.h"
 #include "trace.h"
@@ -253,7 +253,7 @@ bool snp_frame_find(hwaddr gpa, SnpFrame *frame)
             continue;
         }
         within = (within + window->offset) & ~(UPM_FRAME_SIZE - 1);
-        frame->piece = (UpmPiece) {
+        frame->extent = (UpmExtent) {
             .block = window->block,
             .gpa = gpa & ~(UPM_FRAME_SIZE - 1),
             .offset = within,
@@ -269,11 +269,11 @@ bool snp_frame_find(hwaddr gpa, SnpFrame *frame)
 /* The 2 MiB of entries around a frame, NULL where they do not exist */
 static uint32_t *large_page(const SnpFrame *frame)
 {
-    SnpBlock *snp = frame->piece.block->provider_data;
-    uint64_t skew = (frame->piece.gpa ^ frame->piece.offset) % (2 * MiB);
-    uint64_t first = QEMU_ALIGN_DOWN(frame->piece.offset, 2 * MiB);
+    SnpBlock *snp = frame->extent.block->provider_data;
+    uint64_t skew = (frame->extent.gpa ^ frame->extent.offset) % (2 * MiB);
+    uint64_t first = QEMU_ALIGN_DOWN(frame->extent.offset, 2 * MiB);
 
-    if (skew || first + 2 * MiB > frame->piece.block->size) {
+    if (skew || first + 2 * MiB > frame->extent.block->size) {
         return NULL;
     }
     return &snp->rmp[first >> UPM_FRAME_BITS];
@@ -283,7 +283,7 @@ static uint32_t *large_page(const SnpFrame *frame)
 static bool assign_large_page(const SnpFrame *frame)
 {
     uint32_t *entry = large_page(frame);
-    uint64_t first = QEMU_ALIGN_DOWN(frame->piece.offset, 2 * MiB);
+    uint64_t first = QEMU_ALIGN_DOWN(frame->extent.offset, 2 * MiB);
     size_t i;
 
     if (!entry) {
@@ -291,7 +291,7 @@ static bool assign_large_page(const SnpFrame *frame)
     }
     for (i = 0; i < FRAMES_PER_2M; i++) {
         if (qatomic_read(&entry[i]) ||
-            !upm_block_is_private(frame->piece.block,
+            !upm_block_is_private(frame->extent.block,
                                   first + i * UPM_FRAME_SIZE)) {
             return false;
         }
@@ -520,12 +520,12 @@ static void snp_block_removed(UpmBlock *block)
  * A frame that becomes shared is the hypervisor's; one that becomes private
  * is assigned when the guest touches it, and is not validated until then.
  */
-static int snp_mark(const UpmPiece *piece, bool to_private)
+static int snp_mark(const UpmExtent *extent, bool to_private)
 {
-    SnpBlock *snp = piece->block->provider_data;
-    uint64_t first = piece->offset >> UPM_FRAME_BITS;
-    uint64_t count = piece->size >> UPM_FRAME_BITS;
-    SnpFrame frame = { .piece = *piece, .rmp = &snp->rmp[first] };
+    SnpBlock *snp = extent->block->provider_data;
+    uint64_t first = extent->offset >> UPM_FRAME_BITS;
+    uint64_t count = extent->size >> UPM_FRAME_BITS;
+    SnpFrame frame = { .extent = *extent, .rmp = &snp->rmp[first] };
     uint64_t i;
 
     for (i = first; i < first + count; i++) {
@@ -535,8 +535,8 @@ static int snp_mark(const UpmPiece *piece, bool to_private)
     }
     /* A large page that is left in part has to go through small ones. */
     snp_frame_split(&frame);
-    frame.piece.offset += piece->size - UPM_FRAME_SIZE;
-    frame.piece.gpa += piece->size - UPM_FRAME_SIZE;
+    frame.extent.offset += extent->size - UPM_FRAME_SIZE;
+    frame.extent.gpa += extent->size - UPM_FRAME_SIZE;
     frame.rmp += count - 1;
     snp_frame_split(&frame);
 
@@ -555,17 +555,17 @@ static void snp_flush(void)
     }
 }
 
-static int snp_drop_private(const UpmPiece *piece)
+static int snp_drop_private(const UpmExtent *extent)
 {
-    SnpBlock *snp = piece->block->provider_data;
+    SnpBlock *snp = extent->block->provider_data;
     ram_addr_t start;
 
     if (snp->host) {
-        start = memory_region_get_ram_addr(&snp->region) + piece->offset;
-        tb_invalidate_phys_range(start, start + piece->size - 1);
+        start = memory_region_get_ram_addr(&snp->region) + extent->offset;
+        tb_invalidate_phys_range(start, start + extent->size - 1);
     }
-    return upm_punch_hole(piece->block->private_fd, piece->offset,
-                          piece->size);
+    return upm_punch_hole(extent->block->private_fd, extent->offset,
+                          extent->size);
 }
 
 static const UpmProviderOps snp_provider = {

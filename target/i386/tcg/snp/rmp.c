@@ -95,8 +95,8 @@ static uint32_t *large_entry(const SnpFrame *frame)
 {
     size_t i;
 
-    if (frame->piece.gpa % (2 * MiB) || frame->piece.offset % (2 * MiB) ||
-        frame->piece.offset + 2 * MiB > frame->piece.block->size) {
+    if (frame->extent.gpa % (2 * MiB) || frame->extent.offset % (2 * MiB) ||
+        frame->extent.offset + 2 * MiB > frame->extent.block->size) {
         return NULL;
     }
     for (i = 0; i < FRAMES_PER_2M; i++) {
@@ -153,7 +153,7 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
     } else {
         snp_frame_split(&frame);
     }
-    trace_snp_pvalidate(frame.piece.gpa, large, v.validate, !v.entry);
+    trace_snp_pvalidate(frame.extent.gpa, large, v.validate, !v.entry);
     if (!v.entry) {
         set_result(env, SNP_FAIL_SIZEMISMATCH, false);
         return;
@@ -217,7 +217,7 @@ void helper_snp_rmpadjust(CPUX86State *env)
     if (!large) {
         snp_frame_split(&frame);
     }
-    trace_snp_rmpadjust(frame.piece.gpa, large, rdx);
+    trace_snp_rmpadjust(frame.extent.gpa, large, rdx);
     keep = ~(SNP_RMP_VMSA | 0xffu << SNP_RMP_PERM_SHIFT(vmpl));
     set = RMP_ATTR_PERM(rdx) << SNP_RMP_PERM_SHIFT(vmpl);
     set |= rdx & RMP_ATTR_VMSA ? SNP_RMP_VMSA : 0;

@@ -13,7 +13,7 @@
 #include "system/cpu-timers.h"
 #include "system/replay.h"
 #include "system/runstate.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 #include "target/i386/sev-firmware.h"
 #include "target/i386/sev-vmsa.h"
 #include "target/i386/upm-guest.h"

@@ -9,7 +9,7 @@
 #define TARGET_I386_TCG_SNP_H
 
 #include "cpu.h"
-#include "system/upm.h"
+#include "system/upm/upm.h"
 #include "tcg/snp/snp-hooks.h"
 
 /* Exit codes and #VC error codes, APM volume 2, appendix C */
@@ -119,14 +119,14 @@ void snp_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
 
 /**
  * SnpFrame: a guest frame that has a private half
- * @piece: its place; size is one frame
+ * @extent: its place; size is one frame
  * @rmp: its RMP entry
  * @private_host: host address of its private half
  *
  * Valid in the RCU read section in which it was found.
  */
 typedef struct SnpFrame {
-    UpmPiece piece;
+    UpmExtent extent;
     uint32_t *rmp;
     uint8_t *private_host;
 } SnpFrame;
@@ -142,7 +142,7 @@ bool snp_frame_find(hwaddr gpa, SnpFrame *frame);
 /** snp_frame_is_private: the frame's page state */
 static inline bool snp_frame_is_private(const SnpFrame *frame)
 {
-    return upm_block_is_private(frame->piece.block, frame->piece.offset);
+    return upm_block_is_private(frame->extent.block, frame->extent.offset);
 }
 
 /**

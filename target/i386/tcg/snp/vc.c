@@ -9,7 +9,7 @@
 #include "qemu/rcu.h"
 #include "cpu.h"
 #include "exec/page-protection.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/snp.h"

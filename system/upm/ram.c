@@ -9,9 +9,9 @@
 #include "qemu/error-report.h"
 #include "qemu/mmap-alloc.h"
 #include "system/runstate.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
-#include "system/upm-discard.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
+#include "system/upm/dma.h"
 #include "trace/trace-upm.h"
 
 /*
@@ -51,9 +51,9 @@ static int tell_attributes(NotifierWithReturn *notifier, void *data,
                            Error **errp)
 {
     const UpmConversion *c = data;
-    int ret = ram_block_attributes_state_change(c->piece.block->rb->attributes,
-                                                c->piece.offset,
-                                                c->piece.size, c->to_private);
+    int ret = ram_block_attributes_state_change(c->extent.block->rb->attributes,
+                                                c->extent.offset,
+                                                c->extent.size, c->to_private);
 
     if (ret) {
         error_setg_errno(errp, -ret, "an assigned device cannot follow");
@@ -175,7 +175,7 @@ bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp)
     return false;
 }
 
-bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
 {
     hwaddr offset, length = size;
     UpmBlock *block;
@@ -192,7 +192,7 @@ bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece)
         return false;
     }
 
-    *piece = (UpmPiece) {
+    *extent = (UpmExtent) {
         .block = block,
         .gpa = gpa,
         .offset = offset,
@@ -238,15 +238,15 @@ static int drop_shared(RAMBlock *rb, uint64_t offset, uint64_t size)
 }
 
 /* A huge page can only go as a whole, and only where all of it is private. */
-static int64_t drop_huge_pages(const UpmPiece *piece, size_t page_size)
+static int64_t drop_huge_pages(const UpmExtent *extent, size_t page_size)
 {
-    uint64_t at = QEMU_ALIGN_DOWN(piece->offset, page_size);
-    uint64_t end = QEMU_ALIGN_UP(piece->offset + piece->size, page_size);
+    uint64_t at = QEMU_ALIGN_DOWN(extent->offset, page_size);
+    uint64_t end = QEMU_ALIGN_UP(extent->offset + extent->size, page_size);
     int64_t dropped = 0;
     uint64_t size;
 
-    while ((size = upm_next_private(piece->block, page_size, &at, end))) {
-        int ret = drop_shared(piece->block->rb, at, size);
+    while ((size = upm_next_private(extent->block, page_size, &at, end))) {
+        int ret = drop_shared(extent->block->rb, at, size);
 
         if (ret < 0) {
             return ret;
@@ -257,17 +257,17 @@ static int64_t drop_huge_pages(const UpmPiece *piece, size_t page_size)
     return dropped;
 }
 
-int64_t upm_memory_drop_shared(const UpmPiece *piece)
+int64_t upm_memory_drop_shared(const UpmExtent *extent)
 {
-    RAMBlock *rb = piece->block->rb;
+    RAMBlock *rb = extent->block->rb;
     size_t page_size = qemu_ram_pagesize(rb);
     int ret;
 
     if (page_size > UPM_FRAME_SIZE) {
-        return drop_huge_pages(piece, page_size);
+        return drop_huge_pages(extent, page_size);
     }
-    ret = drop_shared(rb, piece->offset, piece->size);
-    return ret < 0 ? ret : piece->size;
+    ret = drop_shared(rb, extent->offset, extent->size);
+    return ret < 0 ? ret : extent->size;
 }
 
 void upm_memory_stop_guest(const char *reason)

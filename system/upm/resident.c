@@ -4,7 +4,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/units.h"
-#include "system/upm-resident.h"
+#include "system/upm/resident.h"
 
 #ifdef CONFIG_LINUX
 #include <sys/syscall.h>

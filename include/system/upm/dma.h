@@ -8,7 +8,7 @@
 #define SYSTEM_UPM_DISCARD_H
 
 #include "exec/cpu-common.h"
-#include "system/upm-compat.h"
+#include "system/upm/compat.h"
 
 /**
  * upm_discard_add: offer a RamDiscardManager for a block with a private half

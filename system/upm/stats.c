@@ -7,7 +7,7 @@
 #include "qapi/util.h"
 #include "qemu/module.h"
 #include "system/stats.h"
-#include "system/upm.h"
+#include "system/upm/upm.h"
 
 typedef enum Unit { UNIT_NONE, UNIT_BYTES, UNIT_NS } Unit;
 

@@ -11,9 +11,9 @@
 #include "qemu/cutils.h"
 #include "qemu/module.h"
 #include "qemu/units.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
-#include "system/upm-resident.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
+#include "system/upm/resident.h"
 #include "trace/trace-upm.h"
 
 /* So much is counted at once, which takes a millisecond or two. */

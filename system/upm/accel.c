@@ -9,8 +9,8 @@
 #include "qemu/config-file.h"
 #include "qemu/option.h"
 #include "qom/object.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
 
 void upm_choose_accelerator(void)
 {

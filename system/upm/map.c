@@ -8,8 +8,8 @@
 #include "qapi/util.h"
 #include "qemu/int128.h"
 #include "qemu/units.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
 
 #define LIMIT_DEFAULT 256
 #define LIMIT_MAX 4096
@@ -28,7 +28,7 @@ typedef struct MapWalk {
 } MapWalk;
 
 /* Memory may be mapped in several sections, yet be one run of its block. */
-static bool extends_last(const MapWalk *walk, const UpmPiece *run,
+static bool extends_last(const MapWalk *walk, const UpmExtent *run,
                          UpmPageState state)
 {
     const UpmRange *last = walk->last;
@@ -40,7 +40,7 @@ static bool extends_last(const MapWalk *walk, const UpmPiece *run,
 }
 
 /* Returns false where there is no room for one more range. */
-static bool add_run(MapWalk *walk, const UpmPiece *run, bool private)
+static bool add_run(MapWalk *walk, const UpmExtent *run, bool private)
 {
     UpmPageState state = private ? UPM_PAGE_STATE_PRIVATE
                                  : UPM_PAGE_STATE_SHARED;
@@ -64,25 +64,25 @@ static bool add_run(MapWalk *walk, const UpmPiece *run, bool private)
 }
 
 /* Returns true to end the walk: there is more, but not for this call. */
-static bool walk_piece(MapWalk *walk, UpmPiece *piece)
+static bool walk_extent(MapWalk *walk, UpmExtent *extent)
 {
-    while (piece->size) {
-        UpmPiece part = *piece, run;
+    while (extent->size) {
+        UpmExtent part = *extent, run;
         bool private;
 
         part.size = MIN(part.size, walk->bytes);
         if (part.size) {
-            upm_next_piece(&part, &run, &private);
+            upm_next_run(&part, &run, &private);
         }
         if (!part.size || !add_run(walk, &run, private)) {
             walk->map->has_next = true;
-            walk->map->next = piece->gpa;
+            walk->map->next = extent->gpa;
             return true;
         }
         walk->bytes -= run.size;
-        piece->gpa += run.size;
-        piece->offset += run.size;
-        piece->size -= run.size;
+        extent->gpa += run.size;
+        extent->offset += run.size;
+        extent->size -= run.size;
     }
     return false;
 }
@@ -91,27 +91,28 @@ static bool walk_section(Int128 start, Int128 len, const MemoryRegion *mr,
                          hwaddr offset, void *opaque)
 {
     MapWalk *walk = opaque;
-    UpmPiece piece = { .gpa = int128_get64(start) };
+    UpmExtent extent = { .gpa = int128_get64(start) };
     uint64_t skip;
 
     if (!memory_region_is_ram((MemoryRegion *)mr)) {
         return false;
     }
-    piece.block = upm_block_find(mr->ram_block);
+    extent.block = upm_block_find(mr->ram_block);
     /* Other RAM may have any size. */
-    if (!piece.block || !QEMU_IS_ALIGNED(piece.gpa | offset, UPM_FRAME_SIZE)) {
+    if (!extent.block ||
+        !QEMU_IS_ALIGNED(extent.gpa | offset, UPM_FRAME_SIZE)) {
         return false;
     }
-    piece.offset = offset;
-    piece.size = QEMU_ALIGN_DOWN(int128_get64(len), UPM_FRAME_SIZE);
-    skip = walk->at > piece.gpa ? walk->at - piece.gpa : 0;
-    if (skip >= piece.size) {
+    extent.offset = offset;
+    extent.size = QEMU_ALIGN_DOWN(int128_get64(len), UPM_FRAME_SIZE);
+    skip = walk->at > extent.gpa ? walk->at - extent.gpa : 0;
+    if (skip >= extent.size) {
         return false;
     }
-    piece.gpa += skip;
-    piece.offset += skip;
-    piece.size -= skip;
-    return walk_piece(walk, &piece);
+    extent.gpa += skip;
+    extent.offset += skip;
+    extent.size -= skip;
+    return walk_extent(walk, &extent);
 }
 
 static bool check_arguments(uint64_t start, uint32_t limit, Error **errp)

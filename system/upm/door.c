@@ -12,7 +12,7 @@
 #include "qemu/rcu_queue.h"
 #include "qemu/timer.h"
 #include "qapi/error.h"
-#include "system/upm.h"
+#include "system/upm/upm.h"
 #include "trace/trace-upm.h"
 
 /*
@@ -35,7 +35,7 @@ static struct {
     unsigned int last_request;
     unsigned int request;
     /* of the conversion under way; kept, so that most need no allocation */
-    GArray *pieces;
+    GArray *extents;
     GArray *runs;
 } upm;
 
@@ -43,8 +43,8 @@ static void __attribute__((constructor)) upm_init(void)
 {
     qemu_mutex_init(&upm.lock);
     notifier_with_return_list_init(&upm.notifiers);
-    upm.pieces = g_array_new(false, false, sizeof(UpmPiece));
-    upm.runs = g_array_new(false, false, sizeof(UpmPiece));
+    upm.extents = g_array_new(false, false, sizeof(UpmExtent));
+    upm.runs = g_array_new(false, false, sizeof(UpmExtent));
 }
 
 static const char *state_name(bool private)
@@ -92,7 +92,7 @@ void upm_set_initial_state(bool private)
 static void block_free(UpmBlock *block)
 {
     g_free(block->held_map);
-    g_free(block->turned_map);
+    g_free(block->toggled_map);
     g_free(block->name);
     g_free(block);
 }
@@ -108,9 +108,9 @@ static UpmBlock *block_new(RAMBlock *rb, const char *name, uint64_t size)
     block->began_shared = upm.begin_shared;
     block->shared_frames = upm.begin_shared ? size >> UPM_FRAME_BITS : 0;
     block->page_size = UPM_FRAME_SIZE;
-    block->turned_map = bitmap_try_new(size >> UPM_FRAME_BITS);
+    block->toggled_map = bitmap_try_new(size >> UPM_FRAME_BITS);
     block->held_map = bitmap_try_new(size >> UPM_FRAME_BITS);
-    if (!block->turned_map || !block->held_map) {
+    if (!block->toggled_map || !block->held_map) {
         block_free(block);
         return NULL;
     }
@@ -228,7 +228,7 @@ UpmBlock *upm_block_find(RAMBlock *rb)
 bool upm_block_is_private(const UpmBlock *block, uint64_t offset)
 {
     uint64_t frame = offset >> UPM_FRAME_BITS;
-    unsigned long word = qatomic_read(&block->turned_map[BIT_WORD(frame)]);
+    unsigned long word = qatomic_read(&block->toggled_map[BIT_WORD(frame)]);
 
     return !!(word & BIT_MASK(frame)) == block->began_shared;
 }
@@ -302,9 +302,9 @@ typedef struct Progress {
     unsigned int notified;
 } Progress;
 
-static UpmPiece *piece_at(GArray *array, unsigned int i)
+static UpmExtent *extent_at(GArray *array, unsigned int i)
 {
-    return &g_array_index(array, UpmPiece, i);
+    return &g_array_index(array, UpmExtent, i);
 }
 
 static int G_GNUC_PRINTF(4, 5) refuse(Error **errp, const Progress *p,
@@ -339,39 +339,39 @@ static int check_range(const Progress *p, Error **errp)
 }
 
 /* g_array_set_size() takes its time, and a conversion needs two of these. */
-static void clear(GArray *pieces)
+static void clear(GArray *extents)
 {
-    pieces->len = 0;
+    extents->len = 0;
 }
 
 /* Sections of a memory map may split what is one run of one block. */
-static bool extend_last_piece(const UpmPiece *piece)
+static bool extend_last_extent(const UpmExtent *extent)
 {
-    UpmPiece *last;
+    UpmExtent *last;
 
-    if (!upm.pieces->len) {
+    if (!upm.extents->len) {
         return false;
     }
-    last = piece_at(upm.pieces, upm.pieces->len - 1);
-    if (last->block != piece->block ||
-        last->offset + last->size != piece->offset) {
+    last = extent_at(upm.extents, upm.extents->len - 1);
+    if (last->block != extent->block ||
+        last->offset + last->size != extent->offset) {
         return false;
     }
-    last->size += piece->size;
+    last->size += extent->size;
     return true;
 }
 
 /* An alias: the same frames would be marked and discarded twice. */
-static bool overlaps_earlier(const UpmPiece *piece)
+static bool overlaps_earlier(const UpmExtent *extent)
 {
     unsigned int i;
 
-    for (i = 0; i < upm.pieces->len; i++) {
-        const UpmPiece *other = piece_at(upm.pieces, i);
+    for (i = 0; i < upm.extents->len; i++) {
+        const UpmExtent *other = extent_at(upm.extents, i);
 
-        if (other->block == piece->block &&
-            other->offset < piece->offset + piece->size &&
-            piece->offset < other->offset + other->size) {
+        if (other->block == extent->block &&
+            other->offset < extent->offset + extent->size &&
+            extent->offset < other->offset + other->size) {
             return true;
         }
     }
@@ -382,25 +382,25 @@ static int resolve_range(const Progress *p, Error **errp)
 {
     uint64_t done = 0;
 
-    clear(upm.pieces);
+    clear(upm.extents);
     while (done < p->size) {
-        UpmPiece piece;
+        UpmExtent extent;
 
-        if (!upm_memory_resolve(p->gpa + done, p->size - done, &piece)) {
+        if (!upm_memory_resolve(p->gpa + done, p->size - done, &extent)) {
             g_autofree char *what = upm_memory_describe(p->gpa + done);
 
             return refuse(errp, p, -EINVAL, "at 0x%" HWADDR_PRIx " is %s",
                           p->gpa + done, what);
         }
-        if (overlaps_earlier(&piece)) {
+        if (overlaps_earlier(&extent)) {
             return refuse(errp, p, -EINVAL, "at 0x%" HWADDR_PRIx " is memory "
                           "of '%s' that the range has at another address, too",
-                          piece.gpa, piece.block->name);
+                          extent.gpa, extent.block->name);
         }
-        if (!extend_last_piece(&piece)) {
-            g_array_append_val(upm.pieces, piece);
+        if (!extend_last_extent(&extent)) {
+            g_array_append_val(upm.extents, extent);
         }
-        done += piece.size;
+        done += extent.size;
     }
     return 0;
 }
@@ -410,43 +410,43 @@ static uint64_t next_in_state(const UpmBlock *block, uint64_t end,
                               uint64_t from, bool private)
 {
     return private == block->began_shared
-           ? find_next_bit(block->turned_map, end, from)
-           : find_next_zero_bit(block->turned_map, end, from);
+           ? find_next_bit(block->toggled_map, end, from)
+           : find_next_zero_bit(block->toggled_map, end, from);
 }
 
 /*
- * The first run of @piece that is in the state @private and lies at or behind
+ * The first run of @extent that is in the state @private and lies at or behind
  * offset @from.  Returns false where there is none.
  */
-static bool next_run(const UpmPiece *piece, uint64_t from, bool private,
-                     UpmPiece *run)
+static bool next_run(const UpmExtent *extent, uint64_t from, bool private,
+                     UpmExtent *run)
 {
-    uint64_t end = (piece->offset + piece->size) >> UPM_FRAME_BITS;
+    uint64_t end = (extent->offset + extent->size) >> UPM_FRAME_BITS;
     uint64_t first, last;
 
-    first = next_in_state(piece->block, end, from >> UPM_FRAME_BITS, private);
+    first = next_in_state(extent->block, end, from >> UPM_FRAME_BITS, private);
     if (first >= end) {
         return false;
     }
-    last = next_in_state(piece->block, end, first, !private);
-    *run = (UpmPiece) {
-        .block = piece->block,
+    last = next_in_state(extent->block, end, first, !private);
+    *run = (UpmExtent) {
+        .block = extent->block,
         .offset = first << UPM_FRAME_BITS,
         .size = (last - first) << UPM_FRAME_BITS,
     };
-    run->gpa = piece->gpa + (run->offset - piece->offset);
+    run->gpa = extent->gpa + (run->offset - extent->offset);
     return true;
 }
 
-void upm_next_piece(const UpmPiece *piece, UpmPiece *run, bool *private)
+void upm_next_run(const UpmExtent *extent, UpmExtent *run, bool *private)
 {
-    uint64_t first = piece->offset >> UPM_FRAME_BITS;
-    uint64_t end = (piece->offset + piece->size) >> UPM_FRAME_BITS;
+    uint64_t first = extent->offset >> UPM_FRAME_BITS;
+    uint64_t end = (extent->offset + extent->size) >> UPM_FRAME_BITS;
 
-    *private = upm_block_is_private(piece->block, piece->offset);
-    *run = *piece;
+    *private = upm_block_is_private(extent->block, extent->offset);
+    *run = *extent;
     /* The first frame has the state just read, even if it changes by now. */
-    run->size = (next_in_state(piece->block, end, first + 1, !*private) -
+    run->size = (next_in_state(extent->block, end, first + 1, !*private) -
                  first) << UPM_FRAME_BITS;
 }
 
@@ -466,13 +466,13 @@ uint64_t upm_next_private(const UpmBlock *block, uint64_t page_size,
     return 0;
 }
 
-static uint64_t find_runs_of_piece(const UpmPiece *piece, bool to_private)
+static uint64_t find_runs_of_extent(const UpmExtent *extent, bool to_private)
 {
-    uint64_t from = piece->offset;
+    uint64_t from = extent->offset;
     uint64_t changing = 0;
-    UpmPiece run;
+    UpmExtent run;
 
-    while (next_run(piece, from, !to_private, &run)) {
+    while (next_run(extent, from, !to_private, &run)) {
         g_array_append_val(upm.runs, run);
         changing += run.size;
         from = run.offset + run.size;
@@ -487,8 +487,8 @@ static uint64_t find_runs(bool to_private)
     unsigned int i;
 
     clear(upm.runs);
-    for (i = 0; i < upm.pieces->len; i++) {
-        changing += find_runs_of_piece(piece_at(upm.pieces, i), to_private);
+    for (i = 0; i < upm.extents->len; i++) {
+        changing += find_runs_of_extent(extent_at(upm.extents, i), to_private);
     }
     return changing;
 }
@@ -496,12 +496,12 @@ static uint64_t find_runs(bool to_private)
 static bool any_run(bool to_private)
 {
     unsigned int i;
-    UpmPiece run;
+    UpmExtent run;
 
-    for (i = 0; i < upm.pieces->len; i++) {
-        const UpmPiece *piece = piece_at(upm.pieces, i);
+    for (i = 0; i < upm.extents->len; i++) {
+        const UpmExtent *extent = extent_at(upm.extents, i);
 
-        if (next_run(piece, piece->offset, !to_private, &run)) {
+        if (next_run(extent, extent->offset, !to_private, &run)) {
             return true;
         }
     }
@@ -518,28 +518,28 @@ void upm_unlock(void)
     qemu_mutex_unlock(&upm.lock);
 }
 
-void upm_foreach_shared(const UpmPiece *piece,
-                        void (*fn)(const UpmPiece *run, void *opaque),
+void upm_foreach_shared(const UpmExtent *extent,
+                        void (*fn)(const UpmExtent *run, void *opaque),
                         void *opaque)
 {
     QEMU_LOCK_GUARD(&upm.lock);
-    upm_foreach_shared_locked(piece, fn, opaque);
+    upm_foreach_shared_locked(extent, fn, opaque);
 }
 
-void upm_foreach_shared_locked(const UpmPiece *piece,
-                               void (*fn)(const UpmPiece *run, void *opaque),
+void upm_foreach_shared_locked(const UpmExtent *extent,
+                               void (*fn)(const UpmExtent *run, void *opaque),
                                void *opaque)
 {
-    uint64_t from = piece->offset;
-    UpmPiece run;
+    uint64_t from = extent->offset;
+    UpmExtent run;
 
-    while (next_run(piece, from, false, &run)) {
+    while (next_run(extent, from, false, &run)) {
         fn(&run, opaque);
         from = run.offset + run.size;
     }
 }
 
-static int mark(const UpmPiece *run, bool to_private)
+static int mark(const UpmExtent *run, bool to_private)
 {
     int ret = upm.provider->mark(run, to_private);
 
@@ -551,7 +551,7 @@ static int mark(const UpmPiece *run, bool to_private)
 static int mark_runs(Progress *p, Error **errp)
 {
     for (; p->marked < upm.runs->len; p->marked++) {
-        const UpmPiece *run = piece_at(upm.runs, p->marked);
+        const UpmExtent *run = extent_at(upm.runs, p->marked);
         int ret = mark(run, p->to_private);
 
         if (ret < 0) {
@@ -576,15 +576,15 @@ static void set_map(bool private)
     unsigned int i;
 
     for (i = 0; i < upm.runs->len; i++) {
-        const UpmPiece *run = piece_at(upm.runs, i);
+        const UpmExtent *run = extent_at(upm.runs, i);
         UpmBlock *block = run->block;
         uint64_t first = run->offset >> UPM_FRAME_BITS;
         uint64_t frames = run->size >> UPM_FRAME_BITS;
 
         if (private == block->began_shared) {
-            bitmap_set(block->turned_map, first, frames);
+            bitmap_set(block->toggled_map, first, frames);
         } else {
-            bitmap_clear(block->turned_map, first, frames);
+            bitmap_clear(block->toggled_map, first, frames);
         }
         block->shared_frames += private ? -frames : frames;
     }
@@ -597,7 +597,7 @@ bool upm_policy_discards(UpmDiscardPolicy policy, bool private)
                               : UPM_DISCARD_POLICY_SHARED);
 }
 
-static int discard_shared(const UpmPiece *run)
+static int discard_shared(const UpmExtent *run)
 {
     int64_t ret = upm_memory_drop_shared(run);
 
@@ -611,7 +611,7 @@ static int discard_shared(const UpmPiece *run)
     return 0;
 }
 
-static int discard_private(const UpmPiece *run)
+static int discard_private(const UpmExtent *run)
 {
     int ret = upm.provider->drop_private(run);
 
@@ -634,7 +634,7 @@ static int discard_runs(const Progress *p, Error **errp)
         return 0;
     }
     for (i = 0; i < upm.runs->len; i++) {
-        const UpmPiece *run = piece_at(upm.runs, i);
+        const UpmExtent *run = extent_at(upm.runs, i);
         int ret;
 
         if (!upm_policy_discards(run->block->discard, !p->to_private)) {
@@ -683,11 +683,11 @@ static void release(UpmBlock *block, uint64_t offset, uint64_t size,
 /* A huge page is there as a whole while any of it is shared. */
 static void account_huge_page(UpmBlock *block, uint64_t offset, bool dropped)
 {
-    UpmPiece page = {
+    UpmExtent page = {
         .block = block, .offset = offset, .size = block->page_size,
     };
     uint64_t from = offset;
-    UpmPiece run;
+    UpmExtent run;
 
     if (!next_run(&page, offset, false, &run)) {
         if (dropped) {
@@ -701,7 +701,7 @@ static void account_huge_page(UpmBlock *block, uint64_t offset, bool dropped)
     }
 }
 
-static void account_huge_pages(const UpmPiece *run, bool dropped)
+static void account_huge_pages(const UpmExtent *run, bool dropped)
 {
     UpmBlock *block = run->block;
     uint64_t at = QEMU_ALIGN_DOWN(run->offset, block->page_size);
@@ -717,12 +717,12 @@ static void account_runs(bool to_private)
     unsigned int i;
 
     for (i = 0; i < upm.runs->len; i++) {
-        const UpmPiece *run = piece_at(upm.runs, i);
+        const UpmExtent *run = extent_at(upm.runs, i);
 
         release(run->block, run->offset, run->size, to_private);
     }
     for (i = 0; i < upm.runs->len; i++) {
-        const UpmPiece *run = piece_at(upm.runs, i);
+        const UpmExtent *run = extent_at(upm.runs, i);
         bool drops = upm_policy_discards(run->block->discard, !to_private);
 
         if (!drops) {
@@ -748,8 +748,8 @@ static int notify_run(UpmConversion *conversion, NotifierWithReturn *end,
             break;
         }
         ret = notifier->notify(notifier, conversion, errp);
-        trace_upm_notify(upm.request, conversion->piece.gpa,
-                         conversion->piece.size,
+        trace_upm_notify(upm.request, conversion->extent.gpa,
+                         conversion->extent.size,
                          state_name(conversion->to_private),
                          conversion->undone, ret);
         if (ret < 0) {
@@ -768,7 +768,7 @@ static int unnotify_run(const Progress *p, unsigned int i,
                         NotifierWithReturn *end)
 {
     UpmConversion conversion = {
-        .piece = *piece_at(upm.runs, i),
+        .extent = *extent_at(upm.runs, i),
         .to_private = !p->to_private,
         .undone = true,
     };
@@ -780,7 +780,7 @@ static int notify_runs(Progress *p, Error **errp)
 {
     for (; p->notified < upm.runs->len; p->notified++) {
         UpmConversion conversion = {
-            .piece = *piece_at(upm.runs, p->notified),
+            .extent = *extent_at(upm.runs, p->notified),
             .to_private = p->to_private,
         };
         NotifierWithReturn *failed = NULL;
@@ -789,7 +789,7 @@ static int notify_runs(Progress *p, Error **errp)
 
         if (ret < 0) {
             refuse(errp, p, ret, "refused for 0x%" HWADDR_PRIx " +0x%" PRIx64
-                   ": %s", conversion.piece.gpa, conversion.piece.size,
+                   ": %s", conversion.extent.gpa, conversion.extent.size,
                    why ? error_get_pretty(why) : strerror(-ret));
             error_free(why);
             unnotify_run(p, p->notified, failed);
@@ -820,7 +820,7 @@ static int undo(Progress *p)
         return result;
     }
     while (p->marked > 0) {
-        int ret = mark(piece_at(upm.runs, --p->marked), !p->to_private);
+        int ret = mark(extent_at(upm.runs, --p->marked), !p->to_private);
 
         result = result ?: ret;
     }
@@ -1009,7 +1009,7 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
     return ret;
 }
 
-static int discard_hidden_run(const Progress *p, const UpmPiece *run,
+static int discard_hidden_run(const Progress *p, const UpmExtent *run,
                               Error **errp)
 {
     int ret;
@@ -1040,7 +1040,7 @@ int upm_discard_hidden(hwaddr gpa, uint64_t size, Error **errp)
     }
     find_runs(false);
     for (unsigned int i = 0; i < upm.runs->len; i++) {
-        ret = discard_hidden_run(&p, piece_at(upm.runs, i), errp);
+        ret = discard_hidden_run(&p, extent_at(upm.runs, i), errp);
         if (ret < 0) {
             return ret;
         }

@@ -27,18 +27,18 @@
 typedef struct UpmBlock UpmBlock;
 
 /**
- * UpmPiece: a run of guest frames inside one block
+ * UpmExtent: a run of guest frames inside one block
  * @block: where the run lives
  * @gpa: guest-physical address of the run, in bytes
  * @offset: offset of the run inside @block, in bytes
  * @size: length of the run, in bytes
  */
-typedef struct UpmPiece {
+typedef struct UpmExtent {
     UpmBlock *block;
     hwaddr gpa;
     uint64_t offset;
     uint64_t size;
-} UpmPiece;
+} UpmExtent;
 
 /**
  * UpmBlock: both halves of one RAM block
@@ -50,7 +50,7 @@ typedef struct UpmPiece {
  * @discard: which half gives its backing back on a conversion
  * @own_discard: @discard was chosen for this block, the default is not for it
  * @began_shared: the state of all frames when the block was made
- * @turned_map: a set bit is a frame that is in the other state; so most of
+ * @toggled_map: a set bit is a frame that is in the other state; so most of
  *     the map of a large guest is never touched
  * @shared_frames: number of shared frames
  * @page_size: of the shared half, in bytes; pages go back as a whole
@@ -70,7 +70,7 @@ struct UpmBlock {
     UpmDiscardPolicy discard;
     bool own_discard;
     bool began_shared;
-    unsigned long *turned_map;
+    unsigned long *toggled_map;
     uint64_t shared_frames;
     uint64_t page_size;
     unsigned long *held_map;
@@ -94,12 +94,12 @@ struct UpmBlock {
  *     Called with the ramlist lock held, so it can not make RAM.  Optional.
  * @block_removed: release @provider_data.  Called with the BQL held, when
  *     nobody can reach the block any more.  Optional.
- * @mark: give every frame of @piece the page state.  Either all of it or,
+ * @mark: give every frame of @extent the page state.  Either all of it or,
  *     with a negative errno, nothing of it.  It is only asked for frames
  *     that have the other state.
  * @flush: return only when no vCPU can reach a frame by a translation older
  *     than @mark.  Optional.
- * @drop_private: give back the backing of the private half of @piece.
+ * @drop_private: give back the backing of the private half of @extent.
  *     Returns 0 or a negative errno.
  */
 typedef struct UpmProviderOps {
@@ -107,20 +107,20 @@ typedef struct UpmProviderOps {
     int (*create_private)(uint64_t size, Error **errp);
     bool (*block_added)(UpmBlock *block, Error **errp);
     void (*block_removed)(UpmBlock *block);
-    int (*mark)(const UpmPiece *piece, bool to_private);
+    int (*mark)(const UpmExtent *extent, bool to_private);
     void (*flush)(void);
-    int (*drop_private)(const UpmPiece *piece);
+    int (*drop_private)(const UpmExtent *extent);
 } UpmProviderOps;
 
 /**
  * UpmConversion: what notifiers are told
- * @piece: frames that have changed their state
+ * @extent: frames that have changed their state
  * @to_private: the new state
  * @undone: the change is being taken back because a later step failed; only
  *     notifiers that agreed to it are told
  */
 typedef struct UpmConversion {
-    UpmPiece piece;
+    UpmExtent extent;
     bool to_private;
     bool undone;
 } UpmConversion;
@@ -294,21 +294,21 @@ bool upm_block_is_private(const UpmBlock *block, uint64_t offset);
  *     of the first such page
  * @end: offset to stop at, a multiple of @page_size
  *
- * Locking: the core's lock, so for providers and upm-memory.c only.
+ * Locking: the core's lock, so for providers and ram.c only.
  * Returns: bytes of such pages in a row, 0 where there are none.
  */
 uint64_t upm_next_private(const UpmBlock *block, uint64_t page_size,
                           uint64_t *at, uint64_t end);
 
 /**
- * upm_next_piece: the beginning of @piece that has one page state
- * @run: set to it; its @size is less than that of @piece where the state
+ * upm_next_run: the beginning of @extent that has one page state
+ * @run: set to it; its @size is less than that of @extent where the state
  *     changes
  * @private: set to its state
  *
  * Locking: none, so that conversions go on; the answer is a snapshot.
  */
-void upm_next_piece(const UpmPiece *piece, UpmPiece *run, bool *private);
+void upm_next_run(const UpmExtent *extent, UpmExtent *run, bool *private);
 
 /** upm_block_set_page_size: of the shared half, where it is a huge page */
 void upm_block_set_page_size(UpmBlock *block, uint64_t page_size);
@@ -387,11 +387,11 @@ void upm_foreach_block(void (*fn)(UpmBlock *block, void *opaque),
                        void *opaque);
 
 /**
- * upm_foreach_shared: call @fn for each run of shared frames of @piece, under
+ * upm_foreach_shared: call @fn for each run of shared frames of @extent, under
  * the core's lock
  */
-void upm_foreach_shared(const UpmPiece *piece,
-                        void (*fn)(const UpmPiece *run, void *opaque),
+void upm_foreach_shared(const UpmExtent *extent,
+                        void (*fn)(const UpmExtent *run, void *opaque),
                         void *opaque);
 
 /**
@@ -415,8 +415,8 @@ void upm_lock(void);
 void upm_unlock(void);
 
 /** upm_foreach_shared_locked: upm_foreach_shared(), inside upm_lock() */
-void upm_foreach_shared_locked(const UpmPiece *piece,
-                               void (*fn)(const UpmPiece *run, void *opaque),
+void upm_foreach_shared_locked(const UpmExtent *extent,
+                               void (*fn)(const UpmExtent *run, void *opaque),
                                void *opaque);
 
 /** upm_punch_hole: the usual way to give back the backing of a descriptor */
@@ -431,17 +431,17 @@ int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
 void upm_choose_accelerator(void);
 
 /*
- * What the core asks of the rest of QEMU: system/upm-memory.c, or a unit
+ * What the core asks of the rest of QEMU: system/upm/ram.c, or a unit
  * test in its place.
  */
 
 /**
- * upm_memory_resolve: the first piece of a guest-physical range
+ * upm_memory_resolve: the first extent of a guest-physical range
  *
- * Returns: false where @gpa is not RAM with a private half; else @piece
+ * Returns: false where @gpa is not RAM with a private half; else @extent
  * covers as much of the range as lies in one block.
  */
-bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmPiece *piece);
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent);
 
 /**
  * upm_memory_describe: what is at @gpa instead, for a message
@@ -454,10 +454,10 @@ char *upm_memory_describe(hwaddr gpa);
  * upm_memory_drop_shared: give back the backing of the shared half
  *
  * Returns: bytes given back, or a negative errno.  They are less than the
- * piece where huge pages are in part still shared, and more where the piece
+ * extent where huge pages are in part still shared, and more where the extent
  * was the last shared part of one.  Called when the map has the new state.
  */
-int64_t upm_memory_drop_shared(const UpmPiece *piece);
+int64_t upm_memory_drop_shared(const UpmExtent *extent);
 
 /** upm_memory_stop_guest: stop the guest for good, with a reason */
 void upm_memory_stop_guest(const char *reason);

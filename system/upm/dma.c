@@ -13,9 +13,9 @@
 #include "qemu/queue.h"
 #include "qemu/rcu_queue.h"
 #include "qom/object.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
-#include "system/upm-discard.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
+#include "system/upm/dma.h"
 
 /* Later versions have RamBlockAttributes for this. */
 #ifndef TYPE_RAM_BLOCK_ATTRIBUTES
@@ -85,7 +85,7 @@ static void walk_part(Walk *walk, uint64_t offset, uint64_t size)
     }
 }
 
-static void walk_shared_run(const UpmPiece *run, void *opaque)
+static void walk_shared_run(const UpmExtent *run, void *opaque)
 {
     Walk *walk = opaque;
 
@@ -108,7 +108,7 @@ static int walk_locked(const UpmDiscard *manager,
     uint64_t start = section->offset_within_region;
     uint64_t end = start + int128_get64(section->size);
     uint64_t first = QEMU_ALIGN_DOWN(start, UPM_FRAME_SIZE);
-    UpmPiece piece = {
+    UpmExtent extent = {
         .block = upm_block_find(manager->rb),
         .offset = first,
         .size = QEMU_ALIGN_UP(end, UPM_FRAME_SIZE) - first,
@@ -121,7 +121,7 @@ static int walk_locked(const UpmDiscard *manager,
         .opaque = opaque,
     };
 
-    upm_foreach_shared_locked(&piece, walk_shared_run, &walk);
+    upm_foreach_shared_locked(&extent, walk_shared_run, &walk);
     if (private && walk.at < end) {
         walk_part(&walk, walk.at, end - walk.at);
     }
@@ -246,7 +246,7 @@ static void unregister_listener(RamDiscardManager *rdm,
  * Conversions
  */
 
-static void tell_discard(UpmDiscard *manager, const UpmPiece *piece,
+static void tell_discard(UpmDiscard *manager, const UpmExtent *extent,
                          RamDiscardListener *end)
 {
     RamDiscardListener *rdl;
@@ -257,13 +257,13 @@ static void tell_discard(UpmDiscard *manager, const UpmPiece *piece,
         if (rdl == end) {
             break;
         }
-        if (cut(rdl->section, piece->offset, piece->size, &part)) {
+        if (cut(rdl->section, extent->offset, extent->size, &part)) {
             rdl->notify_discard(rdl, &part);
         }
     }
 }
 
-static int tell_populate(UpmDiscard *manager, const UpmPiece *piece)
+static int tell_populate(UpmDiscard *manager, const UpmExtent *extent)
 {
     RamDiscardListener *rdl;
 
@@ -271,11 +271,11 @@ static int tell_populate(UpmDiscard *manager, const UpmPiece *piece)
         MemoryRegionSection part;
         int ret = 0;
 
-        if (cut(rdl->section, piece->offset, piece->size, &part)) {
+        if (cut(rdl->section, extent->offset, extent->size, &part)) {
             ret = rdl->notify_populate(rdl, &part);
         }
         if (ret) {
-            tell_discard(manager, piece, rdl);
+            tell_discard(manager, extent, rdl);
             return ret;
         }
     }
@@ -297,17 +297,17 @@ static UpmDiscard *find(RAMBlock *rb)
 static int converted(NotifierWithReturn *notifier, void *data, Error **errp)
 {
     const UpmConversion *c = data;
-    UpmDiscard *manager = find(c->piece.block->rb);
+    UpmDiscard *manager = find(c->extent.block->rb);
     int ret;
 
     if (!manager) {
         return 0;
     }
     if (c->to_private) {
-        tell_discard(manager, &c->piece, NULL);
+        tell_discard(manager, &c->extent, NULL);
         return 0;
     }
-    ret = tell_populate(manager, &c->piece);
+    ret = tell_populate(manager, &c->extent);
     if (ret) {
         error_setg_errno(errp, -ret, "an assigned device cannot follow");
     }

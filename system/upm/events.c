@@ -9,8 +9,8 @@
 #include "qapi/qapi-events-upm.h"
 #include "qemu/bitops.h"
 #include "qemu/module.h"
-#include "system/upm.h"
-#include "system/upm-events.h"
+#include "system/upm/upm.h"
+#include "system/upm/events.h"
 #include "trace/trace-upm.h"
 
 /*

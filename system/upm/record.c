@@ -10,10 +10,10 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "system/reset.h"
-#include "system/upm.h"
-#include "system/upm-compat.h"
+#include "system/upm/upm.h"
+#include "system/upm/compat.h"
 
-static int mark(const UpmPiece *piece, bool to_private)
+static int mark(const UpmExtent *extent, bool to_private)
 {
     return 0;
 }
