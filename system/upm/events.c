@@ -26,7 +26,7 @@ static void failed(const UpmFailure *f)
                                           ? UPM_PAGE_STATE_PRIVATE
                                           : UPM_PAGE_STATE_SHARED,
                                           f->cause, f->step, f->error,
-                                          f->reason, f->failed_requests);
+                                          f->reason, f->failed_requests, false);
 }
 
 static void storm(const UpmStorm *s)
