@@ -24,7 +24,8 @@
 #include "standard-headers/linux/kvm_para.h"
 #include "system/cpus.h"
 #include "system/kvm.h"
-#include "system/upm/upm.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
 #include "system/upm/compat.h"
 #include "trace/trace-upm.h"
 #include "upm-kvm.h"
@@ -120,12 +121,13 @@ static int mark(const UpmExtent *extent, bool to_private)
 
 static int drop_private(const UpmExtent *extent)
 {
-    return upm_punch_hole(extent->block->private_fd, extent->offset,
-                          extent->size);
+    return upm_punch_hole(upm_memory_private_fd(extent->block),
+                          extent->offset, extent->size);
 }
 
 static const UpmProviderOps kvm_provider = {
     .name = "KVM",
+    .marks_extents = true,
     .create_private = create_private,
     .mark = mark,
     .drop_private = drop_private,
@@ -191,32 +193,23 @@ uint32_t upm_kvm_features(void)
  * Memory slots
  */
 
-/* How much of a slot has its attributes. */
-typedef struct SlotWalk {
-    UpmExtent rest;
-    int ret;
-} SlotWalk;
-
-static void mark_next(SlotWalk *walk, uint64_t size, bool private)
+/* Run by run.  Returns 0 or a negative errno. */
+static int mark_slot(UpmExtent rest)
 {
-    UpmExtent run = walk->rest;
+    UpmClaim claim;
+    int ret = 0;
 
-    run.size = size;
-    if (!size || walk->ret < 0) {
-        return;
+    upm_claim(&claim, rest.block, rest.offset, rest.size);
+    while (!ret && rest.size) {
+        UpmExtent run;
+        bool private;
+
+        upm_next_run(&rest, &run, &private);
+        ret = mark(&run, private);
+        upm_extent_skip(&rest, run.size);
     }
-    walk->ret = mark(&run, private);
-    walk->rest.gpa += size;
-    walk->rest.offset += size;
-    walk->rest.size -= size;
-}
-
-static void mark_up_to_shared(const UpmExtent *run, void *opaque)
-{
-    SlotWalk *walk = opaque;
-
-    mark_next(walk, run->offset - walk->rest.offset, true);
-    mark_next(walk, run->size, false);
+    upm_release(&claim);
+    return ret;
 }
 
 static void slot_failed(const UpmExtent *slot, int ret)
@@ -237,9 +230,9 @@ static void slot_failed(const UpmExtent *slot, int ret)
 bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
 {
     UpmExtent slot = { .gpa = start, .size = size };
-    SlotWalk walk;
     ram_addr_t offset;
     RAMBlock *rb;
+    int ret;
 
     if (!in_use) {
         return false;
@@ -251,12 +244,10 @@ bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
         return false;
     }
     slot.offset = offset;
-    walk = (SlotWalk) { .rest = slot };
-    upm_foreach_shared(&slot, mark_up_to_shared, &walk);
-    mark_next(&walk, walk.rest.size, true);
-    trace_upm_kvm_slot(slot.block->name, start, offset, size, walk.ret);
-    if (walk.ret < 0) {
-        slot_failed(&slot, walk.ret);
+    ret = mark_slot(slot);
+    trace_upm_kvm_slot(slot.block->name, start, offset, size, ret);
+    if (ret < 0) {
+        slot_failed(&slot, ret);
     }
     return true;
 }
@@ -294,7 +285,7 @@ bool upm_kvm_convert(hwaddr start, uint64_t size, bool to_private, int *ret)
     }
     *ret = upm_convert(start, size, to_private,
                        current_cpu ? UPM_CAUSE_HYPERCALL : UPM_CAUSE_LAUNCH,
-                       &err);
+                       current_cpu ? 0 : UPM_KEEP_HIDDEN, &err);
     if (err) {
         error_report_err(err);
     }
@@ -432,7 +423,7 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
                      has_state(gpa, to_private);
     Error *err = NULL;
     char *reason;
-    int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_FAULT, &err);
+    int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_FAULT, 0, &err);
 
     if (!ret || ret == -EAGAIN || ret == -EINTR) {
         if (!no_progress(&guard, gpa, to_private, !ret && !had_state)) {
@@ -539,7 +530,7 @@ static int convert_map_gpa(const struct kvm_run *run, const MapGpa *request)
 
     BQL_LOCK_GUARD();
     ret = upm_convert(request->gpa, request->size, request->to_private,
-                      UPM_CAUSE_HYPERCALL, &err);
+                      UPM_CAUSE_HYPERCALL, 0, &err);
     if (!ret) {
         return 0;
     }
