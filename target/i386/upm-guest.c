@@ -12,7 +12,7 @@
 #include "system/system.h"
 #include "system/upm/upm.h"
 #include "system/upm/compat.h"
-#include "accel/kvm/upm-kvm.h"
+#include "accel/kvm/upm/upm-kvm.h"
 #include "kvm/kvm_i386.h"
 #include "sev-firmware.h"
 #include "upm-guest.h"

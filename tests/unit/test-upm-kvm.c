@@ -33,7 +33,7 @@ static void test_not_in_use(void)
 static void start_recording(bool with_device)
 {
     second_is_device = with_device;
-    in_use = can_pre_fault = false;
+    upm_kvm.in_use = upm_kvm.can_pre_fault = false;
     forget();
     g_assert_true(upm_kvm_record());
     blocks[0] = upm_block_find(&ram_blocks[0]);
@@ -48,13 +48,13 @@ static void stop_recording(void)
     for (i = 0; i < ARRAY_SIZE(ram_blocks); i++) {
         upm_block_unregister(&ram_blocks[i]);
     }
-    recording = second_is_device = false;
+    upm_kvm.recording = second_is_device = false;
     upm_kvm_init();
 }
 
 static void test_record_not_offered(void)
 {
-    in_use = false;
+    upm_kvm.in_use = false;
     enable_caps.result[0] = -EINVAL;
     g_assert_false(upm_kvm_record());
     g_assert_cmphex(upm_kvm_features(), ==, 0);
