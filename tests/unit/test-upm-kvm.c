@@ -697,6 +697,160 @@ static void test_slot_without_private_half(void)
     tear_down();
 }
 
+/*
+ * Conversions without the BQL
+ */
+
+typedef struct Worker {
+    QemuThread thread;
+    CPUState *cpu;
+    uint64_t gpa;
+    bool stop;
+    unsigned int done;
+} Worker;
+
+/* A vCPU that asks for the same page as shared and as private, for ever */
+static void *work(void *opaque)
+{
+    Worker *worker = opaque;
+
+    rcu_register_thread();
+    current_cpu = worker->cpu;
+    while (!qatomic_read(&worker->stop)) {
+        g_assert_cmpuint(hypercall(worker->gpa, 1, 0), ==, 0);
+        g_assert_cmpuint(hypercall(worker->gpa, 1, ENC), ==, 0);
+        qatomic_inc(&worker->done);
+    }
+    rcu_unregister_thread();
+    return NULL;
+}
+
+static void start_workers(Worker *workers, unsigned int n)
+{
+    unsigned int i;
+
+    for (i = 0; i < n; i++) {
+        workers[i] = (Worker) { .cpu = new_cpu(), .gpa = (i + 1) * 0x10000 };
+        qemu_thread_create(&workers[i].thread, "vcpu", work, &workers[i],
+                           QEMU_THREAD_JOINABLE);
+    }
+}
+
+static void stop_workers(Worker *workers, unsigned int n)
+{
+    unsigned int i;
+
+    for (i = 0; i < n; i++) {
+        qatomic_set(&workers[i].stop, true);
+    }
+    for (i = 0; i < n; i++) {
+        qemu_thread_join(&workers[i].thread);
+        QTAILQ_REMOVE_RCU(&cpus_queue, workers[i].cpu, node);
+        g_free(workers[i].cpu->kvm_run);
+        g_free(workers[i].cpu);
+    }
+}
+
+static void wait_for(const Worker *worker, unsigned int more)
+{
+    unsigned int before = qatomic_read(&worker->done);
+
+    while (qatomic_read(&worker->done) - before < more) {
+        g_usleep(100);
+    }
+}
+
+/* vCPUs convert while somebody, such as the monitor, has the BQL. */
+static void test_without_bql(void)
+{
+    Worker workers[2];
+
+    set_up();
+    start_workers(workers, 2);
+    bql_lock();
+    wait_for(&workers[0], 10);
+    wait_for(&workers[1], 10);
+    bql_unlock();
+    stop_workers(workers, 2);
+    expect_agreement();
+    tear_down();
+}
+
+static void take_long(void)
+{
+    g_usleep(1000);
+}
+
+/*
+ * Where slots are deleted no ioctl is under way, and none begins; who deletes
+ * them gets there although vCPUs make one conversion after the other, and can
+ * set attributes then.
+ */
+static void test_slot_deleted(void)
+{
+    Worker workers[4];
+    unsigned int i;
+
+    set_up();
+    in_set_attributes = take_long;
+    start_workers(workers, 4);
+    for (i = 0; i < 50; i++) {
+        wait_for(&workers[i % 4], 1);
+        bql_lock();
+        accel_ioctl_inhibit_begin();
+        g_assert_cmpuint(qatomic_read(&under_way), ==, 0);
+        g_assert_true(upm_kvm_slot_added(HIGH, host(HIGH), HIGH_SIZE));
+        g_assert_cmpuint(qatomic_read(&under_way), ==, 0);
+        accel_ioctl_inhibit_end();
+        bql_unlock();
+    }
+    stop_workers(workers, 4);
+    expect_agreement();
+    tear_down();
+}
+
+static bool converted_last_page;
+
+static void *convert_last_page(void *opaque)
+{
+    rcu_register_thread();
+    g_assert_cmpuint(hypercall(LOW_SIZE - K4, 1, 0), ==, 0);
+    rcu_unregister_thread();
+    qatomic_set(&converted_last_page, true);
+    return NULL;
+}
+
+/* No conversion gets between the states of a slot and its attributes. */
+static void convert_tail(void)
+{
+    static QemuThread thread;
+
+    if (set_attributes.calls == 1) {
+        qemu_thread_create(&thread, "vcpu", convert_last_page, NULL,
+                           QEMU_THREAD_DETACHED);
+    }
+    if (set_attributes.calls <= 3) {
+        g_usleep(20000);
+    }
+}
+
+static void test_slot_against_conversion(void)
+{
+    set_up();
+    g_assert_cmpuint(hypercall(0x2000, 1, 0), ==, 0);
+    forget();
+    converted_last_page = false;
+    in_set_attributes = convert_tail;
+    bql_lock();
+    g_assert_true(upm_kvm_slot_added(0, host(0), LOW_SIZE));
+    bql_unlock();
+    while (!qatomic_read(&converted_last_page)) {
+        g_usleep(100);
+    }
+    expect_agreement();
+    tear_down();
+}
+
 static void test_slot_fails(void)
 {
     set_up();
@@ -893,8 +1047,7 @@ static void test_random(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    current_cpu = g_new0(CPUState, 1);
-    upm_kvm_init();
+    init_fake_kvm();
     g_assert_cmpstr(upm_provider_name(), ==, "KVM");
 
     g_test_add_func("/upm-kvm/not-in-use", test_not_in_use);
@@ -935,6 +1088,10 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-kvm/slot/no-private-half",
                     test_slot_without_private_half);
     g_test_add_func("/upm-kvm/slot/fails", test_slot_fails);
+    g_test_add_func("/upm-kvm/slot/against-conversion",
+                    test_slot_against_conversion);
+    g_test_add_func("/upm-kvm/lock/without-bql", test_without_bql);
+    g_test_add_func("/upm-kvm/lock/slot-deleted", test_slot_deleted);
     g_test_add_func("/upm-kvm/convert", test_convert);
     g_test_add_func("/upm-kvm/pre-fault/ok", test_pre_fault);
     g_test_add_func("/upm-kvm/pre-fault/off", test_pre_fault_off);

@@ -40,10 +40,26 @@ static int cpu_index(void)
     return current_cpu ? current_cpu->cpu_index : -1;
 }
 
+/* No BQL: conversions of one vCPU hold up neither the monitor nor another. */
+static int convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
+                   Error **errp)
+{
+    int ret;
+
+    upm_kvm_enter();
+    ret = upm_convert(gpa, size, to_private, cause, errp);
+    upm_kvm_leave();
+    return ret;
+}
+
 static void stop_guest(const char *reason)
 {
     upm_memory_stop_guest(reason);
-    /* Not into the guest once more until the main loop stops it. */
+    /*
+     * Not into the guest once more until the main loop stops it.  It has the
+     * BQL when it clears what is set here.
+     */
+    BQL_LOCK_GUARD();
     cpu_stop_current();
 }
 
@@ -55,15 +71,14 @@ bool upm_kvm_convert(hwaddr start, uint64_t size, bool to_private, int *ret)
     if (!upm_kvm.in_use) {
         return false;
     }
-    BQL_LOCK_GUARD();
     WITH_RCU_READ_LOCK_GUARD() {
         if (!upm_memory_resolve(start, UPM_FRAME_SIZE, &first)) {
             return false;
         }
     }
-    *ret = upm_convert(start, size, to_private,
-                       current_cpu ? UPM_CAUSE_HYPERCALL : UPM_CAUSE_LAUNCH,
-                       &err);
+    *ret = convert(start, size, to_private,
+                   current_cpu ? UPM_CAUSE_HYPERCALL : UPM_CAUSE_LAUNCH,
+                   &err);
     if (err) {
         error_report_err(err);
     }
@@ -116,7 +131,7 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
                      has_state(gpa, to_private);
     Error *err = NULL;
     char *reason;
-    int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_FAULT, &err);
+    int ret = convert(gpa, size, to_private, UPM_CAUSE_FAULT, &err);
 
     if (!ret || ret == -EAGAIN || ret == -EINTR) {
         if (!upm_kvm_stuck(gpa, to_private, !ret && !had_state)) {
@@ -145,7 +160,6 @@ bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret)
     if (!upm_kvm.in_use) {
         return false;
     }
-    BQL_LOCK_GUARD();
     if (flags & ~KVM_MEMORY_EXIT_FLAG_PRIVATE) {
         reason = g_strdup_printf("a memory fault at 0x%" PRIx64 " has the "
                                  "unknown flags 0x%" PRIx64,
@@ -182,9 +196,8 @@ static int convert_map_gpa(const struct kvm_run *run, const MapGpa *request)
     Error *err = NULL;
     int ret;
 
-    BQL_LOCK_GUARD();
-    ret = upm_convert(request->gpa, request->size, request->to_private,
-                      UPM_CAUSE_HYPERCALL, &err);
+    ret = convert(request->gpa, request->size, request->to_private,
+                  UPM_CAUSE_HYPERCALL, &err);
     if (!ret) {
         return 0;
     }

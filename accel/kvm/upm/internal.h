@@ -44,6 +44,15 @@ bool upm_kvm_again(int ret, unsigned int *tries);
 int upm_kvm_mark(const UpmExtent *extent, bool to_private);
 
 /**
+ * upm_kvm_enter: no memory slot is deleted from here to upm_kvm_leave()
+ *
+ * With the BQL held neither does anything, since slots change under it.
+ * Does not nest.
+ */
+void upm_kvm_enter(void);
+void upm_kvm_leave(void);
+
+/**
  * MapGpa: what KVM_HC_MAP_GPA_RANGE asks for
  * @gpa: first byte
  * @size: bytes
@@ -102,7 +111,8 @@ char *upm_kvm_stuck_reason(hwaddr gpa, uint64_t size, bool to_private);
 /**
  * upm_kvm_clear_stale: make an address shared that is no RAM any more
  *
- * Returns: false where there is RAM, or KVM refuses.
+ * Locking: takes the BQL, so not for between upm_kvm_enter() and
+ * upm_kvm_leave().  Returns: false where there is RAM, or KVM refuses.
  */
 bool upm_kvm_clear_stale(hwaddr gpa, uint64_t size);
 

@@ -7,14 +7,20 @@
  * KVM_SET_MEMORY_ATTRIBUTES).  KVM zaps its mappings when the attribute
  * changes, so there is nothing to flush.
  *
- * Locking: conversions come with the BQL.  A change of memory slots holds it
- * while it waits for all ioctls that are under way without it, and then asks
- * for the core's lock (upm_kvm_slot_added()); a vCPU that held that lock
- * alone could not finish its ioctl.
+ * Locking: a vCPU converts without the BQL.  Where memory slots are deleted,
+ * QEMU holds it, lets no further ioctl begin that comes without it, and waits
+ * for those that are under way (accel_ioctl_inhibit_begin()); the new slots
+ * then wait for frames that somebody is converting (upm_kvm_slot_added()).  A
+ * vCPU that had such frames and could not begin its ioctl would wait for ever.
+ * So a conversion counts as an ioctl from before it touches any frame until it
+ * is done with all of them, see upm_kvm_enter(); the ioctls inside of it are
+ * let through, since the count is not 0.
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
+#include "hw/core/cpu.h"
 #include "qapi/error.h"
+#include "system/accel-blocker.h"
 #include "system/kvm.h"
 #include "internal.h"
 
@@ -37,6 +43,26 @@ bool upm_kvm_again(int ret, unsigned int *tries)
         g_usleep(1000);
     }
     return true;
+}
+
+/*
+ * All vCPUs are counted in one place, which need never be empty while each
+ * makes one conversion after the other.  But the own place of a vCPU is locked
+ * first by who waits, so that each of them gets past it once more at most.
+ * Nobody may stay in there: it would keep the other count from 0.
+ */
+void upm_kvm_enter(void)
+{
+    if (current_cpu) {
+        accel_cpu_ioctl_begin(current_cpu);
+        accel_cpu_ioctl_end(current_cpu);
+    }
+    accel_ioctl_begin();
+}
+
+void upm_kvm_leave(void)
+{
+    accel_ioctl_end();
 }
 
 static int create_private(uint64_t size, Error **errp)

@@ -10,6 +10,7 @@
 #include <linux/kvm.h>
 #include "hw/qdev-core.h"
 #include "qemu/error-report.h"
+#include "qemu/main-loop.h"
 #include "system/kvm.h"
 #include "system/upm/compat.h"
 #include "trace/trace-upm.h"
@@ -76,8 +77,10 @@ bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
     }
     slot.offset = offset;
     walk = (SlotWalk) { .rest = slot };
-    upm_foreach_shared(&slot, mark_up_to_shared, &walk);
+    upm_lock();
+    upm_foreach_shared_locked(&slot, mark_up_to_shared, &walk);
     mark_next(&walk, walk.rest.size, true);
+    upm_unlock();
     trace_upm_kvm_slot(slot.block->name, start, offset, size, walk.ret);
     if (walk.ret < 0) {
         slot_failed(&slot, walk.ret);
@@ -89,13 +92,15 @@ bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
  * Attributes outlive the memory that they were set for (see
  * upm_kvm_slot_added()): what is no RAM any more has to be shared, or every
  * access to it would fault.  Where KVM takes the type of an access from the
- * attribute, such a fault is one for private memory.
+ * attribute, such a fault is one for private memory.  Memory does not come or
+ * go while the BQL is held, so that no attribute is taken from a new slot.
  */
 bool upm_kvm_clear_stale(hwaddr gpa, uint64_t size)
 {
     UpmExtent page = { .gpa = gpa, .size = size };
     UpmExtent found;
 
+    BQL_LOCK_GUARD();
     WITH_RCU_READ_LOCK_GUARD() {
         if (upm_memory_resolve(gpa, UPM_FRAME_SIZE, &found)) {
             return false;
