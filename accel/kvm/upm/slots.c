@@ -16,6 +16,17 @@
 #include "trace/trace-upm.h"
 #include "internal.h"
 
+bool upm_kvm_inhibits(bool deletes)
+{
+    return deletes && upm_kvm.in_use;
+}
+
+int upm_kvm_mem_flags(int flags)
+{
+    return flags & KVM_MEM_GUEST_MEMFD ? flags & ~KVM_MEM_LOG_DIRTY_PAGES
+                                       : flags;
+}
+
 /* How much of a slot has its attributes. */
 typedef struct SlotWalk {
     UpmExtent rest;
