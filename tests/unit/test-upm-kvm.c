@@ -23,6 +23,7 @@ static void test_not_in_use(void)
     g_assert_cmpuint(run.hypercall.ret, ==, 0xdead);
     g_assert_false(upm_kvm_handle_fault(&run, &ret));
     g_assert_false(upm_kvm_slot_added(0, host(ROM), K4));
+    g_assert_false(upm_kvm_inhibits(true));
     g_assert_cmpuint(set_attributes.calls, ==, 0);
 }
 
@@ -697,6 +698,20 @@ static void test_slot_without_private_half(void)
     tear_down();
 }
 
+static void test_slot_flags(void)
+{
+    set_up();
+    g_assert_true(upm_kvm_inhibits(true));
+    g_assert_false(upm_kvm_inhibits(false));
+    g_assert_cmphex(upm_kvm_mem_flags(KVM_MEM_GUEST_MEMFD |
+                                      KVM_MEM_LOG_DIRTY_PAGES), ==,
+                    KVM_MEM_GUEST_MEMFD);
+    g_assert_cmphex(upm_kvm_mem_flags(KVM_MEM_READONLY |
+                                      KVM_MEM_LOG_DIRTY_PAGES), ==,
+                    KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES);
+    tear_down();
+}
+
 /*
  * Conversions without the BQL
  */
@@ -904,16 +919,11 @@ static void test_pre_fault(void)
     g_assert_cmpuint(pre_faults.calls, ==, 4);
     g_assert_cmpuint(pre_faulted, ==, 4 * K4);
 
-    /* refused for now, and for ever */
+    /* refused for now */
     forget();
     pre_faults.result[0] = -EAGAIN;
     g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
-    g_assert_cmpuint(pre_faults.calls, ==, 2);
-    g_assert_cmpuint(pre_faulted, ==, 4 * K4);
-    forget();
-    pre_faults.always = -EAGAIN;
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
-    g_assert_cmpuint(pre_faults.calls, ==, 100);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
 
     /* a signal, and what the guest will see for itself */
     forget();
@@ -925,6 +935,69 @@ static void test_pre_fault(void)
     g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
     g_assert_null(stop_reason);
+    tear_down();
+}
+
+/* Pieces of 2 MiB, 64 MiB of a request */
+static void test_pre_fault_bounded(void)
+{
+    MapGpa request = { .gpa = 3 * K4, .size = 65 * MiB, .to_private = true };
+
+    set_up();
+    upm_kvm_pre_fault(&request);
+    g_assert_cmpuint(largest_pre_fault, ==, 2 * MiB);
+    g_assert_cmpuint(pre_faults.calls, ==, 32);
+    g_assert_cmpuint(pre_faulted, ==, 64 * MiB);
+    /* KVM says that it is done and has not begun */
+    forget();
+    pre_fault_step = UINT64_MAX;
+    upm_kvm_pre_fault(&request);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    tear_down();
+}
+
+static void want_elsewhere(void)
+{
+    current_cpu->exit_request = true;
+}
+
+static void kick(void)
+{
+    current_cpu->kvm_run->immediate_exit = 1;
+}
+
+/* The vCPU is wanted while a piece is mapped, or before the first one. */
+static void test_pre_fault_yields(void)
+{
+    MapGpa request = { .size = 8 * MiB, .to_private = true };
+
+    set_up();
+    in_pre_fault = want_elsewhere;
+    upm_kvm_pre_fault(&request);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    upm_kvm_pre_fault(&request);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    current_cpu->exit_request = false;
+
+    forget();
+    in_pre_fault = kick;
+    upm_kvm_pre_fault(&request);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    upm_kvm_pre_fault(&request);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
+    current_cpu->kvm_run->immediate_exit = 0;
+    tear_down();
+}
+
+static void test_pre_fault_unwanted(void)
+{
+    set_up();
+    upm_kvm_set_pre_fault(false);
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 0);
+    upm_kvm_set_pre_fault(true);
+    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 1);
     tear_down();
 }
 
@@ -1088,12 +1161,16 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-kvm/slot/no-private-half",
                     test_slot_without_private_half);
     g_test_add_func("/upm-kvm/slot/fails", test_slot_fails);
+    g_test_add_func("/upm-kvm/slot/flags", test_slot_flags);
     g_test_add_func("/upm-kvm/slot/against-conversion",
                     test_slot_against_conversion);
     g_test_add_func("/upm-kvm/lock/without-bql", test_without_bql);
     g_test_add_func("/upm-kvm/lock/slot-deleted", test_slot_deleted);
     g_test_add_func("/upm-kvm/convert", test_convert);
     g_test_add_func("/upm-kvm/pre-fault/ok", test_pre_fault);
+    g_test_add_func("/upm-kvm/pre-fault/bounded", test_pre_fault_bounded);
+    g_test_add_func("/upm-kvm/pre-fault/yields", test_pre_fault_yields);
+    g_test_add_func("/upm-kvm/pre-fault/unwanted", test_pre_fault_unwanted);
     g_test_add_func("/upm-kvm/pre-fault/off", test_pre_fault_off);
     return g_test_run();
 }

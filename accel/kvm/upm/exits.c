@@ -230,8 +230,7 @@ bool upm_kvm_handle_hypercall(struct kvm_run *run)
     trace_upm_kvm_hypercall(cpu_index(), run->hypercall.args[0],
                             run->hypercall.args[1], run->hypercall.args[2],
                             run->hypercall.ret);
-    if (!run->hypercall.ret && request.to_private &&
-        qatomic_read(&upm_kvm.can_pre_fault)) {
+    if (!run->hypercall.ret && request.to_private) {
         upm_kvm_pre_fault(&request);
     }
     return true;

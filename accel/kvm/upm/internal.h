@@ -13,12 +13,14 @@
  * UpmKvm: what is known of the VM; a process has one, as it has one kvm_state
  * @in_use: it has private memory
  * @recording: it has none, and its requests are only recorded
+ * @no_pre_fault: the user does not want it
  * @can_pre_fault: KVM_PRE_FAULT_MEMORY works, as far as is known; any thread
  *     may find out that it does not
  */
 typedef struct UpmKvm {
     bool in_use;
     bool recording;
+    bool no_pre_fault;
     bool can_pre_fault;
 } UpmKvm;
 
@@ -77,7 +79,12 @@ const char *upm_kvm_decode_map_gpa(const struct kvm_run *run,
  */
 uint64_t upm_kvm_answer(int error);
 
-/** upm_kvm_pre_fault: map a range that became private ahead of its use */
+/**
+ * upm_kvm_pre_fault: map a range that became private ahead of its use
+ *
+ * Where that is wanted and KVM can; in part, where the range is large or the
+ * vCPU is wanted elsewhere.  For the vCPU that this thread runs.
+ */
 void upm_kvm_pre_fault(const MapGpa *request);
 
 /*
