@@ -63,6 +63,10 @@ static void stop_guest(const char *reason)
     cpu_stop_current();
 }
 
+/*
+ * What a vCPU asks for comes by the exits below.  The callers that are left
+ * are QEMU's own, and want memory to have the state that it is launched with.
+ */
 bool upm_kvm_convert(hwaddr start, uint64_t size, bool to_private, int *ret)
 {
     UpmExtent first;
@@ -76,9 +80,7 @@ bool upm_kvm_convert(hwaddr start, uint64_t size, bool to_private, int *ret)
             return false;
         }
     }
-    *ret = convert(start, size, to_private,
-                   current_cpu ? UPM_CAUSE_HYPERCALL : UPM_CAUSE_LAUNCH,
-                   &err);
+    *ret = convert(start, size, to_private, UPM_CAUSE_LAUNCH, &err);
     if (err) {
         error_report_err(err);
     }
@@ -90,7 +92,7 @@ bool upm_kvm_is_fault(const struct kvm_run *run, int ret)
     if (run->exit_reason != KVM_EXIT_MEMORY_FAULT) {
         return false;
     }
-    if (ret == -EFAULT || ret == -EHWPOISON) {
+    if (ret == -EFAULT || (ret == -EHWPOISON && upm_kvm.in_use)) {
         return true;
     }
     error_report("KVM cannot give the guest %s memory at 0x%" PRIx64
@@ -127,7 +129,7 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
 {
     const char *state = to_private ? "private" : "shared";
     /* asked only where the answer tells something */
-    bool had_state = upm_kvm_stuck_asked(gpa, to_private) &&
+    bool had_state = upm_kvm_stuck_wanted(gpa, to_private) &&
                      has_state(gpa, to_private);
     Error *err = NULL;
     char *reason;
@@ -152,7 +154,26 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
     return upm_kvm_stuck_reason(gpa, size, to_private);
 }
 
-bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret)
+/* The memory of the host that is behind the page is broken. */
+static char *hardware_error(hwaddr gpa, uint64_t flags)
+{
+    const char *half = flags & KVM_MEMORY_EXIT_FLAG_PRIVATE ? "private"
+                                                            : "shared";
+    UpmExtent extent;
+
+    RCU_READ_LOCK_GUARD();
+    if (!upm_memory_resolve(gpa, UPM_FRAME_SIZE, &extent)) {
+        return g_strdup_printf("hardware error: the host's memory for the %s "
+                               "page at 0x%" HWADDR_PRIx " is broken", half,
+                               gpa);
+    }
+    return g_strdup_printf("hardware error: the host's memory for the %s page "
+                           "at 0x%" HWADDR_PRIx " is broken: block '%s', "
+                           "offset 0x%" PRIx64, half, gpa, extent.block->name,
+                           extent.offset);
+}
+
+bool upm_kvm_handle_fault(const struct kvm_run *run, int error, int *ret)
 {
     uint64_t flags = run->memory_fault.flags;
     g_autofree char *reason = NULL;
@@ -164,6 +185,8 @@ bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret)
         reason = g_strdup_printf("a memory fault at 0x%" PRIx64 " has the "
                                  "unknown flags 0x%" PRIx64,
                                  (uint64_t)run->memory_fault.gpa, flags);
+    } else if (error == -EHWPOISON) {
+        reason = hardware_error(run->memory_fault.gpa, flags);
     } else {
         reason = convert_fault(run->memory_fault.gpa, run->memory_fault.size,
                                flags & KVM_MEMORY_EXIT_FLAG_PRIVATE);
@@ -197,8 +220,11 @@ static int convert_map_gpa(const struct kvm_run *run, const MapGpa *request)
     int ret;
 
     ret = convert(request->gpa, request->size, request->to_private,
-                  UPM_CAUSE_HYPERCALL, &err);
+                  upm_kvm_is_page_state_change(run) ? UPM_CAUSE_GHCB
+                                                    : UPM_CAUSE_HYPERCALL,
+                  &err);
     if (!ret) {
+        upm_kvm_stuck_converted(request->gpa, request->size);
         return 0;
     }
     guest_error(run, error_get_pretty(err));
@@ -223,9 +249,9 @@ bool upm_kvm_handle_hypercall(struct kvm_run *run)
     wrong = upm_kvm_decode_map_gpa(run, &request);
     if (wrong) {
         guest_error(run, wrong);
-        run->hypercall.ret = upm_kvm_answer(EINVAL);
+        upm_kvm_answer(run, EINVAL);
     } else {
-        run->hypercall.ret = upm_kvm_answer(convert_map_gpa(run, &request));
+        upm_kvm_answer(run, convert_map_gpa(run, &request));
     }
     trace_upm_kvm_hypercall(cpu_index(), run->hypercall.args[0],
                             run->hypercall.args[1], run->hypercall.args[2],

@@ -74,10 +74,16 @@ const char *upm_kvm_decode_map_gpa(const struct kvm_run *run,
                                    MapGpa *request);
 
 /**
- * upm_kvm_answer: the form in which KVM hands an error to the guest
+ * upm_kvm_is_page_state_change: does KVM pass on a request that the guest made
+ * in its GHCB or by the GHCB MSR, and not by the hypercall?
+ */
+bool upm_kvm_is_page_state_change(const struct kvm_run *run);
+
+/**
+ * upm_kvm_answer: answer a KVM_EXIT_HYPERCALL
  * @error: 0, EINVAL or EAGAIN
  */
-uint64_t upm_kvm_answer(int error);
+void upm_kvm_answer(struct kvm_run *run, int error);
 
 /**
  * upm_kvm_pre_fault: map a range that became private ahead of its use
@@ -94,22 +100,24 @@ void upm_kvm_pre_fault(const MapGpa *request);
 /** upm_kvm_stuck_reset: the vCPU has asked for something, so it goes on */
 void upm_kvm_stuck_reset(void);
 
+/** upm_kvm_stuck_converted: pages were converted as a vCPU asked for it */
+void upm_kvm_stuck_converted(hwaddr gpa, uint64_t size);
+
 /**
- * upm_kvm_stuck_asked: was the same access to the same page what the vCPU
- * last faulted on?
+ * upm_kvm_stuck_wanted: has the vCPU faulted on this page lately, and wanted
+ * the same state when it last did?
  */
-bool upm_kvm_stuck_asked(hwaddr gpa, bool to_private);
+bool upm_kvm_stuck_wanted(hwaddr gpa, bool to_private);
 
 /**
  * upm_kvm_stuck: note a fault
- * @changed: the page had the other state
+ * @changed: the page had the other state, and was converted
  *
- * Returns: true where such a fault comes back too often and nothing has
- * changed.
+ * Returns: true where the vCPU gets nowhere, by the rule in stuck.c.
  */
 bool upm_kvm_stuck(hwaddr gpa, bool to_private, bool changed);
 
-/** upm_kvm_stuck_repeats: how often the latest fault came in a row */
+/** upm_kvm_stuck_repeats: faults of the vCPU since it last made progress */
 unsigned int upm_kvm_stuck_repeats(void);
 
 /** upm_kvm_stuck_reason: the message of a vCPU that gets nowhere */

@@ -44,16 +44,38 @@ const char *upm_kvm_decode_map_gpa(const struct kvm_run *run, MapGpa *request)
     return NULL;
 }
 
-/*
- * KVM gives hypercall.ret to the guest as it is where hypercalls are answered
- * in RAX: zero or a negative errno, as KVM itself answers (Linux,
- * Documentation/virt/kvm/x86/hypercalls.rst; complete_hypercall_exit() in
- * arch/x86/kvm/x86.c).  Where registers are encrypted, and so can not be reset
- * either, it makes an answer of the GHCB protocol of it, and takes 0, EINVAL
- * or EAGAIN and nothing else (snp_complete_psc_msr() and
- * snp_complete_one_psc() in arch/x86/kvm/svm/sev.c).
- */
-uint64_t upm_kvm_answer(int error)
+static bool has_encrypted_registers(void)
 {
-    return cpus_are_resettable() ? -(int64_t)error : error;
+    /* Under KVM vCPUs can be reset unless their state is encrypted. */
+    return !cpus_are_resettable();
+}
+
+/*
+ * SEV-SNP guests alone have page state changes, and of those KVM sets no flags
+ * (snp_begin_psc_msr() and snp_begin_psc() in arch/x86/kvm/svm/sev.c, Linux
+ * 6.12 and 7.3).  Where registers are encrypted it takes each VMMCALL for one
+ * of 64 bits and says so (is_64_bit_hypercall() in arch/x86/kvm/x86.h); where
+ * they are not there are no page state changes.
+ */
+bool upm_kvm_is_page_state_change(const struct kvm_run *run)
+{
+    return has_encrypted_registers() &&
+           !(run->hypercall.flags & KVM_EXIT_HYPERCALL_LONG_MODE);
+}
+
+/*
+ * What a VMMCALL made the guest finds in RAX: zero or a negative errno, as KVM
+ * itself answers; KVM cuts it to 32 bits for a guest that is not in 64-bit
+ * mode (complete_hypercall_exit() in arch/x86/kvm/x86.c).  Of a page state
+ * change KVM makes an answer of the GHCB protocol, and takes 0, EINVAL or
+ * EAGAIN and nothing else (snp_complete_psc_msr() and snp_complete_one_psc()).
+ *
+ * The flags of a VMMCALL would be found with the next page state change.
+ */
+void upm_kvm_answer(struct kvm_run *run, int error)
+{
+    bool is_errno = upm_kvm_is_page_state_change(run);
+
+    run->hypercall.ret = is_errno ? error : -(int64_t)error;
+    run->hypercall.flags = 0;
 }

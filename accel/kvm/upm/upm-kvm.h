@@ -86,7 +86,8 @@ int upm_kvm_mem_flags(int flags);
 void upm_kvm_set_pre_fault(bool on);
 
 /**
- * upm_kvm_convert: what kvm_convert_memory() does for the callers left
+ * upm_kvm_convert: what kvm_convert_memory() does for the callers left, which
+ * launch the guest
  * @ret: 0 or a negative errno, where the result is true
  *
  * Returns: false where @start is not RAM with a private half.
@@ -105,10 +106,11 @@ bool upm_kvm_is_fault(const struct kvm_run *run, int ret);
 
 /**
  * upm_kvm_handle_fault: implicit conversion, for KVM_EXIT_MEMORY_FAULT
+ * @error: what KVM_RUN returned; -EHWPOISON is no request but a hardware error
  * @ret: 0 to run the vCPU again, EXCP_INTERRUPT where the guest was stopped,
  *     with a named reason; where the result is true
  */
-bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret);
+bool upm_kvm_handle_fault(const struct kvm_run *run, int error, int *ret);
 
 /**
  * upm_kvm_handle_hypercall: explicit conversion, for KVM_HC_MAP_GPA_RANGE
