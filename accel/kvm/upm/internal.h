@@ -13,6 +13,8 @@
  * UpmKvm: what is known of the VM; a process has one, as it has one kvm_state
  * @in_use: it has private memory
  * @recording: it has none, and its requests are only recorded
+ * @has_migration_control: and it has MSR_KVM_MIGRATION_CONTROL
+ * @migration_ready: bit 0 of that
  * @no_pre_fault: the user does not want it
  * @can_pre_fault: KVM_PRE_FAULT_MEMORY works, as far as is known; any thread
  *     may find out that it does not
@@ -20,6 +22,8 @@
 typedef struct UpmKvm {
     bool in_use;
     bool recording;
+    bool has_migration_control;
+    bool migration_ready;
     bool no_pre_fault;
     bool can_pre_fault;
 } UpmKvm;
