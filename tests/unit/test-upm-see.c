@@ -121,7 +121,8 @@ void qapi_event_send_upm_conversion_failed(uint64_t gpa, uint64_t size,
                                            UpmPageState to, UpmCause cause,
                                            UpmConversionStep step,
                                            int64_t q_errno, const char *reason,
-                                           uint64_t failed_requests)
+                                           uint64_t failed_requests,
+                                           bool poisoned)
 {
     g_assert_not_reached();
 }
