@@ -13,6 +13,8 @@ from linux_guest import BUILD, TOP
 SERIES = TOP / 'scripts/series'
 PATCHES = sorted((TOP / 'patches').glob('*.patch'))
 SCRIPTS = ['check-hooks', 'check-patches', 'common.sh', 'series']
+# Lines that all patches together may add
+MOST = 330
 
 
 def run(*args, **options):
@@ -77,6 +79,13 @@ def test_all_that_fail(tmp_path):
     wanted = run(SERIES, folder)[1].split()
     for name in wanted:
         assert f'{name} does not apply to QEMU 10.0.13' in err
+
+
+def test_few_lines():
+    """Patches only call, so they are short."""
+    added = [line for patch in PATCHES
+             for line in re.findall(r'^\+[^+].*', patch.read_text(), re.M)]
+    assert len(added) < MOST
 
 
 class Room:

@@ -282,7 +282,8 @@ static void test_upm_mode(void)
                 "reduced-phys-bits=1,upm-mode=on " MACHINE,
                 "sev-guest can not be emulated, only sev-snp-guest can");
     expect_exit("-object sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,"
-                "emulated=on " MACHINE, "Invalid parameter 'emulated'");
+                "emulated=on " MACHINE,
+                "Property 'sev-guest.emulated' not found");
 }
 
 /* What only a kernel can answer; one without SEV and test VMs is enough. */
