@@ -88,6 +88,15 @@ def test_few_lines():
     assert len(added) < MOST
 
 
+@pytest.mark.parametrize('path', sorted((TOP / 'qapi').glob('*.json')),
+                         ids=lambda path: path.name)
+def test_qapi_width(path):
+    """QEMU 10.2 refuses long lines of documentation, but for examples."""
+    text = re.sub(r'^# \.\. qmp-example::\n(#\n|#  .*\n| .*\n)*', '',
+                  path.read_text(), flags=re.M)
+    assert not re.findall(r'^#.{70,}', text, re.M)
+
+
 class Room:
     """The scripts of a checkout, with an apt that offers what a test says."""
 
