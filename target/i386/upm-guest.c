@@ -9,7 +9,7 @@
 #include "qemu/error-report.h"
 #include "system/kvm.h"
 #include "system/upm/compat.h"
-#include "accel/kvm/upm-kvm.h"
+#include "accel/kvm/upm/upm-kvm.h"
 #include "kvm/kvm_i386.h"
 #include "upm-guest.h"
 #include "upm-guest-options.h"

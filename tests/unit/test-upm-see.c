@@ -12,7 +12,7 @@
 #include "system/upm/events.h"
 #include "system/upm/resident.h"
 
-#include "../../accel/kvm/upm-terminated.c"
+#include "../../accel/kvm/upm/terminated.c"
 
 #define SIZE (64 * MiB)
 

@@ -20,7 +20,7 @@
 #include "system/upm/upm.h"
 #include "system/upm/compat.h"
 #include "hw/i386/x86.h"
-#include "accel/kvm/upm-kvm.h"
+#include "accel/kvm/upm/upm-kvm.h"
 #include "../confidential-guest.h"
 #include "../upm-guest.h"
 #include "kvm_i386.h"
