@@ -84,6 +84,7 @@ bool upm_guest_init(ConfidentialGuestSupport *cgs, Error **errp)
         return true;
     }
     if (cgs->require_guest_memfd) {
+        upm_kvm_set_pre_fault(options->pre_fault);
         return check_private_memory(cgs, options->upm_mode, errp);
     }
     if (options->upm_mode == ON_OFF_AUTO_OFF) {
@@ -104,11 +105,6 @@ bool upm_guest_program_emulates(void)
 bool upm_guest_emulated(Object *guest)
 {
     return upm_guest_options(guest)->emulated;
-}
-
-bool upm_guest_pre_fault(Object *guest)
-{
-    return upm_guest_options(guest)->pre_fault;
 }
 
 static const UpmGuestOptions *machine_options(void)

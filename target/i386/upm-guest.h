@@ -44,9 +44,6 @@ void upm_guest_check_vm_type(ConfidentialGuestSupport *cgs);
 /** upm_guest_emulated: emulated=on was given to @guest */
 bool upm_guest_emulated(Object *guest);
 
-/** upm_guest_pre_fault: pre-fault=off was not given to @guest */
-bool upm_guest_pre_fault(Object *guest);
-
 /** upm_guest_measure_only: what measure-only= of the machine's guest says */
 SevMeasureOnly upm_guest_measure_only(void);
 
