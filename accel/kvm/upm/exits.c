@@ -40,18 +40,6 @@ static int cpu_index(void)
     return current_cpu ? current_cpu->cpu_index : -1;
 }
 
-/* No BQL: conversions of one vCPU hold up neither the monitor nor another. */
-static int convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
-                   Error **errp)
-{
-    int ret;
-
-    upm_kvm_enter();
-    ret = upm_convert(gpa, size, to_private, cause, errp);
-    upm_kvm_leave();
-    return ret;
-}
-
 static void stop_guest(const char *reason)
 {
     upm_memory_stop_guest(reason);
@@ -80,7 +68,8 @@ bool upm_kvm_convert(hwaddr start, uint64_t size, bool to_private, int *ret)
             return false;
         }
     }
-    *ret = convert(start, size, to_private, UPM_CAUSE_LAUNCH, &err);
+    *ret = upm_convert(start, size, to_private, UPM_CAUSE_LAUNCH,
+                       UPM_KEEP_HIDDEN, &err);
     if (err) {
         error_report_err(err);
     }
@@ -133,7 +122,7 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
                      has_state(gpa, to_private);
     Error *err = NULL;
     char *reason;
-    int ret = convert(gpa, size, to_private, UPM_CAUSE_FAULT, &err);
+    int ret = upm_convert(gpa, size, to_private, UPM_CAUSE_FAULT, 0, &err);
 
     if (!ret || ret == -EAGAIN || ret == -EINTR) {
         if (!upm_kvm_stuck(gpa, to_private, !ret && !had_state)) {
@@ -219,10 +208,10 @@ static int convert_map_gpa(const struct kvm_run *run, const MapGpa *request)
     Error *err = NULL;
     int ret;
 
-    ret = convert(request->gpa, request->size, request->to_private,
-                  upm_kvm_is_page_state_change(run) ? UPM_CAUSE_GHCB
-                                                    : UPM_CAUSE_HYPERCALL,
-                  &err);
+    ret = upm_convert(request->gpa, request->size, request->to_private,
+                      upm_kvm_is_page_state_change(run) ? UPM_CAUSE_GHCB
+                                                        : UPM_CAUSE_HYPERCALL,
+                      0, &err);
     if (!ret) {
         upm_kvm_stuck_converted(request->gpa, request->size);
         return 0;

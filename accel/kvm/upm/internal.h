@@ -6,13 +6,16 @@
 #ifndef ACCEL_KVM_UPM_INTERNAL_H
 #define ACCEL_KVM_UPM_INTERNAL_H
 
-#include "system/upm/upm.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
 #include "upm-kvm.h"
 
 /**
  * UpmKvm: what is known of the VM; a process has one, as it has one kvm_state
  * @in_use: it has private memory
  * @recording: it has none, and its requests are only recorded
+ * @has_migration_control: and it has MSR_KVM_MIGRATION_CONTROL
+ * @migration_ready: bit 0 of that
  * @no_pre_fault: the user does not want it
  * @can_pre_fault: KVM_PRE_FAULT_MEMORY works, as far as is known; any thread
  *     may find out that it does not
@@ -20,6 +23,8 @@
 typedef struct UpmKvm {
     bool in_use;
     bool recording;
+    bool has_migration_control;
+    bool migration_ready;
     bool no_pre_fault;
     bool can_pre_fault;
 } UpmKvm;
@@ -49,7 +54,7 @@ int upm_kvm_mark(const UpmExtent *extent, bool to_private);
  * upm_kvm_enter: no memory slot is deleted from here to upm_kvm_leave()
  *
  * With the BQL held neither does anything, since slots change under it.
- * Does not nest.
+ * Does not nest; upm_convert() calls both for each of its steps.
  */
 void upm_kvm_enter(void);
 void upm_kvm_leave(void);

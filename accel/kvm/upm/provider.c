@@ -100,15 +100,18 @@ int upm_kvm_mark(const UpmExtent *extent, bool to_private)
 
 static int drop_private(const UpmExtent *extent)
 {
-    return upm_punch_hole(extent->block->private_fd, extent->offset,
-                          extent->size);
+    return upm_punch_hole(upm_memory_private_fd(extent->block),
+                          extent->offset, extent->size);
 }
 
 static const UpmProviderOps kvm_provider = {
     .name = "KVM",
+    .marks_extents = true,
     .create_private = create_private,
+    .enter = upm_kvm_enter,
     .mark = upm_kvm_mark,
     .drop_private = drop_private,
+    .leave = upm_kvm_leave,
 };
 
 void upm_kvm_init(void)

@@ -27,32 +27,26 @@ int upm_kvm_mem_flags(int flags)
                                        : flags;
 }
 
-/* How much of a slot has its attributes. */
-typedef struct SlotWalk {
-    UpmExtent rest;
-    int ret;
-} SlotWalk;
-
-static void mark_next(SlotWalk *walk, uint64_t size, bool private)
+/*
+ * Run by run, while nobody converts any of it; the attributes may be those of
+ * other memory.  Returns 0 or a negative errno.
+ */
+static int mark_slot(UpmExtent rest)
 {
-    UpmExtent run = walk->rest;
+    UpmClaim claim;
+    int ret = 0;
 
-    run.size = size;
-    if (!size || walk->ret < 0) {
-        return;
+    upm_claim(&claim, rest.block, rest.offset, rest.size);
+    while (!ret && rest.size) {
+        UpmExtent run;
+        bool private;
+
+        upm_next_run(&rest, &run, &private);
+        ret = upm_kvm_mark(&run, private);
+        upm_extent_skip(&rest, run.size);
     }
-    walk->ret = upm_kvm_mark(&run, private);
-    walk->rest.gpa += size;
-    walk->rest.offset += size;
-    walk->rest.size -= size;
-}
-
-static void mark_up_to_shared(const UpmExtent *run, void *opaque)
-{
-    SlotWalk *walk = opaque;
-
-    mark_next(walk, run->offset - walk->rest.offset, true);
-    mark_next(walk, run->size, false);
+    upm_release(&claim);
+    return ret;
 }
 
 static void slot_failed(const UpmExtent *slot, int ret)
@@ -73,9 +67,9 @@ static void slot_failed(const UpmExtent *slot, int ret)
 bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
 {
     UpmExtent slot = { .gpa = start, .size = size };
-    SlotWalk walk;
     ram_addr_t offset;
     RAMBlock *rb;
+    int ret;
 
     if (!upm_kvm.in_use) {
         return false;
@@ -87,14 +81,10 @@ bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
         return false;
     }
     slot.offset = offset;
-    walk = (SlotWalk) { .rest = slot };
-    upm_lock();
-    upm_foreach_shared_locked(&slot, mark_up_to_shared, &walk);
-    mark_next(&walk, walk.rest.size, true);
-    upm_unlock();
-    trace_upm_kvm_slot(slot.block->name, start, offset, size, walk.ret);
-    if (walk.ret < 0) {
-        slot_failed(&slot, walk.ret);
+    ret = mark_slot(slot);
+    trace_upm_kvm_slot(slot.block->name, start, offset, size, ret);
+    if (ret < 0) {
+        slot_failed(&slot, ret);
     }
     return true;
 }

@@ -10,6 +10,8 @@
 
 #include "exec/hwaddr.h"
 
+struct ArchCPU;
+struct KVMState;
 struct kvm_run;
 
 /** upm_kvm_init: make KVM the provider of page states */
@@ -28,13 +30,29 @@ bool upm_kvm_check(Error **errp);
 /**
  * upm_kvm_record: have the guest's KVM_HC_MAP_GPA_RANGE requests recorded
  *
- * For guests whose memory is encrypted in place, see upm_record().  To be
- * called when the VM exists, before any RAM block and any vCPU do.
+ * For guests whose memory is encrypted in place, see upm_record().  The guest
+ * finds other features in CPUID and an MSR more, so this is for who asks for
+ * it.  To be called when the VM exists, before any RAM block and any vCPU do.
  *
  * Returns: false where KVM does not pass such requests on, which takes
  * KVM_CAP_EXIT_HYPERCALL.
  */
 bool upm_kvm_record(void);
+
+/** UpmKvmFilterMsr: kvm_filter_msr(), have QEMU serve an MSR of the guest */
+typedef int UpmKvmFilterMsr(struct KVMState *s, uint32_t msr,
+                            bool (*rdmsr)(struct ArchCPU *cpu, uint32_t msr,
+                                          uint64_t *value),
+                            bool (*wrmsr)(struct ArchCPU *cpu, uint32_t msr,
+                                          uint64_t value));
+
+/**
+ * upm_kvm_filter_msr: serve MSR_KVM_MIGRATION_CONTROL where the guest's
+ * requests are recorded
+ *
+ * To be called when QEMU has KVM_CAP_X86_USER_SPACE_MSR enabled.
+ */
+void upm_kvm_filter_msr(struct KVMState *s, UpmKvmFilterMsr *filter);
 
 /**
  * upm_kvm_features: what is added to the features that KVM_CPUID_FEATURES
