@@ -123,9 +123,10 @@ static bool check_size(uint64_t size, uint64_t page, Error **errp)
 /*
  * libvirt makes the machine's memory itself, and what its users add comes
  * after that.  Its backend would be listed with the guest's memory and never
- * be used, so it has to make room.
+ * be used, so it has to make room.  It goes last: where this backend cannot
+ * be made, the other one is still there.
  */
-static bool replace(HostMemoryBackend *backend, Error **errp)
+static bool check_replaced(HostMemoryBackend *backend, Error **errp)
 {
     const char *id = MEMFD_PRIVATE(backend)->replaces;
     HostMemoryBackend *other;
@@ -149,7 +150,18 @@ static bool replace(HostMemoryBackend *backend, Error **errp)
                    "have as much", id, size);
         return false;
     }
-    return user_creatable_del(id, errp);
+    if (!user_creatable_can_be_deleted(USER_CREATABLE(other))) {
+        error_setg(errp, "replaces=%s: that one is in use", id);
+        return false;
+    }
+    return true;
+}
+
+static bool delete_replaced(HostMemoryBackend *backend, Error **errp)
+{
+    const char *id = MEMFD_PRIVATE(backend)->replaces;
+
+    return !id || user_creatable_del(id, errp);
 }
 
 /*
@@ -282,8 +294,9 @@ static void complete(UserCreatable *uc, Error **errp)
 
     if (check_options(backend, errp) &&
         check_size(backend->size, UPM_FRAME_SIZE, errp) &&
-        check_guest(backend, errp) && replace(backend, errp)) {
-        set_up(backend, errp);
+        check_guest(backend, errp) && check_replaced(backend, errp) &&
+        set_up(backend, errp)) {
+        delete_replaced(backend, errp);
     }
     if (*errp) {
         g_autofree char *size = size_to_str(backend->size);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * memory-backend-memfd-private: what it replaces
+ */
+#include "qemu/osdep.h"
+#include <sys/resource.h>
+#include "upm/launch.h"
+
+/* More than any host has in huge pages, and a size that nothing allocates */
+#define HUGE "'size': 1099511627776, 'hugetlb': true, 'hugetlbsize': 2097152"
+
+/*
+ * replaces=
+ */
+
+static void add_other(QTestState *qts, uint64_t size)
+{
+    g_autofree char *options =
+        g_strdup_printf("'size': %" PRIu64 ", 'reserve': false", size);
+
+    expect_success(add_object(qts, "memory-backend-ram", "other", options));
+}
+
+static void test_replaces(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch(" -m 256M");
+    add_other(qts, 48 * MiB);
+    expect_success(add_object(qts, TYPE, "r",
+                              "'size': 50331648, 'replaces': 'other'"));
+    g_assert_false(has_backend(qts, "other"));
+    g_assert_true(has_backend(qts, "r"));
+    g_assert_true(has_block(qts, "r"));
+    qtest_quit(qts);
+}
+
+/* As libvirt does it: the machine's memory goes for one of another name. */
+static void test_replaces_machine_memory(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch(",memory-backend=pc.ram -m 256M "
+                 "-object memory-backend-memfd,id=pc.ram,size=256M,share=on "
+                 "-object " TYPE ",id=r,size=256M,replaces=pc.ram "
+                 "-machine memory-backend=r");
+    g_assert_false(has_backend(qts, "pc.ram"));
+    g_assert_false(has_block(qts, "pc.ram"));
+    g_assert_true(has_block(qts, "r"));
+    qtest_quit(qts);
+}
+
+/* Where a backend cannot be made, the one to be replaced is still there. */
+static void test_replaces_nothing(void)
+{
+    static const struct {
+        uint64_t size;
+        const char *options;
+        const char *message;
+    } cases[] = {
+        { TiB, HUGE, "unable to map backing store" },
+        { TiB, HUGE ", 'reserve': false, 'prealloc-shared': true",
+          "preallocating memory failed" },
+        { 48 * MiB, "'size': 50331648, 'hugetlb': true,"
+          " 'hugetlbsize': 8388608", "failed to create memfd" },
+        { 48 * MiB, "'size': 50331648, 'host-nodes': [ 127 ],"
+          " 'policy': 'bind'", "cannot bind memory to host NUMA nodes" },
+        { 48 * MiB, "'size': 50331648, 'share': false",
+          "share=off cannot hold" },
+        { 32 * MiB, "'size': 50331648", "that one has 32 MiB" },
+    };
+    QTestState *qts;
+    unsigned int i;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch(" -m 256M,slots=2,maxmem=4T");
+    for (i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *options = g_strconcat(cases[i].options,
+                                               ", 'replaces': 'other'", NULL);
+        g_autofree char *desc = NULL;
+
+        add_other(qts, cases[i].size);
+        desc = take_error(add_object(qts, TYPE, "r", options));
+        g_test_message("%s", desc);
+        g_assert_nonnull(strstr(desc, cases[i].message));
+        g_assert_true(has_backend(qts, "other"));
+        g_assert_false(has_backend(qts, "r"));
+        expect_success(del_object(qts, "other"));
+    }
+    add_other(qts, 128 * MiB);
+    g_free(take_error(add_object(qts, TYPE, "r", "'size': 134217728,"
+                                 " 'host-nodes': [ 127 ], 'policy': 'bind',"
+                                 " 'replaces': 'other'")));
+    expect_success(add_device(qts, "'driver': 'pc-dimm', 'memdev': 'other'"));
+    expect_error(add_object(qts, TYPE, "r", "'size': 134217728,"
+                            " 'replaces': 'other'"),
+                 TYPE " 'r' (128 MiB): replaces=other: that one is in use");
+    g_assert_false(has_backend(qts, "r"));
+    qtest_quit(qts);
+}
+
+/* Leave QEMU one descriptor; the limit is one of their numbers. */
+static void leave_one_fd(QTestState *qts)
+{
+    struct rlimit limits;
+    unsigned int limit, left = 2;
+
+    for (limit = 0; left; limit++) {
+        g_autofree char *path = g_strdup_printf("/proc/%d/fd/%u",
+                                                qtest_pid(qts), limit);
+
+        if (access(path, F_OK) && errno == ENOENT) {
+            left--;
+        }
+    }
+    g_assert_cmpint(prlimit(qtest_pid(qts), RLIMIT_NOFILE, NULL, &limits), ==,
+                    0);
+    limits.rlim_cur = limit - 1;
+    g_assert_cmpint(prlimit(qtest_pid(qts), RLIMIT_NOFILE, &limits, NULL), ==,
+                    0);
+}
+
+/* The shared half is there, and the private one is not to be had. */
+static void test_replaces_nothing_without_fds(void)
+{
+    g_autofree char *desc = NULL;
+    struct rlimit limits;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch(" -m 256M");
+    add_other(qts, 48 * MiB);
+    g_assert_cmpint(prlimit(qtest_pid(qts), RLIMIT_NOFILE, NULL, &limits), ==,
+                    0);
+    leave_one_fd(qts);
+    desc = take_error(add_object(qts, TYPE, "r", "'size': 50331648,"
+                                 " 'replaces': 'other'"));
+    g_assert_true(g_str_has_suffix(desc, "Too many open files"));
+    g_assert_true(has_backend(qts, "other"));
+    g_assert_cmpint(prlimit(qtest_pid(qts), RLIMIT_NOFILE, &limits, NULL), ==,
+                    0);
+    expect_success(add_object(qts, TYPE, "r", "'size': 50331648,"
+                              " 'replaces': 'other'"));
+    g_assert_false(has_backend(qts, "other"));
+    qtest_quit(qts);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    qtest_add_func("/upm-backend/replaces", test_replaces);
+    qtest_add_func("/upm-backend/replaces-machine-memory",
+                   test_replaces_machine_memory);
+    qtest_add_func("/upm-backend/replaces-nothing", test_replaces_nothing);
+    qtest_add_func("/upm-backend/replaces-nothing-without-fds",
+                   test_replaces_nothing_without_fds);
+    return g_test_run();
+}
