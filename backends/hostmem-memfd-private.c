@@ -235,31 +235,52 @@ static bool memfd_private_alloc(HostMemoryBackend *backend, Error **errp)
     return true;
 }
 
+/* Returns false where the backend has no policy. */
+static bool get_policy(HostMemoryBackend *backend, UpmNumaPolicy *policy)
+{
+    unsigned long last = find_last_bit(backend->host_nodes, MAX_NODES);
+
+    *policy = (UpmNumaPolicy) {
+        .mode = backend->policy,
+        .nodes = backend->host_nodes,
+        .bits = last + 1,
+    };
+#ifdef HAVE_NUMA_HAS_PREFERRED_MANY
+    if (policy->mode == MPOL_PREFERRED && numa_has_preferred_many() > 0) {
+        policy->mode = MPOL_PREFERRED_MANY;
+    }
+#endif
+    return last < MAX_NODES;
+}
+
+static char *describe(HostMemoryBackend *backend)
+{
+    g_autofree char *size = size_to_str(backend->size);
+
+    return g_strdup_printf("%s '%s' (%s)", TYPE_MEMFD_PRIVATE,
+        object_get_canonical_path_component(OBJECT(backend)), size);
+}
+
 /* The parent has done the shared half. */
 static bool bind_private_half(HostMemoryBackend *backend, Error **errp)
 {
-    unsigned long last = find_last_bit(backend->host_nodes, MAX_NODES);
-    int mode = backend->policy;
+    g_autofree char *name = describe(backend);
+    UpmNumaPolicy policy;
 
-    if (last == MAX_NODES) {
-        return true;
-    }
-#ifdef HAVE_NUMA_HAS_PREFERRED_MANY
-    if (mode == MPOL_PREFERRED && numa_has_preferred_many() > 0) {
-        mode = MPOL_PREFERRED_MANY;
-    }
-#endif
-    return upm_bind(backend->mr.ram_block->guest_memfd, backend->size, mode,
-                    backend->host_nodes, last + 1, errp);
+    return !get_policy(backend, &policy) ||
+           upm_bind(backend->mr.ram_block->guest_memfd, name, backend->size,
+                    backend->prealloc, &policy, errp);
 }
 
 static bool prealloc_private_half(HostMemoryBackend *backend, Error **errp)
 {
     const char *id = object_get_canonical_path_component(OBJECT(backend));
+    UpmNumaPolicy policy;
+    bool bound = get_policy(backend, &policy);
 
     return upm_prealloc(backend->mr.ram_block->guest_memfd, id, backend->size,
                         backend->prealloc_threads, backend->prealloc_context,
-                        errp);
+                        bound ? &policy : NULL, errp);
 }
 
 bool upm_prealloc_later(HostMemoryBackend *backend, Error **errp)
@@ -299,10 +320,9 @@ static void complete(UserCreatable *uc, Error **errp)
         delete_replaced(backend, errp);
     }
     if (*errp) {
-        g_autofree char *size = size_to_str(backend->size);
+        g_autofree char *name = describe(backend);
 
-        error_prepend(errp, "%s '%s' (%s): ", TYPE_MEMFD_PRIVATE,
-                      object_get_canonical_path_component(OBJECT(uc)), size);
+        error_prepend(errp, "%s: ", name);
     }
 }
 

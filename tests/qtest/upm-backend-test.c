@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * memory-backend-memfd-private: what it replaces
+ * memory-backend-memfd-private: what it replaces, and where its
+ * memory is
  */
 #include "qemu/osdep.h"
 #include <sys/resource.h>
@@ -155,6 +156,51 @@ static void test_replaces_nothing_without_fds(void)
     qtest_quit(qts);
 }
 
+/*
+ * Where memory is
+ */
+
+/* Is there a mapping of a memfd of this name and policy? */
+static void expect_policy(QTestState *qts, const char *name,
+                          const char *policy)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/numa_maps",
+                                            qtest_pid(qts));
+    g_autofree char *file = g_strdup_printf("file=/memfd:%s", name);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    unsigned int found = 0;
+    char **line;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    lines = g_strsplit(text, "\n", -1);
+    for (line = lines; *line; line++) {
+        if (strstr(*line, file) && strstr(*line, policy)) {
+            found++;
+        }
+    }
+    g_assert_cmpuint(found, >, 0);
+}
+
+static void test_nodes(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    if (access("/proc/self/numa_maps", R_OK)) {
+        g_test_skip("no NUMA policies here");
+        return;
+    }
+    /* the emulated processor maps the private half of the machine's memory */
+    qts = launch(",memory-backend=m -m 256M "
+                 "-object " TYPE ",id=m,size=256M,host-nodes=0,policy=bind");
+    expect_policy(qts, TYPE, " bind:0 ");
+    expect_policy(qts, "snp-private", " bind:0 ");
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -165,5 +211,6 @@ int main(int argc, char **argv)
     qtest_add_func("/upm-backend/replaces-nothing", test_replaces_nothing);
     qtest_add_func("/upm-backend/replaces-nothing-without-fds",
                    test_replaces_nothing_without_fds);
+    qtest_add_func("/upm-backend/nodes", test_nodes);
     return g_test_run();
 }
