@@ -65,7 +65,7 @@ static void test_replaces_nothing(void)
         const char *options;
         const char *message;
     } cases[] = {
-        { TiB, HUGE, "unable to map backing store" },
+        { TiB, HUGE, "of 2 MiB for the shared half" },
         { TiB, HUGE ", 'reserve': false, 'prealloc-shared': true",
           "preallocating memory failed" },
         { 48 * MiB, "'size': 50331648, 'hugetlb': true,"
@@ -201,6 +201,33 @@ static void test_nodes(void)
     qtest_quit(qts);
 }
 
+/* The shared half of a guest wants all of its size, unless told otherwise. */
+static void test_huge_pages(void)
+{
+    g_autofree char *desc = NULL;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    if (access("/sys/kernel/mm/hugepages/hugepages-2048kB", R_OK)) {
+        g_test_skip("no huge pages of 2 MiB here");
+        return;
+    }
+    qts = launch(" -m 256M");
+    desc = take_error(add_object(qts, TYPE, "r", HUGE));
+    g_test_message("%s", desc);
+    g_assert_true(g_str_has_prefix(desc, TYPE " 'r' (1 TiB): reserve=on wants "
+                                   "524288 huge pages of 2 MiB for the shared "
+                                   "half, and "));
+    g_assert_true(g_str_has_suffix(desc, " are free: unable to map backing "
+                                   "store for guest RAM: Cannot allocate "
+                                   "memory"));
+    expect_success(add_object(qts, TYPE, "r", HUGE ", 'reserve': false"));
+    g_assert_true(has_block(qts, "r"));
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -212,5 +239,6 @@ int main(int argc, char **argv)
     qtest_add_func("/upm-backend/replaces-nothing-without-fds",
                    test_replaces_nothing_without_fds);
     qtest_add_func("/upm-backend/nodes", test_nodes);
+    qtest_add_func("/upm-backend/huge-pages", test_huge_pages);
     return g_test_run();
 }
