@@ -160,21 +160,6 @@ void upm_block_remove(RAMBlock *rb)
 #endif
 }
 
-bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp)
-{
-    ERRP_GUARD();
-
-    UpmBlock *block = rb ? upm_block_find(rb) : NULL;
-
-    if (rb ? !block || block->private_fd < 0 : !blocks_that_block) {
-        return true;
-    }
-    error_setg(errp, "%s cannot give back private memory", device);
-    error_append_hint(errp, "A guest with private memory gives memory back "
-                      "with its conversions, see discard=.\n");
-    return false;
-}
-
 bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
 {
     hwaddr offset, length = size;

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * memory-backend-memfd-private: what it replaces, and where its
- * memory is
+ * memory-backend-memfd-private: what it replaces, where its memory is, and
+ * devices that deal with memory by rules of their own
  */
 #include "qemu/osdep.h"
 #include <sys/resource.h>
+#include "libqos/libqos-malloc.h"
+#include "libqos/malloc-pc.h"
+#include "libqos/pci-pc.h"
+#include "libqos/virtio-pci.h"
+#include "standard-headers/linux/virtio_balloon.h"
+#include "standard-headers/linux/virtio_config.h"
+#include "standard-headers/linux/virtio_ids.h"
+#include "standard-headers/linux/virtio_ring.h"
 #include "upm/launch.h"
 
 /* More than any host has in huge pages, and a size that nothing allocates */
@@ -228,6 +236,179 @@ static void test_huge_pages(void)
     qtest_quit(qts);
 }
 
+/*
+ * Devices
+ */
+
+static void test_virtio_mem(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch(" -m 256M,maxmem=1G -device pcie-root-port,id=p");
+    expect_success(add_object(qts, TYPE, "r", "'size': 134217728"));
+    expect_error(add_device(qts, "'driver': 'virtio-mem-pci', 'bus': 'p',"
+                            " 'memdev': 'r'"),
+                 "virtio-mem cannot discard private memory");
+    qtest_quit(qts);
+}
+
+enum { INFLATE, DEFLATE, STATS, REPORT, QUEUES };
+
+typedef struct Balloon {
+    QTestState *qts;
+    QGuestAllocator alloc;
+    QPCIBus *bus;
+    QVirtioPCIDevice *pci;
+    QVirtQueue *queues[QUEUES];
+} Balloon;
+
+static void start_balloon(Balloon *b, QTestState *qts)
+{
+    QPCIAddress address = { .devfn = QPCI_DEVFN(4, 0) };
+    QVirtioDevice *device;
+    unsigned int i;
+
+    b->qts = qts;
+    pc_alloc_init(&b->alloc, qts, 0);
+    b->bus = qpci_new_pc(qts, &b->alloc);
+    b->pci = virtio_pci_new(b->bus, &address);
+    g_assert_nonnull(b->pci);
+    device = &b->pci->vdev;
+    g_assert_cmpint(device->device_type, ==, VIRTIO_ID_BALLOON);
+    qvirtio_pci_device_enable(b->pci);
+    qvirtio_start_device(device);
+    qvirtio_set_features(device, qvirtio_get_features(device) &
+                         ~(QVIRTIO_F_BAD_FEATURE |
+                           1ULL << VIRTIO_RING_F_INDIRECT_DESC |
+                           1ULL << VIRTIO_RING_F_EVENT_IDX));
+    for (i = 0; i < QUEUES; i++) {
+        b->queues[i] = qvirtqueue_setup(device, &b->alloc, i);
+    }
+    qvirtio_set_driver_ok(device);
+}
+
+static void stop_balloon(Balloon *b)
+{
+    unsigned int i;
+
+    for (i = 0; i < QUEUES; i++) {
+        qvirtqueue_cleanup(b->pci->vdev.bus, b->queues[i], &b->alloc);
+    }
+    qvirtio_pci_device_disable(b->pci);
+    g_free(b->pci->pdev);
+    g_free(b->pci);
+    qpci_free_pc(b->bus);
+    alloc_destroy(&b->alloc);
+    qtest_quit(b->qts);
+}
+
+static void request(Balloon *b, unsigned int queue, uint64_t gpa,
+                    uint32_t size, bool write)
+{
+    QVirtQueue *vq = b->queues[queue];
+    uint32_t head = qvirtqueue_add(b->qts, vq, gpa, size, write, false);
+
+    qvirtqueue_kick(b->qts, &b->pci->vdev, vq, head);
+    qvirtio_wait_used_elem(b->qts, &b->pci->vdev, vq, head, NULL,
+                           60 * G_USEC_PER_SEC);
+}
+
+static void request_page(Balloon *b, unsigned int queue, uint64_t gpa)
+{
+    uint64_t number = guest_alloc(&b->alloc, 4);
+
+    qtest_writel(b->qts, number, gpa >> VIRTIO_BALLOON_PFN_SHIFT);
+    request(b, queue, number, 4, false);
+    guest_free(&b->alloc, number);
+}
+
+static bool is_filled(Balloon *b, uint64_t gpa, uint8_t value)
+{
+    uint8_t bytes[4 * KiB], wanted[sizeof(bytes)];
+
+    qtest_memread(b->qts, gpa, bytes, sizeof(bytes));
+    memset(wanted, value, sizeof(wanted));
+    return !memcmp(bytes, wanted, sizeof(bytes));
+}
+
+/* A page for each way to the balloon; what QEMU maps then holds @value. */
+static void check_balloon(QTestState *qts, uint8_t value)
+{
+    Balloon b = {};
+    uint64_t gpa;
+
+    start_balloon(&b, qts);
+    gpa = guest_alloc(&b.alloc, 8 * KiB);
+    qtest_memset(qts, gpa, 0x5a, 8 * KiB);
+    request_page(&b, INFLATE, gpa);
+    g_assert_true(is_filled(&b, gpa, value));
+    request_page(&b, DEFLATE, gpa);
+    g_assert_true(is_filled(&b, gpa, value));
+    request(&b, REPORT, gpa + 4 * KiB, 4 * KiB, true);
+    g_assert_true(is_filled(&b, gpa + 4 * KiB, value));
+    stop_balloon(&b);
+}
+
+#define BALLOON " -device virtio-balloon-pci,id=b,addr=4," \
+                "free-page-reporting=on,deflate-on-oom=on"
+
+static void test_balloon(void)
+{
+    g_autofree char *log = NULL;
+    g_autofree char *options = NULL;
+    g_autofree char *text = NULL;
+    int fd;
+
+    if (!can_launch()) {
+        return;
+    }
+    fd = g_file_open_tmp("upm-balloon-XXXXXX", &log, NULL);
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    options = g_strdup_printf(" -m 256M" BALLOON
+                              " -trace upm_balloon_ignored -D %s", log);
+    check_balloon(launch(options), 0x5a);
+
+    g_assert_true(g_file_get_contents(log, &text, NULL, NULL));
+    if (*text) {
+        g_assert_nonnull(strstr(text, "block 'pc.ram' offset 0x"));
+    }
+    unlink(log);
+}
+
+/* Where memory has one half, the same requests do discard it. */
+static void test_balloon_of_others(void)
+{
+    check_balloon(qtest_init("-machine q35 -S -nodefaults -m 256M" BALLOON),
+                  0);
+}
+
+/* What can be asked of a balloon by the monitor */
+static void test_balloon_by_monitor(void)
+{
+    QDict *response;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch(" -m 256M" BALLOON);
+    expect_success(qtest_qmp(qts, "{ 'execute': 'balloon',"
+                             " 'arguments': { 'value': 134217728 } }"));
+    response = qtest_qmp(qts, "{ 'execute': 'query-balloon' }");
+    g_assert_cmpint(qdict_get_int(qdict_get_qdict(response, "return"),
+                                  "actual"), ==, 256 * MiB);
+    qobject_unref(response);
+    expect_success(qtest_qmp(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': '/machine/peripheral/b', 'property':"
+                             " 'guest-stats-polling-interval', 'value': 1 }"
+                             " }"));
+    qtest_quit(qts);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -240,5 +421,9 @@ int main(int argc, char **argv)
                    test_replaces_nothing_without_fds);
     qtest_add_func("/upm-backend/nodes", test_nodes);
     qtest_add_func("/upm-backend/huge-pages", test_huge_pages);
+    qtest_add_func("/upm-backend/virtio-mem", test_virtio_mem);
+    qtest_add_func("/upm-backend/balloon", test_balloon);
+    qtest_add_func("/upm-backend/balloon-of-others", test_balloon_of_others);
+    qtest_add_func("/upm-backend/balloon-by-monitor", test_balloon_by_monitor);
     return g_test_run();
 }

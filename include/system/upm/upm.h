@@ -240,15 +240,6 @@ bool upm_block_add(RAMBlock *rb, Error **errp);
 void upm_block_remove(RAMBlock *rb);
 
 /**
- * upm_memory_allows: may a device discard memory by its own rules?
- * @rb: the memory it deals with, or NULL for all of the guest's
- * @device: for the message
- *
- * Locking: BQL.  Returns: false with @errp set where that is private memory.
- */
-bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp);
-
-/**
  * upm_block_register: the part of upm_block_add() that knows no RAMBlock
  * @name: for messages; copied
  * @size: of each half in bytes, a multiple of UPM_FRAME_SIZE
