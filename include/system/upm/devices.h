@@ -31,4 +31,31 @@ bool upm_memory_allows(const RAMBlock *rb, const char *device, Error **errp);
  */
 bool upm_balloon_ignores(const RAMBlock *rb, uint64_t offset, uint64_t size);
 
+/**
+ * upm_dma_limit: warn that an assigned device may run out of DMA mappings
+ * @section: guest memory that the device has just been told of
+ * @mappings: what all sections, this one included, may take together
+ * @slots: mappings to allow for sections of other memory; one less with each
+ *     section of this kind
+ * @limit: mappings that the host has
+ *
+ * The warning comes with the section by which the limit is passed.
+ *
+ * Locking: BQL; takes the core's lock.
+ * Returns: false where @section has no private half.
+ */
+bool upm_dma_limit(const MemoryRegionSection *section, uint64_t mappings,
+                   unsigned int slots, unsigned int limit);
+
+/**
+ * upm_dma_limit_message: what upm_dma_limit() warns of
+ * @name: of the memory
+ * @shared: pages that are shared now
+ * @most: pages that can be, of all guest memory
+ *
+ * Returns: a string to be freed.
+ */
+char *upm_dma_limit_message(const char *name, uint64_t shared, uint64_t most,
+                            unsigned int slots, unsigned int limit);
+
 #endif
