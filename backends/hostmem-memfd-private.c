@@ -523,7 +523,7 @@ static void memfd_private_class_init(ObjectClass *oc, const void *data)
     object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
         &UpmDiscardPolicy_lookup, get_discard, set_discard);
     object_class_property_set_description(oc, "discard",
-        "Half that gives its backing back on a conversion "
+        "Half that is discarded when a conversion hides it "
         "(both, shared, private, none)");
 }
 
