@@ -48,8 +48,10 @@ void ap_main(unsigned index)
     }
 }
 
-/* Returns how long one conversion of a page took at most, of those that had
- * begun before the request's end. */
+/*
+ * Returns how long one conversion of a page took at most, of those that had
+ * begun before the request's end.
+ */
 static u64 convert_meanwhile(void)
 {
     u64 longest = 0, before, took;
