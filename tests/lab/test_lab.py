@@ -73,6 +73,14 @@ MISSING = machine.why_missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
+def runs_in_order():
+    """As jobs are, so that no test has to wait for more than its own."""
+    for kernel in KERNELS:
+        for run, kernels in RUNS.items():
+            if kernel in kernels:
+                yield kernel, run
+
+
 def payload_command(kernel, run):
     cbit = CBIT if kernel == 'cbit' else 0
     return lambda _: f'python3 -B {HERE}/run_payload.py {cbit} {run}'
@@ -119,11 +127,9 @@ def jobs():
         linux_command(*PROTECTED_LINUX))
     found['pristine', 'plain-linux'] = machines['pristine'].submit(
         linux_command(*PLAIN_LINUX))
-    for kernel in KERNELS:
-        for run, kernels in RUNS.items():
-            if kernel in kernels:
-                found[kernel, run] = machines[kernel].submit(
-                    payload_command(kernel, run))
+    for kernel, run in runs_in_order():
+        found[kernel, run] = machines[kernel].submit(
+            payload_command(kernel, run))
     if PLAIN_QEMU.exists():
         for kernel, run, check in FAULTS.values():
             run = plain_run(run, check)
@@ -188,17 +194,14 @@ def test_linux(jobs):
 
 
 def all_runs():
-    for run, kernels in RUNS.items():
-        for kernel in kernels:
-            yield pytest.param(kernel, run, id=f'{kernel}-{run}')
+    for kernel, run in runs_in_order():
+        yield pytest.param(kernel, run, id=f'{kernel}-{run}')
 
 
 def all_checks():
-    for run, kernels in RUNS.items():
-        for kernel in kernels:
-            for name in source_names(run, kernel):
-                yield pytest.param(kernel, run, name,
-                                   id=f'{kernel}-{run}-{name}')
+    for kernel, run in runs_in_order():
+        for name in source_names(run, kernel):
+            yield pytest.param(kernel, run, name, id=f'{kernel}-{run}-{name}')
 
 
 @pytest.mark.parametrize('kernel,run', all_runs())
