@@ -18,7 +18,8 @@
 #include "qemu/units.h"
 #include "qom/object_interfaces.h"
 #include "system/hostmem.h"
-#include "system/upm/upm.h"
+#include "system/upm/map.h"
+#include "system/upm/provider.h"
 #include "system/upm/compat.h"
 #include "system/upm/prealloc.h"
 

@@ -2,43 +2,89 @@
 /*
  * Unmapped private memory: what assigned devices may map
  *
- * A RamDiscardManager for each block with a private half.  Populated is what
- * is shared: only that may be pinned and reached by a device, while the
- * backing of the rest comes and goes with the conversions.
+ * Only what is shared may be pinned and reached by a device, while the backing
+ * of the rest comes and goes with the conversions.  So devices are told by a
+ * RamDiscardManager for each block with a private half: from QEMU 10.1 on
+ * QEMU's own RamBlockAttributes, before that one of ours.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/int128.h"
 #include "qemu/queue.h"
-#include "qemu/rcu_queue.h"
 #include "qom/object.h"
-#include "system/upm/upm.h"
 #include "system/upm/compat.h"
 #include "system/upm/dma.h"
+#include "system/upm/provider.h"
 
-/* Later versions have RamBlockAttributes for this. */
-#ifndef TYPE_RAM_BLOCK_ATTRIBUTES
+static int cannot_follow(Error **errp, int ret)
+{
+    error_setg_errno(errp, -ret, "an assigned device cannot follow");
+    return ret;
+}
+
+#ifdef TYPE_RAM_BLOCK_ATTRIBUTES
+
+/*
+ * ram_block_add() makes them and reclaim_ramblock() destroys them.  Where a
+ * device refuses, their bitmap has the new state nevertheless.
+ */
+static int converted(NotifierWithReturn *notifier, void *data, Error **errp)
+{
+    const UpmConversion *c = data;
+    RamBlockAttributes *attributes = c->run.block->discard_manager;
+    int ret = ram_block_attributes_state_change(attributes, c->run.offset,
+                                                c->run.size, c->to_private);
+
+    if (ret) {
+        ram_block_attributes_state_change(attributes, c->run.offset,
+                                          c->run.size, !c->to_private);
+        return cannot_follow(errp, ret);
+    }
+    return 0;
+}
+
+static NotifierWithReturn notifier = { .notify = converted };
+
+static bool add(UpmBlock *block, Error **errp)
+{
+    RamBlockAttributes *attributes = ram_block_attributes_create(block->rb);
+
+    if (!attributes) {
+        error_setg(errp, "cannot set up page states of '%s' for assigned "
+                   "devices", block->name);
+        return false;
+    }
+    /* To new ones all is private; nobody listens yet, who could refuse. */
+    if (block->began_shared) {
+        ram_block_attributes_state_change(attributes, 0, block->size, false);
+    }
+    block->discard_manager = attributes;
+    upm_set_attributes(block->rb, attributes);
+    return true;
+}
+
+void upm_dma_remove(UpmBlock *block)
+{
+}
+
+#else
 
 #define TYPE_UPM_DISCARD "upm-discard-manager"
 
 OBJECT_DECLARE_SIMPLE_TYPE(UpmDiscard, UPM_DISCARD)
 
 /*
- * Managers go by RCU.  Listeners come and go with the BQL and the core's lock,
- * which conversions hold: a listener learns the states of all frames and then
- * of each change, with nothing in between.
+ * Listeners come and go with the BQL and a claim of the whole block: a
+ * listener learns the states of all frames and then of each change, with
+ * nothing in between.
  */
 struct UpmDiscard {
     Object parent_obj;
-    struct rcu_head rcu;
 
-    RAMBlock *rb;
+    UpmBlock *block;
     QLIST_HEAD(, RamDiscardListener) listeners;
-    QLIST_ENTRY(UpmDiscard) next;
 };
-
-static QLIST_HEAD(, UpmDiscard) managers = QLIST_HEAD_INITIALIZER(managers);
 
 /*
  * Sections
@@ -65,78 +111,48 @@ static bool cut(const MemoryRegionSection *section, uint64_t offset,
 
 typedef int (*RunFn)(MemoryRegionSection *part, void *opaque);
 
-/* A walk over the runs of a section that have one state. */
-typedef struct Walk {
-    MemoryRegionSection *section;
-    bool private;
-    /* where the last shared run ended */
-    uint64_t at;
-    RunFn fn;
-    void *opaque;
-    int ret;
-} Walk;
-
-static void walk_part(Walk *walk, uint64_t offset, uint64_t size)
-{
-    MemoryRegionSection part;
-
-    if (!walk->ret && cut(walk->section, offset, size, &part)) {
-        walk->ret = walk->fn(&part, walk->opaque);
-    }
-}
-
-static void walk_shared_run(const UpmExtent *run, void *opaque)
-{
-    Walk *walk = opaque;
-
-    if (walk->private) {
-        walk_part(walk, walk->at, run->offset - walk->at);
-    } else {
-        walk_part(walk, run->offset, run->size);
-    }
-    walk->at = run->offset + run->size;
-}
-
 /*
- * Stops at the first run for which @fn returns something, and returns that.
- * Locking: the core's lock.
+ * Stops at the first run in a state for which @fn returns something, and
+ * returns that.  Locking: a claim of the section.
  */
-static int walk_locked(const UpmDiscard *manager,
-                        MemoryRegionSection *section, bool private, RunFn fn,
-                        void *opaque)
+static int walk_claimed(UpmDiscard *manager,
+                        const MemoryRegionSection *section, bool private,
+                        RunFn fn, void *opaque)
 {
     uint64_t start = section->offset_within_region;
     uint64_t end = start + int128_get64(section->size);
     uint64_t first = QEMU_ALIGN_DOWN(start, UPM_FRAME_SIZE);
     UpmExtent extent = {
-        .block = upm_block_find(manager->rb),
+        .block = manager->block,
         .offset = first,
         .size = QEMU_ALIGN_UP(end, UPM_FRAME_SIZE) - first,
     };
-    Walk walk = {
-        .section = section,
-        .private = private,
-        .at = first,
-        .fn = fn,
-        .opaque = opaque,
-    };
+    UpmExtent run = { .offset = first };
 
-    upm_foreach_shared_locked(&extent, walk_shared_run, &walk);
-    if (private && walk.at < end) {
-        walk_part(&walk, walk.at, end - walk.at);
+    while (upm_next_run_in(&extent, upm_extent_end(&run), private, &run)) {
+        MemoryRegionSection part;
+        int ret;
+
+        if (!cut(section, run.offset, run.size, &part)) {
+            continue;
+        }
+        ret = fn(&part, opaque);
+        if (ret) {
+            return ret;
+        }
     }
-    return walk.ret;
+    return 0;
 }
 
-static int walk_section(const UpmDiscard *manager,
-                        MemoryRegionSection *section, bool private, RunFn fn,
-                        void *opaque)
+static int walk(UpmDiscard *manager, const MemoryRegionSection *section,
+                bool private, RunFn fn, void *opaque)
 {
+    UpmClaim claim;
     int ret;
 
-    upm_lock();
-    ret = walk_locked(manager, section, private, fn, opaque);
-    upm_unlock();
+    upm_claim(&claim, manager->block, 0, manager->block->size);
+    ret = walk_claimed(manager, section, private, fn, opaque);
+    upm_release(&claim);
     return ret;
 }
 
@@ -158,16 +174,14 @@ static int found(MemoryRegionSection *part, void *opaque)
 static bool is_populated(const RamDiscardManager *rdm,
                          const MemoryRegionSection *section)
 {
-    MemoryRegionSection copy = *section;
-
-    return !walk_section(UPM_DISCARD(rdm), &copy, true, found, NULL);
+    return !walk(UPM_DISCARD(rdm), section, true, found, NULL);
 }
 
 static int replay_populated(const RamDiscardManager *rdm,
                             MemoryRegionSection *section,
                             ReplayRamPopulate replay_fn, void *opaque)
 {
-    return walk_section(UPM_DISCARD(rdm), section, false, replay_fn, opaque);
+    return walk(UPM_DISCARD(rdm), section, false, replay_fn, opaque);
 }
 
 typedef struct ReplayDiscarded {
@@ -189,9 +203,12 @@ static void replay_discarded(const RamDiscardManager *rdm,
 {
     ReplayDiscarded replay = { .fn = replay_fn, .opaque = opaque };
 
-    walk_section(UPM_DISCARD(rdm), section, true, replay_one_discarded,
-                 &replay);
+    walk(UPM_DISCARD(rdm), section, true, replay_one_discarded, &replay);
 }
+
+/*
+ * Listeners
+ */
 
 static int populate_one(MemoryRegionSection *part, void *opaque)
 {
@@ -212,13 +229,14 @@ static void register_listener(RamDiscardManager *rdm, RamDiscardListener *rdl,
                               MemoryRegionSection *section)
 {
     UpmDiscard *manager = UPM_DISCARD(rdm);
+    UpmClaim claim;
     int ret;
 
     rdl->section = memory_region_section_new_copy(section);
-    upm_lock();
+    upm_claim(&claim, manager->block, 0, manager->block->size);
     QLIST_INSERT_HEAD(&manager->listeners, rdl, next);
-    ret = walk_locked(manager, rdl->section, false, populate_one, rdl);
-    upm_unlock();
+    ret = walk_claimed(manager, rdl->section, false, populate_one, rdl);
+    upm_release(&claim);
     if (ret) {
         error_report("a device can not map shared memory of '%s': %s",
                      memory_region_name(section->mr), strerror(-ret));
@@ -229,15 +247,16 @@ static void unregister_listener(RamDiscardManager *rdm,
                                 RamDiscardListener *rdl)
 {
     UpmDiscard *manager = UPM_DISCARD(rdm);
+    UpmClaim claim;
 
-    upm_lock();
+    upm_claim(&claim, manager->block, 0, manager->block->size);
     if (rdl->double_discard_supported) {
         rdl->notify_discard(rdl, rdl->section);
     } else {
-        walk_locked(manager, rdl->section, false, discard_one, rdl);
+        walk_claimed(manager, rdl->section, false, discard_one, rdl);
     }
     QLIST_REMOVE(rdl, next);
-    upm_unlock();
+    upm_release(&claim);
     memory_region_section_free_copy(rdl->section);
     rdl->section = NULL;
 }
@@ -246,7 +265,7 @@ static void unregister_listener(RamDiscardManager *rdm,
  * Conversions
  */
 
-static void tell_discard(UpmDiscard *manager, const UpmExtent *extent,
+static void tell_discard(UpmDiscard *manager, const UpmExtent *run,
                          RamDiscardListener *end)
 {
     RamDiscardListener *rdl;
@@ -257,13 +276,13 @@ static void tell_discard(UpmDiscard *manager, const UpmExtent *extent,
         if (rdl == end) {
             break;
         }
-        if (cut(rdl->section, extent->offset, extent->size, &part)) {
+        if (cut(rdl->section, run->offset, run->size, &part)) {
             rdl->notify_discard(rdl, &part);
         }
     }
 }
 
-static int tell_populate(UpmDiscard *manager, const UpmExtent *extent)
+static int tell_populate(UpmDiscard *manager, const UpmExtent *run)
 {
     RamDiscardListener *rdl;
 
@@ -271,75 +290,51 @@ static int tell_populate(UpmDiscard *manager, const UpmExtent *extent)
         MemoryRegionSection part;
         int ret = 0;
 
-        if (cut(rdl->section, extent->offset, extent->size, &part)) {
+        if (cut(rdl->section, run->offset, run->size, &part)) {
             ret = rdl->notify_populate(rdl, &part);
         }
         if (ret) {
-            tell_discard(manager, extent, rdl);
+            tell_discard(manager, run, rdl);
             return ret;
         }
     }
     return 0;
 }
 
-static UpmDiscard *find(RAMBlock *rb)
-{
-    UpmDiscard *manager;
-
-    QLIST_FOREACH_RCU(manager, &managers, next) {
-        if (manager->rb == rb) {
-            return manager;
-        }
-    }
-    return NULL;
-}
-
 static int converted(NotifierWithReturn *notifier, void *data, Error **errp)
 {
     const UpmConversion *c = data;
-    UpmDiscard *manager = find(c->extent.block->rb);
+    UpmDiscard *manager = c->run.block->discard_manager;
     int ret;
 
     if (!manager) {
         return 0;
     }
     if (c->to_private) {
-        tell_discard(manager, &c->extent, NULL);
+        tell_discard(manager, &c->run, NULL);
         return 0;
     }
-    ret = tell_populate(manager, &c->extent);
-    if (ret) {
-        error_setg_errno(errp, -ret, "an assigned device cannot follow");
-    }
-    return ret;
+    ret = tell_populate(manager, &c->run);
+    return ret ? cannot_follow(errp, ret) : 0;
 }
 
 static NotifierWithReturn notifier = { .notify = converted };
 
-void upm_discard_add(RAMBlock *rb, MemoryRegion *mr)
+static bool add(UpmBlock *block, Error **errp)
 {
     UpmDiscard *manager = UPM_DISCARD(object_new(TYPE_UPM_DISCARD));
 
-    manager->rb = rb;
-    if (!notifier.node.le_prev) {
-        upm_notifier_add(&notifier);
-    }
-    QLIST_INSERT_HEAD_RCU(&managers, manager, next);
-    memory_region_set_ram_discard_manager(mr, RAM_DISCARD_MANAGER(manager));
+    manager->block = block;
+    block->discard_manager = manager;
+    memory_region_set_ram_discard_manager(block->rb->mr,
+                                          RAM_DISCARD_MANAGER(manager));
+    return true;
 }
 
-static void free_manager(struct rcu_head *head)
+void upm_dma_remove(UpmBlock *block)
 {
-    object_unref(OBJECT(container_of(head, UpmDiscard, rcu)));
-}
-
-void upm_discard_remove(RAMBlock *rb)
-{
-    UpmDiscard *manager = find(rb);
-
-    if (manager) {
-        QLIST_REMOVE_RCU(manager, next);
-        call_rcu1(&manager->rcu, free_manager);
+    if (block->discard_manager) {
+        object_unref(OBJECT(block->discard_manager));
     }
 }
 
@@ -375,3 +370,11 @@ static void discard_register(void)
 type_init(discard_register);
 
 #endif
+
+bool upm_dma_add(UpmBlock *block, Error **errp)
+{
+    if (!notifier.node.le_prev) {
+        upm_notifier_add(&notifier);
+    }
+    return add(block, errp);
+}

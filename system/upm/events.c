@@ -9,7 +9,7 @@
 #include "qapi/qapi-events-upm.h"
 #include "qemu/bitops.h"
 #include "qemu/module.h"
-#include "system/upm/upm.h"
+#include "system/upm/map.h"
 #include "system/upm/events.h"
 #include "trace/trace-upm.h"
 
@@ -26,7 +26,8 @@ static void failed(const UpmFailure *f)
                                           ? UPM_PAGE_STATE_PRIVATE
                                           : UPM_PAGE_STATE_SHARED,
                                           f->cause, f->step, f->error,
-                                          f->reason, f->failed_requests);
+                                          f->reason, f->failed_requests,
+                                          f->poisoned);
 }
 
 static void storm(const UpmStorm *s)
@@ -38,7 +39,21 @@ static void storm(const UpmStorm *s)
                                          s->size, s->cause);
 }
 
-static const UpmObserver observer = { .failed = failed, .storm = storm };
+static void discard_failed(const UpmFailedDiscard *f)
+{
+    qapi_event_send_upm_discard_failed(f->block, f->private
+                                       ? UPM_PAGE_STATE_PRIVATE
+                                       : UPM_PAGE_STATE_SHARED,
+                                       f->offset, f->size, f->error,
+                                       strerror(f->error),
+                                       f->failed_discards);
+}
+
+static const UpmObserver observer = {
+    .failed = failed,
+    .storm = storm,
+    .discard_failed = discard_failed,
+};
 
 static void register_observer(void)
 {

@@ -1,159 +1,78 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unmapped private memory: QMP command query-upm-map
+ * Unmapped private memory: one bit a frame, and the runs that they make
+ *
+ * Nothing else than a block's map is read or written here.  It is written
+ * with the core's lock, by who has a claim, and read without.
  */
 #include "qemu/osdep.h"
-#include "qapi/error.h"
-#include "qapi/qapi-commands-upm.h"
-#include "qapi/util.h"
-#include "qemu/int128.h"
-#include "qemu/units.h"
-#include "system/upm/upm.h"
-#include "system/upm/compat.h"
+#include "qemu/bitmap.h"
+#include "core.h"
 
-#define LIMIT_DEFAULT 256
-#define LIMIT_MAX 4096
-/* A look at this much of a map takes some 0.2 ms. */
-#define BYTES_AT_ONCE (64 * GiB)
-
-typedef struct MapWalk {
-    UpmMap *map;
-    UpmRangeList **tail;
-    UpmRange *last;
-    /* where to go on */
-    hwaddr at;
-    /* ranges and bytes that may still be looked at */
-    uint32_t ranges;
-    uint64_t bytes;
-} MapWalk;
-
-/* Memory may be mapped in several sections, yet be one run of its block. */
-static bool extends_last(const MapWalk *walk, const UpmExtent *run,
-                         UpmPageState state)
+const char *upm_state_name(bool private)
 {
-    const UpmRange *last = walk->last;
-
-    return last && last->state == state &&
-           last->gpa + last->size == run->gpa &&
-           last->offset + last->size == run->offset &&
-           !strcmp(last->block, run->block->name);
+    return private ? "private" : "shared";
 }
 
-/* Returns false where there is no room for one more range. */
-static bool add_run(MapWalk *walk, const UpmExtent *run, bool private)
+bool upm_block_is_private(const UpmBlock *block, uint64_t offset)
 {
-    UpmPageState state = private ? UPM_PAGE_STATE_PRIVATE
-                                 : UPM_PAGE_STATE_SHARED;
+    uint64_t frame = offset >> UPM_FRAME_BITS;
+    unsigned long word = qatomic_read(&block->toggled_map[BIT_WORD(frame)]);
 
-    if (extends_last(walk, run, state)) {
-        walk->last->size += run->size;
-        return true;
-    }
-    if (!walk->ranges) {
-        return false;
-    }
-    walk->ranges--;
-    walk->last = g_new0(UpmRange, 1);
-    walk->last->gpa = run->gpa;
-    walk->last->size = run->size;
-    walk->last->state = state;
-    walk->last->block = g_strdup(run->block->name);
-    walk->last->offset = run->offset;
-    QAPI_LIST_APPEND(walk->tail, walk->last);
-    return true;
+    return !!(word & BIT_MASK(frame)) == block->began_shared;
 }
 
-/* Returns true to end the walk: there is more, but not for this call. */
-static bool walk_extent(MapWalk *walk, UpmExtent *extent)
+/* The next frame from @from on that is in the state @private, or @end. */
+static uint64_t next_in_state(const UpmBlock *block, uint64_t end,
+                              uint64_t from, bool private)
 {
-    while (extent->size) {
-        UpmExtent part = *extent, run;
-        bool private;
-
-        part.size = MIN(part.size, walk->bytes);
-        if (part.size) {
-            upm_next_run(&part, &run, &private);
-        }
-        if (!part.size || !add_run(walk, &run, private)) {
-            walk->map->has_next = true;
-            walk->map->next = extent->gpa;
-            return true;
-        }
-        walk->bytes -= run.size;
-        extent->gpa += run.size;
-        extent->offset += run.size;
-        extent->size -= run.size;
-    }
-    return false;
+    return private == block->began_shared
+           ? find_next_bit(block->toggled_map, end, from)
+           : find_next_zero_bit(block->toggled_map, end, from);
 }
 
-static bool walk_section(Int128 start, Int128 len, const MemoryRegion *mr,
-                         hwaddr offset, void *opaque)
+bool upm_next_run_in(const UpmExtent *extent, uint64_t from, bool private,
+                     UpmExtent *run)
 {
-    MapWalk *walk = opaque;
-    UpmExtent extent = { .gpa = int128_get64(start) };
-    uint64_t skip;
+    uint64_t end = upm_extent_end(extent) >> UPM_FRAME_BITS;
+    uint64_t first, last;
 
-    if (!memory_region_is_ram((MemoryRegion *)mr)) {
+    first = next_in_state(extent->block, end, from >> UPM_FRAME_BITS, private);
+    if (first >= end) {
         return false;
     }
-    extent.block = upm_block_find(mr->ram_block);
-    /* Other RAM may have any size. */
-    if (!extent.block ||
-        !QEMU_IS_ALIGNED(extent.gpa | offset, UPM_FRAME_SIZE)) {
-        return false;
-    }
-    extent.offset = offset;
-    extent.size = QEMU_ALIGN_DOWN(int128_get64(len), UPM_FRAME_SIZE);
-    skip = walk->at > extent.gpa ? walk->at - extent.gpa : 0;
-    if (skip >= extent.size) {
-        return false;
-    }
-    extent.gpa += skip;
-    extent.offset += skip;
-    extent.size -= skip;
-    return walk_extent(walk, &extent);
-}
-
-static bool check_arguments(uint64_t start, uint32_t limit, Error **errp)
-{
-    if (!QEMU_IS_ALIGNED(start, UPM_FRAME_SIZE)) {
-        error_setg(errp, "start 0x%" PRIx64 " is not a multiple of %llu",
-                   start, UPM_FRAME_SIZE);
-        return false;
-    }
-    if (!limit || limit > LIMIT_MAX) {
-        error_setg(errp, "limit must be between 1 and %d, and is %" PRIu32,
-                   LIMIT_MAX, limit);
-        return false;
-    }
-    return true;
-}
-
-UpmMap *qmp_query_upm_map(bool has_start, uint64_t start, bool has_limit,
-                          uint32_t limit, Error **errp)
-{
-    g_autoptr(UpmMap) map = g_new0(UpmMap, 1);
-    MapWalk walk = {
-        .map = map,
-        .tail = &map->ranges,
-        .at = has_start ? start : 0,
-        .ranges = has_limit ? limit : LIMIT_DEFAULT,
-        .bytes = BYTES_AT_ONCE,
+    last = next_in_state(extent->block, end, first, !private);
+    *run = (UpmExtent) {
+        .block = extent->block,
+        .offset = first << UPM_FRAME_BITS,
+        .size = (last - first) << UPM_FRAME_BITS,
     };
+    run->gpa = extent->gpa + (run->offset - extent->offset);
+    return true;
+}
 
-    if (!check_arguments(walk.at, walk.ranges, errp)) {
-        return NULL;
+void upm_next_run(const UpmExtent *extent, UpmExtent *run, bool *private)
+{
+    uint64_t first = extent->offset >> UPM_FRAME_BITS;
+    uint64_t end = upm_extent_end(extent) >> UPM_FRAME_BITS;
+
+    *private = upm_block_is_private(extent->block, extent->offset);
+    *run = *extent;
+    /* The first frame has the state just read, even if it changes by now. */
+    run->size = (next_in_state(extent->block, end, first + 1, !*private) -
+                 first) << UPM_FRAME_BITS;
+}
+
+void upm_map_set(const UpmExtent *run, bool private)
+{
+    UpmBlock *block = run->block;
+    uint64_t first = run->offset >> UPM_FRAME_BITS;
+    uint64_t frames = run->size >> UPM_FRAME_BITS;
+
+    if (private == block->began_shared) {
+        bitmap_set(block->toggled_map, first, frames);
+    } else {
+        bitmap_clear(block->toggled_map, first, frames);
     }
-    WITH_RCU_READ_LOCK_GUARD() {
-        flatview_for_each_range(
-            address_space_to_flatview(&address_space_memory), walk_section,
-            &walk);
-    }
-    if (!map->ranges) {
-        error_setg(errp, "there is no memory with a private half at 0x%"
-                   PRIx64 " or above", walk.at);
-        return NULL;
-    }
-    return g_steal_pointer(&map);
+    block->shared_frames += private ? -frames : frames;
 }

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unmapped private memory: QMP command query-upm, HMP command "info upm"
+ * Unmapped private memory: QMP command query-upm
  */
 #include "qemu/osdep.h"
 #include "block/thread-pool.h"
-#include "monitor/hmp.h"
-#include "monitor/monitor.h"
 #include "qapi/qapi-commands-upm.h"
 #include "qapi/util.h"
-#include "qemu/cutils.h"
-#include "qemu/module.h"
 #include "qemu/units.h"
-#include "system/upm/upm.h"
 #include "system/upm/compat.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
 #include "system/upm/resident.h"
+#include "see.h"
 #include "trace/trace-upm.h"
 
 /* So much is counted at once, which takes a millisecond or two. */
@@ -38,21 +36,32 @@ typedef struct Count {
     bool *known;
 } Count;
 
+/* Hidden and still there, though nothing went wrong */
+static uint64_t hidden_bytes(const UpmBlock *block, bool private)
+{
+    return (block->hidden_frames[private] - block->failed_frames[private])
+           << UPM_FRAME_BITS;
+}
+
 static void add_block(UpmBlock *block, void *opaque)
 {
     GArray *sources = opaque;
     UpmBlockInfo *info = g_new0(UpmBlockInfo, 1);
     Source source = {
-        .info = info, .rb = block->rb, .private_fd = block->private_fd,
+        .info = info, .rb = block->rb,
+        .private_fd = upm_memory_private_fd(block),
     };
     bool drops = upm_policy_discards(block->discard, false);
-    uint64_t held = block->held_frames[false] << UPM_FRAME_BITS;
+    uint64_t held = hidden_bytes(block, false);
 
     info->id = g_strdup(block->name);
     info->size = block->size;
     info->shared_bytes = block->shared_frames << UPM_FRAME_BITS;
     info->private_bytes = block->size - info->shared_bytes;
-    info->private_held_by_policy = block->held_frames[true] << UPM_FRAME_BITS;
+    info->private_held_by_policy = hidden_bytes(block, true);
+    info->private_held_by_errors = block->failed_frames[true] << UPM_FRAME_BITS;
+    info->shared_held_by_errors = block->failed_frames[false]
+                                  << UPM_FRAME_BITS;
     if (drops && block->page_size > UPM_FRAME_SIZE) {
         info->shared_held_by_huge_pages = held;
     } else {
@@ -159,6 +168,8 @@ static void add_to_sums(UpmInfo *info, const UpmBlockInfo *block)
     info->private_held_by_policy += block->private_held_by_policy;
     info->shared_held_by_policy += block->shared_held_by_policy;
     info->shared_held_by_huge_pages += block->shared_held_by_huge_pages;
+    info->private_held_by_errors += block->private_held_by_errors;
+    info->shared_held_by_errors += block->shared_held_by_errors;
 }
 
 /* @count: whether to count what takes long, which is for coroutines only */
@@ -218,6 +229,55 @@ static void add_conversions(UpmConversionInfoList ***tail, UpmCause cause,
     QAPI_LIST_APPEND(*tail, info);
 }
 
+/*
+ * Where page states are from
+ */
+
+static bool has_told(const UpmCounters *c)
+{
+    UpmCause cause;
+
+    for (cause = 0; cause < UPM_CAUSE__MAX; cause++) {
+        if (c->requests[cause][false] || c->requests[cause][true]) {
+            return true;
+        }
+    }
+    return c->unchanged_requests;
+}
+
+bool upm_page_states(UpmPageStates *states)
+{
+    UpmCounters c = upm_counters();
+
+    if (!current_machine || !current_machine->cgs) {
+        return false;
+    }
+    if (machine_require_guest_memfd(current_machine)) {
+        *states = UPM_PAGE_STATES_ENFORCED;
+    } else if (upm_is_recording() && has_told(&c)) {
+        *states = UPM_PAGE_STATES_RECORDED;
+    } else {
+        *states = UPM_PAGE_STATES_UNKNOWN;
+    }
+    return true;
+}
+
+static UpmPoison *get_poison(void)
+{
+    UpmExtent range;
+    g_autofree char *reason = upm_poison(&range);
+    UpmPoison *poison;
+
+    if (!reason) {
+        return NULL;
+    }
+    poison = g_new0(UpmPoison, 1);
+    poison->gpa = range.gpa;
+    poison->size = range.size;
+    poison->reason = g_steal_pointer(&reason);
+    return poison;
+}
+
 static UpmInfo *get_info(bool count)
 {
     UpmInfo *info = g_new0(UpmInfo, 1);
@@ -226,16 +286,27 @@ static UpmInfo *get_info(bool count)
     UpmCause cause;
 
     info->provider = g_strdup(upm_provider_name());
-    add_blocks(info, count);
+    info->has_page_states = upm_page_states(&info->page_states);
+    info->poison = get_poison();
+    if (!info->has_page_states ||
+        info->page_states != UPM_PAGE_STATES_UNKNOWN) {
+        add_blocks(info, count);
+    }
     for (cause = 0; cause < UPM_CAUSE__MAX; cause++) {
         add_conversions(&tail, cause, &c);
     }
     info->unchanged_requests = c.unchanged_requests;
     info->failed_requests = c.failed_requests;
+    info->failed_discards = c.failed_discards;
     info->discarded_shared = c.discarded_shared;
     info->discarded_private = c.discarded_private;
     info->time = c.time;
     return info;
+}
+
+UpmInfo *upm_info(void)
+{
+    return get_info(false);
 }
 
 UpmInfo *coroutine_fn qmp_query_upm(bool has_count_resident,
@@ -243,99 +314,3 @@ UpmInfo *coroutine_fn qmp_query_upm(bool has_count_resident,
 {
     return get_info(has_count_resident && count_resident);
 }
-
-/*
- * The monitor
- */
-
-/* Long names lose their beginning, not their end. */
-static const char *tail_of(const char *name, size_t width)
-{
-    size_t length = strlen(name);
-
-    return length > width ? name + length - width : name;
-}
-
-static void print_size(Monitor *mon, bool known, uint64_t bytes)
-{
-    g_autofree char *text = known ? size_to_str(bytes) : g_strdup("?");
-
-    monitor_printf(mon, " %9s", text);
-}
-
-static void print_memory(Monitor *mon, const char *name, const UpmMemory *m)
-{
-    monitor_printf(mon, "%-18s", tail_of(name, 18));
-    print_size(mon, true, m->size);
-    print_size(mon, true, m->private_bytes);
-    print_size(mon, m->has_private_resident, m->private_resident);
-    print_size(mon, true, m->shared_bytes);
-    print_size(mon, m->has_shared_resident, m->shared_resident);
-}
-
-static void print_blocks(Monitor *mon, const UpmInfo *info)
-{
-    const UpmBlockInfoList *blocks;
-
-    monitor_printf(mon, "%-18s %9s %9s %9s %9s %9s  %s\n", "block", "size",
-                   "private", "resident", "shared", "resident", "discard");
-    for (blocks = info->blocks; blocks; blocks = blocks->next) {
-        const UpmBlockInfo *b = blocks->value;
-
-        print_memory(mon, b->id, qapi_UpmBlockInfo_base(b));
-        monitor_printf(mon, "  %s\n", UpmDiscardPolicy_str(b->discard));
-    }
-    print_memory(mon, "(all)", qapi_UpmInfo_base(info));
-    monitor_printf(mon, "\n");
-}
-
-static void print_conversions(Monitor *mon, const UpmConversionInfoList *list)
-{
-    if (!list) {
-        return;
-    }
-    monitor_printf(mon, "\n%-9s %-8s %11s %17s %11s %17s\n", "cause", "kind",
-                   "to private", "bytes", "to shared", "bytes");
-    for (; list; list = list->next) {
-        const UpmConversionInfo *c = list->value;
-
-        monitor_printf(mon, "%-9s %-8s %11" PRIu64 " %17" PRIu64 " %11" PRIu64
-                       " %17" PRIu64 "\n", UpmCause_str(c->cause),
-                       UpmConversionKind_str(c->kind),
-                       c->to_private_requests, c->to_private_bytes,
-                       c->to_shared_requests, c->to_shared_bytes);
-    }
-}
-
-static void hmp_info_upm(Monitor *mon, const QDict *qdict)
-{
-    g_autoptr(UpmInfo) info = get_info(false);
-
-    if (!info->blocks) {
-        monitor_printf(mon, "no memory with a private half; provider: %s\n",
-                       info->provider ?: "none");
-        return;
-    }
-    monitor_printf(mon, "provider: %s\n\n", info->provider);
-    print_blocks(mon, info);
-    print_conversions(mon, info->conversions);
-    monitor_printf(mon, "\nrequests without effect %" PRIu64
-                   ", failed %" PRIu64 "\n",
-                   info->unchanged_requests, info->failed_requests);
-    monitor_printf(mon, "given back: private %" PRIu64 " bytes, shared %"
-                   PRIu64 " bytes\n",
-                   info->discarded_private, info->discarded_shared);
-    monitor_printf(mon, "held back by policy: private %" PRIu64
-                   " bytes, shared %" PRIu64 " bytes\n",
-                   info->private_held_by_policy, info->shared_held_by_policy);
-    monitor_printf(mon, "held back by huge pages: shared %" PRIu64 " bytes\n",
-                   info->shared_held_by_huge_pages);
-    monitor_printf(mon, "time in conversions %.3f ms\n", info->time / 1e6);
-}
-
-static void upm_register_hmp(void)
-{
-    monitor_register_hmp("upm", true, hmp_info_upm);
-}
-
-type_init(upm_register_hmp);

@@ -9,9 +9,10 @@
 #include "qemu/error-report.h"
 #include "qemu/mmap-alloc.h"
 #include "system/runstate.h"
-#include "system/upm/upm.h"
 #include "system/upm/compat.h"
 #include "system/upm/dma.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
 #include "trace/trace-upm.h"
 
 /*
@@ -41,50 +42,6 @@ static void unblock_migration(void)
     }
 }
 
-/*
- * Assigned devices follow page states, so that discarding is coordinated with
- * them: from QEMU 10.1 on through an object that ram_block_add() makes and
- * reclaim_ramblock() destroys, before that through one of ours.
- */
-#ifdef TYPE_RAM_BLOCK_ATTRIBUTES
-static int tell_attributes(NotifierWithReturn *notifier, void *data,
-                           Error **errp)
-{
-    const UpmConversion *c = data;
-    int ret = ram_block_attributes_state_change(c->extent.block->rb->attributes,
-                                                c->extent.offset,
-                                                c->extent.size, c->to_private);
-
-    if (ret) {
-        error_setg_errno(errp, -ret, "an assigned device cannot follow");
-    }
-    return ret;
-}
-
-static NotifierWithReturn attributes_notifier = { .notify = tell_attributes };
-
-static bool make_attributes(RAMBlock *rb, Error **errp)
-{
-    rb->attributes = ram_block_attributes_create(rb);
-    if (!rb->attributes) {
-        error_setg(errp, "cannot set up page states of '%s' for assigned "
-                   "devices", memory_region_name(rb->mr));
-        return false;
-    }
-    if (!attributes_notifier.node.le_prev) {
-        upm_notifier_add(&attributes_notifier);
-    }
-    return true;
-}
-
-#else
-static bool make_attributes(RAMBlock *rb, Error **errp)
-{
-    upm_discard_add(rb, rb->mr);
-    return true;
-}
-#endif
-
 static bool require_discard(RAMBlock *rb, Error **errp)
 {
     ERRP_GUARD();
@@ -112,16 +69,10 @@ static bool add_private_half(RAMBlock *rb, Error **errp)
         goto undo_require;
     }
     fd = upm_block_register(rb, memory_region_name(rb->mr), rb->max_length,
-                            errp);
+                            qemu_ram_pagesize(rb), errp);
     if (fd < 0) {
         goto undo_block;
     }
-    if (!make_attributes(rb, errp)) {
-        upm_block_unregister(rb);
-        close(fd);
-        goto undo_block;
-    }
-    upm_block_set_page_size(upm_block_find(rb), qemu_ram_pagesize(rb));
     rb->guest_memfd = fd;
     return true;
 
@@ -147,17 +98,33 @@ bool upm_block_add(RAMBlock *rb, Error **errp)
 
 void upm_block_remove(RAMBlock *rb)
 {
-    if (!upm_block_unregister(rb)) {
-        return;
+    if (rb->guest_memfd >= 0 && upm_block_unregister(rb)) {
+        unblock_migration();
     }
-    unblock_migration();
+}
+
+bool upm_memory_prepare(UpmBlock *block, Error **errp)
+{
+    return upm_dma_add(block, errp);
+}
+
+/*
+ * Called before reclaim_ramblock(), since that was asked for later.  Before
+ * QEMU 10.1 it would take back a demand that is not ours.
+ */
+void upm_memory_reclaim(UpmBlock *block)
+{
+    upm_dma_remove(block);
 #ifndef TYPE_RAM_BLOCK_ATTRIBUTES
-    /* QEMU would take back a demand that is not ours. */
-    upm_discard_remove(rb);
     ram_block_coordinated_discard_require(false);
-    close(rb->guest_memfd);
-    rb->guest_memfd = -1;
+    close(block->rb->guest_memfd);
+    block->rb->guest_memfd = -1;
 #endif
+}
+
+int upm_memory_private_fd(const UpmBlock *block)
+{
+    return block->rb->guest_memfd;
 }
 
 bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp)
@@ -166,7 +133,7 @@ bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp)
 
     UpmBlock *block = rb ? upm_block_find(rb) : NULL;
 
-    if (rb ? !block || block->private_fd < 0 : !blocks_that_block) {
+    if (rb ? !block || block->recorded : !blocks_that_block) {
         return true;
     }
     error_setg(errp, "%s cannot give back private memory", device);
@@ -229,45 +196,15 @@ char *upm_memory_describe(hwaddr gpa)
  * so that the second look at QEMU's own that ram_block_discard_range() takes,
  * and KVM with it, can be saved.
  */
-static int drop_shared(RAMBlock *rb, uint64_t offset, uint64_t size)
-{
-    if (rb->fd < 0 || !qemu_ram_is_shared(rb)) {
-        return ram_block_discard_range(rb, offset, size);
-    }
-    return upm_punch_hole(rb->fd, rb->fd_offset + offset, size);
-}
-
-/* A huge page can only go as a whole, and only where all of it is private. */
-static int64_t drop_huge_pages(const UpmExtent *extent, size_t page_size)
-{
-    uint64_t at = QEMU_ALIGN_DOWN(extent->offset, page_size);
-    uint64_t end = QEMU_ALIGN_UP(extent->offset + extent->size, page_size);
-    int64_t dropped = 0;
-    uint64_t size;
-
-    while ((size = upm_next_private(extent->block, page_size, &at, end))) {
-        int ret = drop_shared(extent->block->rb, at, size);
-
-        if (ret < 0) {
-            return ret;
-        }
-        dropped += size;
-        at += size;
-    }
-    return dropped;
-}
-
-int64_t upm_memory_drop_shared(const UpmExtent *extent)
+int upm_memory_drop_shared(const UpmExtent *extent)
 {
     RAMBlock *rb = extent->block->rb;
-    size_t page_size = qemu_ram_pagesize(rb);
-    int ret;
 
-    if (page_size > UPM_FRAME_SIZE) {
-        return drop_huge_pages(extent, page_size);
+    if (rb->fd < 0 || !qemu_ram_is_shared(rb)) {
+        return ram_block_discard_range(rb, extent->offset, extent->size);
     }
-    ret = drop_shared(rb, extent->offset, extent->size);
-    return ret < 0 ? ret : extent->size;
+    return upm_punch_hole(rb->fd, rb->fd_offset + extent->offset,
+                          extent->size);
 }
 
 void upm_memory_stop_guest(const char *reason)

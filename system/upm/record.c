@@ -10,8 +10,9 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "system/reset.h"
-#include "system/upm/upm.h"
 #include "system/upm/compat.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
 
 static int mark(const UpmExtent *extent, bool to_private)
 {
@@ -63,6 +64,11 @@ static void forget_states(void *opaque)
 {
     ram_block_notifier_remove(&ram_notifier);
     ram_block_notifier_add(&ram_notifier);
+}
+
+bool upm_is_recording(void)
+{
+    return recorder.name;
 }
 
 void upm_record(const char *name)

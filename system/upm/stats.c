@@ -7,7 +7,8 @@
 #include "qapi/util.h"
 #include "qemu/module.h"
 #include "system/stats.h"
-#include "system/upm/upm.h"
+#include "system/upm/map.h"
+#include "system/upm/provider.h"
 
 typedef enum Unit { UNIT_NONE, UNIT_BYTES, UNIT_NS } Unit;
 
@@ -75,8 +76,8 @@ static void sum_block(UpmBlock *block, void *opaque)
 
     sums->shared_bytes += shared;
     sums->private_bytes += block->size - shared;
-    sums->held_private += block->held_frames[true] << UPM_FRAME_BITS;
-    sums->held_shared += block->held_frames[false] << UPM_FRAME_BITS;
+    sums->held_private += block->hidden_frames[true] << UPM_FRAME_BITS;
+    sums->held_shared += block->hidden_frames[false] << UPM_FRAME_BITS;
 }
 
 static void collect_causes(Collector *to, const UpmCounters *c)
@@ -121,6 +122,8 @@ static void collect(Collector *to)
         c.unchanged_requests);
     add(to, "failed-requests", STATS_TYPE_CUMULATIVE, UNIT_NONE,
         c.failed_requests);
+    add(to, "failed-discards", STATS_TYPE_CUMULATIVE, UNIT_NONE,
+        c.failed_discards);
     add(to, "discarded-private", STATS_TYPE_CUMULATIVE, UNIT_BYTES,
         c.discarded_private);
     add(to, "discarded-shared", STATS_TYPE_CUMULATIVE, UNIT_BYTES,

@@ -13,7 +13,7 @@
 #include "qapi/error.h"
 #include "qemu/rcu.h"
 #include "qemu/units.h"
-#include "system/upm/upm.h"
+#include "system/upm/host.h"
 #include "sev-error.h"
 #include "sev-launch.h"
 
@@ -231,7 +231,7 @@ static int make_private(const SevLaunchRange *range, Error **errp)
 {
     ERRP_GUARD();
     int ret = upm_convert(range->gpa, range->size, true, UPM_CAUSE_LAUNCH,
-                          errp);
+                          UPM_KEEP_HIDDEN, errp);
 
     if (!ret) {
         return 0;

@@ -12,7 +12,7 @@
 #include "system/system.h"
 #include "system/upm/upm.h"
 #include "system/upm/compat.h"
-#include "accel/kvm/upm-kvm.h"
+#include "accel/kvm/upm/upm-kvm.h"
 #include "kvm/kvm_i386.h"
 #include "sev-firmware.h"
 #include "upm-guest.h"
@@ -110,10 +110,10 @@ void upm_guest_check_vm_type(ConfidentialGuestSupport *cgs)
     }
 }
 
-/* KVM has done without for years, so that only who asked for it is told. */
+/* Only for who asks for it: the guest finds another CPUID then. */
 static void record_requests(ConfidentialGuestSupport *cgs)
 {
-    if (!upm_kvm_record() && options.upm_mode == ON_OFF_AUTO_OFF) {
+    if (options.upm_mode == ON_OFF_AUTO_OFF && !upm_kvm_record()) {
         warn_report("%s: upm-mode=off: what the guest tells of its page "
                     "states is not recorded, since this kernel's KVM does not "
                     "pass it on: KVM_CAP_EXIT_HYPERCALL is missing",

@@ -3,7 +3,7 @@
  * KVM_HC_MAP_GPA_RANGE: whatever a guest asks for, page states are those of a
  * plain reading of the ABI (Linux, Documentation/virt/kvm/x86/hypercalls.rst)
  *
- * Sources: system/upm/door.c system/upm/record.c
+ * Sources: accel/accel-blocker.c system/upm/door.c system/upm/record.c
  */
 #include "qemu/osdep.h"
 #include "../unit/upm/fake-kvm.c.inc"
@@ -26,8 +26,7 @@ static bool private[FRAMES];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    current_cpu = g_new0(CPUState, 1);
-    upm_kvm_init();
+    init_fake_kvm();
     set_up();
     upm_block_set_discard(blocks[0], UPM_DISCARD_POLICY_NONE);
     upm_block_set_discard(blocks[1], UPM_DISCARD_POLICY_NONE);

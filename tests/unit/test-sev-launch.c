@@ -14,7 +14,8 @@
 #include "qemu/cutils.h"
 #include "qemu/memalign.h"
 #include "qemu/units.h"
-#include "system/upm/upm.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
 #include "target/i386/sev-launch.h"
 
 #define PAGE        PSP_PAGE_SIZE
@@ -81,12 +82,26 @@ static struct Block *block_of(const UpmExtent *extent)
     return extent->block == blocks[BIOS].upm ? &blocks[BIOS] : &blocks[RAM];
 }
 
-int64_t upm_memory_drop_shared(const UpmExtent *extent)
+bool upm_memory_prepare(UpmBlock *block, Error **errp)
+{
+    return true;
+}
+
+void upm_memory_reclaim(UpmBlock *block)
+{
+}
+
+int upm_memory_private_fd(const UpmBlock *block)
+{
+    return -1;
+}
+
+int upm_memory_drop_shared(const UpmExtent *extent)
 {
     note("drop shared %s 0x%" PRIx64 "+0x%" PRIx64, extent->block->name,
          extent->offset, extent->size);
     memset(block_of(extent)->shared + extent->offset, 0, extent->size);
-    return extent->size;
+    return 0;
 }
 
 void upm_memory_stop_guest(const char *reason)
@@ -333,7 +348,8 @@ static SevLaunchPlan new_plan(UpmDiscardPolicy discard)
         memset(b->shared, 0x33, b->size);
         memset(b->private, 0x77, b->size);
         b->assigned = g_new0(bool, b->size / PAGE);
-        upm_block_register((RAMBlock *)b, names[i], b->size, &error_abort);
+        upm_block_register((RAMBlock *)b, names[i], b->size, PAGE,
+                           &error_abort);
         b->upm = upm_block_find((RAMBlock *)b);
     }
     fill_shared();
@@ -508,7 +524,7 @@ static void test_after_finish(void)
 
     /* and a page that becomes shared has left its content behind */
     upm_set_default_discard(UPM_DISCARD_POLICY_BOTH);
-    upm_convert(BIOS_GPA, BIOS_SIZE, false, UPM_CAUSE_FAULT, &error_abort);
+    upm_convert(BIOS_GPA, BIOS_SIZE, false, UPM_CAUSE_FAULT, 0, &error_abort);
     g_assert_true(buffer_is_zero(blocks[BIOS].private, BIOS_SIZE));
     g_assert_cmpuint(blocks[BIOS].shared[1], ==, 0xee);
     free_plan(&plan);

@@ -8,11 +8,11 @@
 #include "qapi/error.h"
 #include "qapi/qapi-events-upm.h"
 #include "qemu/cutils.h"
-#include "system/upm/upm.h"
+#include "system/upm/map.h"
 #include "system/upm/events.h"
 #include "system/upm/resident.h"
 
-#include "../../accel/kvm/upm-terminated.c"
+#include "../../accel/kvm/upm/terminated.c"
 
 #define SIZE (64 * MiB)
 
@@ -121,7 +121,8 @@ void qapi_event_send_upm_conversion_failed(uint64_t gpa, uint64_t size,
                                            UpmPageState to, UpmCause cause,
                                            UpmConversionStep step,
                                            int64_t q_errno, const char *reason,
-                                           uint64_t failed_requests)
+                                           uint64_t failed_requests,
+                                           bool was_poisoned)
 {
     g_assert_not_reached();
 }
@@ -131,6 +132,14 @@ void qapi_event_send_upm_conversion_storm(uint64_t requests, uint64_t time,
                                           uint64_t to_shared_bytes,
                                           uint64_t gpa, uint64_t size,
                                           UpmCause cause)
+{
+    g_assert_not_reached();
+}
+
+void qapi_event_send_upm_discard_failed(const char *block, UpmPageState half,
+                                        uint64_t offset, uint64_t size,
+                                        int64_t q_errno, const char *reason,
+                                        uint64_t failed_discards)
 {
     g_assert_not_reached();
 }

@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Unmapped private memory: what assigned devices may map
- *
- * For QEMU before 10.1, which has no RamBlockAttributes.
  */
-#ifndef SYSTEM_UPM_DISCARD_H
-#define SYSTEM_UPM_DISCARD_H
+#ifndef SYSTEM_UPM_DMA_H
+#define SYSTEM_UPM_DMA_H
 
-#include "exec/cpu-common.h"
 #include "system/upm/compat.h"
+#include "system/upm/map.h"
 
 /**
- * upm_discard_add: offer a RamDiscardManager for a block with a private half
- * @rb: the block, known to the core already
- * @mr: its memory region, not yet mapped anywhere
+ * upm_dma_add: let assigned devices follow the page states of a block
+ * @block: all of its frames have the initial state, and its region is not
+ *     mapped yet
  *
- * Locking: BQL.
+ * Locking: BQL.  Returns: true, or false with @errp set and nothing left.
  */
-void upm_discard_add(RAMBlock *rb, MemoryRegion *mr);
+bool upm_dma_add(UpmBlock *block, Error **errp);
 
 /**
- * upm_discard_remove: take it back
+ * upm_dma_remove: the end of that, a grace period after @block has left
  *
- * Called when neither the region of @rb nor any listener exists any more.
- *
- * Locking: BQL.
+ * Neither its region nor any listener exists any more.  Locking: BQL.
  */
-void upm_discard_remove(RAMBlock *rb);
+void upm_dma_remove(UpmBlock *block);
 
 #endif

@@ -17,10 +17,10 @@
 #include "standard-headers/linux/kvm_para.h"
 #include "system/kvm.h"
 #include "system/reset.h"
-#include "system/upm/upm.h"
+#include "system/upm/host.h"
 #include "system/upm/compat.h"
 #include "hw/i386/x86.h"
-#include "accel/kvm/upm-kvm.h"
+#include "accel/kvm/upm/upm-kvm.h"
 #include "../confidential-guest.h"
 #include "../upm-guest.h"
 #include "kvm_i386.h"
@@ -69,7 +69,7 @@ static bool make_shared(Int128 start, Int128 size, const MemoryRegion *mr,
         return false;
     }
     if (upm_convert(extent.gpa, extent.size, false, UPM_CAUSE_RESET,
-                    &err) < 0) {
+                    0, &err) < 0) {
         error_prepend(&err, "reset: ");
         upm_memory_stop_guest(error_get_pretty(err));
         error_free(err);

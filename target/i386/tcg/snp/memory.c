@@ -88,7 +88,7 @@ static bool private_region_make(UpmBlock *block)
     if (snp->host) {
         return true;
     }
-    fd = qemu_dup(block->private_fd);
+    fd = qemu_dup(upm_memory_private_fd(block));
     if (fd < 0) {
         error_report("no descriptor for the private half of %s: %s",
                      block->name, strerror(errno));
@@ -458,7 +458,8 @@ static void convert_exclusively(void *opaque)
     Error *err = NULL;
 
     request->result = upm_convert(request->gpa, request->size,
-                                  request->to_private, request->cause, &err);
+                                  request->to_private, request->cause, 0,
+                                  &err);
     if (request->result) {
         trace_snp_convert_failed(request->gpa, request->size,
                                  request->to_private, request->result,
@@ -517,15 +518,14 @@ static void snp_block_removed(UpmBlock *block)
 }
 
 /*
- * A frame that becomes shared is the hypervisor's; one that becomes private
- * is assigned when the guest touches it, and is not validated until then.
+ * The map has the page states, and no vCPU runs meanwhile, so that the RMP can
+ * stay as it is for as long as the conversion may be taken back.
  */
 static int snp_mark(const UpmExtent *extent, bool to_private)
 {
     SnpBlock *snp = extent->block->provider_data;
     uint64_t first = extent->offset >> UPM_FRAME_BITS;
     uint64_t count = extent->size >> UPM_FRAME_BITS;
-    SnpFrame frame = { .extent = *extent, .rmp = &snp->rmp[first] };
     uint64_t i;
 
     for (i = first; i < first + count; i++) {
@@ -533,6 +533,24 @@ static int snp_mark(const UpmExtent *extent, bool to_private)
             return -EBUSY;
         }
     }
+    for (i = first; i < first + count; i++) {
+        mem.stale |= to_private || snp->rmp[i] & SNP_RMP_VALIDATED;
+    }
+    return 0;
+}
+
+/*
+ * A frame that becomes shared is the hypervisor's; one that becomes private
+ * is assigned when the guest touches it, and is not validated until then.
+ */
+static void snp_settle(const UpmExtent *extent, bool to_private)
+{
+    SnpBlock *snp = extent->block->provider_data;
+    uint64_t first = extent->offset >> UPM_FRAME_BITS;
+    uint64_t count = extent->size >> UPM_FRAME_BITS;
+    SnpFrame frame = { .extent = *extent, .rmp = &snp->rmp[first] };
+    uint64_t i;
+
     /* A large page that is left in part has to go through small ones. */
     snp_frame_split(&frame);
     frame.extent.offset += extent->size - UPM_FRAME_SIZE;
@@ -541,10 +559,8 @@ static int snp_mark(const UpmExtent *extent, bool to_private)
     snp_frame_split(&frame);
 
     for (i = first; i < first + count; i++) {
-        mem.stale |= to_private || snp->rmp[i] & SNP_RMP_VALIDATED;
         qatomic_set(&snp->rmp[i], 0);
     }
-    return 0;
 }
 
 static void snp_flush(void)
@@ -564,8 +580,8 @@ static int snp_drop_private(const UpmExtent *extent)
         start = memory_region_get_ram_addr(&snp->region) + extent->offset;
         tb_invalidate_phys_range(start, start + extent->size - 1);
     }
-    return upm_punch_hole(extent->block->private_fd, extent->offset,
-                          extent->size);
+    return upm_punch_hole(upm_memory_private_fd(extent->block),
+                          extent->offset, extent->size);
 }
 
 static const UpmProviderOps snp_provider = {
@@ -575,6 +591,7 @@ static const UpmProviderOps snp_provider = {
     .block_removed = snp_block_removed,
     .mark = snp_mark,
     .flush = snp_flush,
+    .settle = snp_settle,
     .drop_private = snp_drop_private,
 };
 

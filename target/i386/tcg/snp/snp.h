@@ -9,7 +9,8 @@
 #define TARGET_I386_TCG_SNP_H
 
 #include "cpu.h"
-#include "system/upm/upm.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
 #include "tcg/snp/snp-hooks.h"
 
 /* Exit codes and #VC error codes, APM volume 2, appendix C */

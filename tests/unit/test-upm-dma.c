@@ -10,18 +10,22 @@
 #include "qemu/thread.h"
 #include "qemu/units.h"
 #include "qom/object.h"
-#include "system/upm/upm.h"
+#include "system/upm/compat.h"
 #include "system/upm/dma.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
 
 #define K4      (4 * KiB)
 #define SIZE    (1 * MiB)
 #define FRAMES  (SIZE / K4)
 
-static char ram_block, other_block;
 static MemoryRegion region;
+static RAMBlock ram_block = { .mr = &region };
 static RamDiscardManager *manager;
 static RamDiscardManagerClass *rdmc;
 static GString *calls;
+static bool with_manager = true;
+static QemuEvent reclaimed;
 
 /*
  * The rest of QEMU
@@ -55,7 +59,7 @@ bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
         return false;
     }
     *extent = (UpmExtent) {
-        .block = upm_block_find((RAMBlock *)&ram_block),
+        .block = upm_block_find(&ram_block),
         .gpa = gpa,
         .offset = gpa,
         .size = MIN(size, SIZE - gpa),
@@ -68,9 +72,25 @@ char *upm_memory_describe(hwaddr gpa)
     return g_strdup("nothing");
 }
 
-int64_t upm_memory_drop_shared(const UpmExtent *extent)
+int upm_memory_drop_shared(const UpmExtent *extent)
 {
-    return extent->size;
+    return 0;
+}
+
+bool upm_memory_prepare(UpmBlock *block, Error **errp)
+{
+    return with_manager ? upm_dma_add(block, errp) : true;
+}
+
+void upm_memory_reclaim(UpmBlock *block)
+{
+    upm_dma_remove(block);
+    qemu_event_set(&reclaimed);
+}
+
+int upm_memory_private_fd(const UpmBlock *block)
+{
+    return -1;
 }
 
 void upm_memory_stop_guest(const char *reason)
@@ -213,24 +233,22 @@ static void stop_listening(Listener *l)
 
 static void convert(uint64_t offset, uint64_t size, bool to_private)
 {
-    upm_convert(offset, size, to_private, UPM_CAUSE_FAULT, &error_abort);
+    upm_convert(offset, size, to_private, UPM_CAUSE_FAULT, 0, &error_abort);
 }
 
 static void set_up(void)
 {
-    upm_block_register((RAMBlock *)&ram_block, "ram", SIZE, &error_abort);
-    upm_discard_add((RAMBlock *)&ram_block, &region);
+    int fd = upm_block_register(&ram_block, "ram", SIZE, K4, &error_abort);
+
+    close(fd);
     g_string_truncate(calls, 0);
 }
 
 static void tear_down(void)
 {
-    RAMBlock *rb = (RAMBlock *)&ram_block;
-    int fd = upm_block_find(rb)->private_fd;
-
-    upm_block_unregister(rb);
-    upm_discard_remove(rb);
-    close(fd);
+    qemu_event_reset(&reclaimed);
+    g_assert_true(upm_block_unregister(&ram_block));
+    qemu_event_wait(&reclaimed);
 }
 
 static bool populated(uint64_t offset, uint64_t size)
@@ -351,8 +369,8 @@ static void test_refused(void)
 
     /* the second run of two, at the second listener */
     a.refuse = 2;
-    g_assert_cmpint(upm_convert(0x1000, 0x3000, false, UPM_CAUSE_FAULT, &err),
-                    ==, -ENOSPC);
+    g_assert_cmpint(upm_convert(0x1000, 0x3000, false, UPM_CAUSE_FAULT, 0,
+                                &err), ==, -ENOSPC);
     g_assert_cmpstr(error_get_pretty(err), ==, "cannot convert 0x1000 +0x3000 "
                     "to shared: refused for 0x3000 +0x1000: an assigned "
                     "device cannot follow: No space left on device");
@@ -378,7 +396,7 @@ static void test_random(void)
     unsigned int n, i;
 
     set_up();
-    block = upm_block_find((RAMBlock *)&ram_block);
+    block = upm_block_find(&ram_block);
     quiet = true;
     start_listening(&a, 'a', 0, SIZE, false);
     start_listening(&b, 'b', 0x8000, 0x20000, true);
@@ -388,7 +406,7 @@ static void test_random(void)
 
         a.refuse = g_test_rand_int_range(0, 3);
         upm_convert(first * K4, count * K4, g_test_rand_bit(),
-                    UPM_CAUSE_FAULT, NULL);
+                    UPM_CAUSE_FAULT, 0, NULL);
         for (i = 0; i < FRAMES; i++) {
             bool shared = !upm_block_is_private(block, i * K4);
 
@@ -414,7 +432,7 @@ static void *convert_all_the_time(void *opaque)
 
     while (qatomic_read(&converting)) {
         upm_convert(g_rand_int_range(rand, 0, FRAMES) * K4, K4,
-                    g_rand_boolean(rand), UPM_CAUSE_FAULT, &error_abort);
+                    g_rand_boolean(rand), UPM_CAUSE_FAULT, 0, &error_abort);
     }
     return NULL;
 }
@@ -443,12 +461,12 @@ static void test_concurrent(void)
 /* A block that has no manager, as of a device that is not ours */
 static void test_no_manager(void)
 {
+    with_manager = false;
     set_up();
-    upm_discard_remove((RAMBlock *)&other_block);
-    upm_discard_remove((RAMBlock *)&ram_block);
     convert(0x9000, 0x1000, false);
     expect_calls("");
     tear_down();
+    with_manager = true;
 }
 
 int main(int argc, char **argv)
@@ -458,13 +476,14 @@ int main(int argc, char **argv)
     module_call_init(MODULE_INIT_QOM);
     type_register_static(&interface_info);
     upm_set_provider(&provider);
+    qemu_event_init(&reclaimed, false);
 
-    g_test_add_func("/upm-discard/populated", test_populated);
-    g_test_add_func("/upm-discard/replay", test_replay);
-    g_test_add_func("/upm-discard/listener", test_listener);
-    g_test_add_func("/upm-discard/refused", test_refused);
-    g_test_add_func("/upm-discard/random", test_random);
-    g_test_add_func("/upm-discard/concurrent", test_concurrent);
-    g_test_add_func("/upm-discard/no-manager", test_no_manager);
+    g_test_add_func("/upm-dma/populated", test_populated);
+    g_test_add_func("/upm-dma/replay", test_replay);
+    g_test_add_func("/upm-dma/listener", test_listener);
+    g_test_add_func("/upm-dma/refused", test_refused);
+    g_test_add_func("/upm-dma/random", test_random);
+    g_test_add_func("/upm-dma/concurrent", test_concurrent);
+    g_test_add_func("/upm-dma/no-manager", test_no_manager);
     return g_test_run();
 }

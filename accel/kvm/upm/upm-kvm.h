@@ -10,6 +10,8 @@
 
 #include "exec/hwaddr.h"
 
+struct ArchCPU;
+struct KVMState;
 struct kvm_run;
 
 /** upm_kvm_init: make KVM the provider of page states */
@@ -28,13 +30,29 @@ bool upm_kvm_check(Error **errp);
 /**
  * upm_kvm_record: have the guest's KVM_HC_MAP_GPA_RANGE requests recorded
  *
- * For guests whose memory is encrypted in place, see upm_record().  To be
- * called when the VM exists, before any RAM block and any vCPU do.
+ * For guests whose memory is encrypted in place, see upm_record().  The guest
+ * finds other features in CPUID and an MSR more, so this is for who asks for
+ * it.  To be called when the VM exists, before any RAM block and any vCPU do.
  *
  * Returns: false where KVM does not pass such requests on, which takes
  * KVM_CAP_EXIT_HYPERCALL.
  */
 bool upm_kvm_record(void);
+
+/** UpmKvmFilterMsr: kvm_filter_msr(), have QEMU serve an MSR of the guest */
+typedef int UpmKvmFilterMsr(struct KVMState *s, uint32_t msr,
+                            bool (*rdmsr)(struct ArchCPU *cpu, uint32_t msr,
+                                          uint64_t *value),
+                            bool (*wrmsr)(struct ArchCPU *cpu, uint32_t msr,
+                                          uint64_t value));
+
+/**
+ * upm_kvm_filter_msr: serve MSR_KVM_MIGRATION_CONTROL where the guest's
+ * requests are recorded
+ *
+ * To be called when QEMU has KVM_CAP_X86_USER_SPACE_MSR enabled.
+ */
+void upm_kvm_filter_msr(struct KVMState *s, UpmKvmFilterMsr *filter);
 
 /**
  * upm_kvm_features: what is added to the features that KVM_CPUID_FEATURES
@@ -58,7 +76,36 @@ uint32_t upm_kvm_features(void);
 bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size);
 
 /**
- * upm_kvm_convert: what kvm_convert_memory() does for the callers left
+ * upm_kvm_inhibits: must no ioctl be under way while memory slots change?
+ * @deletes: some are deleted
+ *
+ * KVM waits in the deletion for everybody who looks at the old slots.  Linux
+ * 6.12 lets KVM_PRE_FAULT_MEMORY look at them for as long as the slot is being
+ * deleted (kvm_tdp_map_page() in arch/x86/kvm/mmu/mmu.c), and only a signal
+ * ends that: both would wait for ever, one of them with the BQL.
+ */
+bool upm_kvm_inhibits(bool deletes);
+
+/**
+ * upm_kvm_mem_flags: the flags that KVM takes for a memory slot
+ * @flags: those that QEMU would set
+ *
+ * KVM refuses to log writes to a slot with a guest_memfd, and QEMU ends where
+ * a slot is refused.  Who asks for such a log is told so beforehand, see
+ * upm_memory_allows_dirty_log().
+ */
+int upm_kvm_mem_flags(int flags);
+
+/**
+ * upm_kvm_set_pre_fault: map pages that became private ahead of their use?
+ *
+ * By default they are.  To be called before there are vCPUs.
+ */
+void upm_kvm_set_pre_fault(bool on);
+
+/**
+ * upm_kvm_convert: what kvm_convert_memory() does for the callers left, which
+ * launch the guest
  * @ret: 0 or a negative errno, where the result is true
  *
  * Returns: false where @start is not RAM with a private half.
@@ -77,10 +124,11 @@ bool upm_kvm_is_fault(const struct kvm_run *run, int ret);
 
 /**
  * upm_kvm_handle_fault: implicit conversion, for KVM_EXIT_MEMORY_FAULT
+ * @error: what KVM_RUN returned; -EHWPOISON is no request but a hardware error
  * @ret: 0 to run the vCPU again, EXCP_INTERRUPT where the guest was stopped,
  *     with a named reason; where the result is true
  */
-bool upm_kvm_handle_fault(const struct kvm_run *run, int *ret);
+bool upm_kvm_handle_fault(const struct kvm_run *run, int error, int *ret);
 
 /**
  * upm_kvm_handle_hypercall: explicit conversion, for KVM_HC_MAP_GPA_RANGE

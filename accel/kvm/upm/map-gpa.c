@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unmapped private memory under KVM: KVM_HC_MAP_GPA_RANGE, its arguments and
+ * its answer (Linux, Documentation/virt/kvm/x86/hypercalls.rst)
+ */
+#include "qemu/osdep.h"
+#include <linux/kvm.h>
+#include "standard-headers/asm-x86/kvm_para.h"
+#include "standard-headers/linux/kvm_para.h"
+#include "system/cpus.h"
+#include "internal.h"
+
+/* Bits 0-3 of the third argument */
+#define MAP_GPA_PAGE_SIZE 0xf
+
+/*
+ * The page size is a hint, and not always true: KVM leaves it at 2 MiB when it
+ * goes on with the rest of a page state change.
+ */
+const char *upm_kvm_decode_map_gpa(const struct kvm_run *run, MapGpa *request)
+{
+    uint64_t gpa = run->hypercall.args[0];
+    uint64_t pages = run->hypercall.args[1];
+    uint64_t attributes = run->hypercall.args[2];
+    uint64_t page_size = attributes & MAP_GPA_PAGE_SIZE;
+
+    if (attributes & ~(uint64_t)(MAP_GPA_PAGE_SIZE |
+                                 KVM_MAP_GPA_RANGE_ENCRYPTED)) {
+        return "unknown attributes";
+    }
+    if (page_size != KVM_MAP_GPA_RANGE_PAGE_SZ_4K &&
+        page_size != KVM_MAP_GPA_RANGE_PAGE_SZ_2M &&
+        page_size != KVM_MAP_GPA_RANGE_PAGE_SZ_1G) {
+        return "unknown page size";
+    }
+    if (pages > UINT64_MAX >> UPM_FRAME_BITS) {
+        return "too many pages";
+    }
+    *request = (MapGpa) {
+        .gpa = gpa,
+        .size = pages << UPM_FRAME_BITS,
+        .to_private = attributes & KVM_MAP_GPA_RANGE_ENCRYPTED,
+    };
+    return NULL;
+}
+
+static bool has_encrypted_registers(void)
+{
+    /* Under KVM vCPUs can be reset unless their state is encrypted. */
+    return !cpus_are_resettable();
+}
+
+/*
+ * SEV-SNP guests alone have page state changes, and of those KVM sets no flags
+ * (snp_begin_psc_msr() and snp_begin_psc() in arch/x86/kvm/svm/sev.c, Linux
+ * 6.12 and 7.3).  Where registers are encrypted it takes each VMMCALL for one
+ * of 64 bits and says so (is_64_bit_hypercall() in arch/x86/kvm/x86.h); where
+ * they are not there are no page state changes.
+ */
+bool upm_kvm_is_page_state_change(const struct kvm_run *run)
+{
+    return has_encrypted_registers() &&
+           !(run->hypercall.flags & KVM_EXIT_HYPERCALL_LONG_MODE);
+}
+
+/*
+ * What a VMMCALL made the guest finds in RAX: zero or a negative errno, as KVM
+ * itself answers; KVM cuts it to 32 bits for a guest that is not in 64-bit
+ * mode (complete_hypercall_exit() in arch/x86/kvm/x86.c).  Of a page state
+ * change KVM makes an answer of the GHCB protocol, and takes 0, EINVAL or
+ * EAGAIN and nothing else (snp_complete_psc_msr() and snp_complete_one_psc()).
+ *
+ * The flags of a VMMCALL would be found with the next page state change.
+ */
+void upm_kvm_answer(struct kvm_run *run, int error)
+{
+    bool is_errno = upm_kvm_is_page_state_change(run);
+
+    run->hypercall.ret = is_errno ? error : -(int64_t)error;
+    run->hypercall.flags = 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unmapped private memory: KVM as the provider of page states
+ *
+ * The private half is a guest_memfd, the page state a memory attribute
+ * (Linux, Documentation/virt/kvm/api.rst: KVM_CREATE_GUEST_MEMFD,
+ * KVM_SET_MEMORY_ATTRIBUTES).  KVM zaps its mappings when the attribute
+ * changes, so there is nothing to flush.
+ *
+ * Locking: a vCPU converts without the BQL.  Where memory slots are deleted,
+ * QEMU holds it, lets no further ioctl begin that comes without it, and waits
+ * for those that are under way (accel_ioctl_inhibit_begin()); the new slots
+ * then wait for frames that somebody is converting (upm_kvm_slot_added()).  A
+ * vCPU that had such frames and could not begin its ioctl would wait for ever.
+ * So a conversion counts as an ioctl from before it touches any frame until it
+ * is done with all of them, see upm_kvm_enter(); the ioctls inside of it are
+ * let through, since the count is not 0.
+ */
+#include "qemu/osdep.h"
+#include <linux/kvm.h>
+#include "hw/core/cpu.h"
+#include "qapi/error.h"
+#include "system/accel-blocker.h"
+#include "system/kvm.h"
+#include "internal.h"
+
+/*
+ * Tries before an EAGAIN or EINTR is passed on: the first ones at once, the
+ * rest a millisecond apart, since what KVM waits for is somebody's reference
+ * to a page.
+ */
+#define TRIES           100
+#define TRIES_AT_ONCE   10
+
+UpmKvm upm_kvm;
+
+bool upm_kvm_again(int ret, unsigned int *tries)
+{
+    if ((ret != -EAGAIN && ret != -EINTR) || ++*tries >= TRIES) {
+        return false;
+    }
+    if (*tries >= TRIES_AT_ONCE) {
+        g_usleep(1000);
+    }
+    return true;
+}
+
+/*
+ * All vCPUs are counted in one place, which need never be empty while each
+ * makes one conversion after the other.  But the own place of a vCPU is locked
+ * first by who waits, so that each of them gets past it once more at most.
+ * Nobody may stay in there: it would keep the other count from 0.
+ */
+void upm_kvm_enter(void)
+{
+    if (current_cpu) {
+        accel_cpu_ioctl_begin(current_cpu);
+        accel_cpu_ioctl_end(current_cpu);
+    }
+    accel_ioctl_begin();
+}
+
+void upm_kvm_leave(void)
+{
+    accel_ioctl_end();
+}
+
+static int create_private(uint64_t size, Error **errp)
+{
+    int fd = kvm_create_guest_memfd(size, 0, errp);
+
+    if (fd < 0) {
+        return -1;
+    }
+    /* The kernel has no flag for it. */
+    qemu_set_cloexec(fd);
+    if (!upm_kvm.in_use) {
+        upm_kvm.in_use = true;
+        upm_kvm.can_pre_fault =
+            kvm_vm_check_extension(kvm_state, KVM_CAP_PRE_FAULT_MEMORY) > 0;
+    }
+    return fd;
+}
+
+int upm_kvm_mark(const UpmExtent *extent, bool to_private)
+{
+    struct kvm_memory_attributes attributes = {
+        .address = extent->gpa,
+        .size = extent->size,
+        .attributes = to_private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0,
+    };
+    unsigned int tries = 0;
+    int ret;
+
+    do {
+        ret = kvm_vm_ioctl(kvm_state, KVM_SET_MEMORY_ATTRIBUTES, &attributes);
+    } while (upm_kvm_again(ret, &tries));
+    return ret;
+}
+
+static int drop_private(const UpmExtent *extent)
+{
+    return upm_punch_hole(upm_memory_private_fd(extent->block),
+                          extent->offset, extent->size);
+}
+
+static const UpmProviderOps kvm_provider = {
+    .name = "KVM",
+    .marks_extents = true,
+    .create_private = create_private,
+    .enter = upm_kvm_enter,
+    .mark = upm_kvm_mark,
+    .drop_private = drop_private,
+    .leave = upm_kvm_leave,
+};
+
+void upm_kvm_init(void)
+{
+    upm_set_provider(&kvm_provider);
+}
+
+/* What private memory takes (api.rst, 4.140 and 4.142), asked of this VM. */
+bool upm_kvm_check(Error **errp)
+{
+    static const struct {
+        unsigned int extension;
+        int bit;
+        const char *name;
+    } needs[] = {
+        { KVM_CAP_USER_MEMORY2, 1, "KVM_CAP_USER_MEMORY2" },
+        { KVM_CAP_GUEST_MEMFD, 1, "KVM_CAP_GUEST_MEMFD" },
+        { KVM_CAP_MEMORY_ATTRIBUTES, KVM_MEMORY_ATTRIBUTE_PRIVATE,
+          "KVM_MEMORY_ATTRIBUTE_PRIVATE in KVM_CAP_MEMORY_ATTRIBUTES" },
+    };
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(needs); i++) {
+        int has = kvm_vm_check_extension(kvm_state, needs[i].extension);
+
+        if (has <= 0 || !(has & needs[i].bit)) {
+            error_setg(errp, "this kernel's KVM has no private memory for "
+                       "VMs of this type: %s is missing", needs[i].name);
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unmapped private memory: what the core and the rest of QEMU ask of each
+ * other
+ */
+#ifndef SYSTEM_UPM_HOST_H
+#define SYSTEM_UPM_HOST_H
+
+#include "system/upm/map.h"
+
+/*
+ * RAM blocks come and go
+ */
+
+/**
+ * upm_block_add: give a RAM block its private half
+ *
+ * Called by ram_block_add() for blocks with RAM_GUEST_MEMFD, with the
+ * ramlist lock held.  Frames start private, see upm_set_initial_state().  On
+ * success the block's guest_memfd is set; on failure nothing is left behind.
+ *
+ * Returns: true, or false with @errp set to a message that names the block,
+ * its size and the cause.
+ */
+bool upm_block_add(RAMBlock *rb, Error **errp);
+
+/**
+ * upm_block_remove: forget @rb
+ *
+ * Called by qemu_ram_free(): from here on nobody finds the block; who has
+ * found it goes on until the grace period is over.  Locking: BQL.
+ */
+void upm_block_remove(RAMBlock *rb);
+
+/**
+ * upm_block_register: the part of upm_block_add() that knows no RAMBlock
+ * @name: for messages; copied
+ * @size: of each half in bytes, a multiple of UPM_FRAME_SIZE
+ * @page_size: of the shared half in bytes, UPM_FRAME_SIZE or a multiple
+ *
+ * Returns: the descriptor of the private half, which belongs to @rb from now
+ * on; or -1 with @errp set and nothing left behind.
+ */
+int upm_block_register(RAMBlock *rb, const char *name, uint64_t size,
+                       uint64_t page_size, Error **errp);
+
+/**
+ * upm_block_record: keep the page states of a RAM block that has no private
+ * half
+ * @name: for messages; copied
+ * @size: in bytes, a multiple of UPM_FRAME_SIZE
+ *
+ * Nothing of it is ever discarded.  Returns: true, or false with @errp set.
+ */
+bool upm_block_record(RAMBlock *rb, const char *name, uint64_t size,
+                      Error **errp);
+
+/**
+ * upm_block_unregister: forget @rb
+ *
+ * A grace period later comes upm_memory_reclaim(), so @rb has to be there
+ * until then.  Returns: false where no page states of @rb are kept.
+ */
+bool upm_block_unregister(RAMBlock *rb);
+
+/*
+ * What the core asks of the rest of QEMU: system/upm/ram.c, or a unit test in
+ * its place.
+ */
+
+/**
+ * upm_memory_resolve: the beginning of a guest-physical range
+ *
+ * Returns: false where @gpa is not RAM with page states; else @extent covers
+ * as much of the range as lies in one section of one block.  Locking: RCU
+ * read section.
+ */
+bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent);
+
+/**
+ * upm_memory_describe: what is at @gpa instead, for a message
+ *
+ * Returns: a string to be freed.
+ */
+char *upm_memory_describe(hwaddr gpa);
+
+/** upm_memory_private_fd: descriptor of the private half, -1: there is none */
+int upm_memory_private_fd(const UpmBlock *block);
+
+/**
+ * upm_memory_drop_shared: discard the shared half of @extent
+ *
+ * All of it is hidden, and it is made of whole pages of the shared half.
+ * Returns: 0 or a negative errno.
+ */
+int upm_memory_drop_shared(const UpmExtent *extent);
+
+/**
+ * upm_memory_prepare: what the host keeps for a block with a private half
+ *
+ * All of its frames have the initial state, and nothing is mapped yet.
+ * Locking: BQL.  Returns: true, or false with @errp set and nothing left.
+ */
+bool upm_memory_prepare(UpmBlock *block, Error **errp);
+
+/**
+ * upm_memory_reclaim: nobody can reach the private half of @block any more
+ *
+ * Locking: BQL.
+ */
+void upm_memory_reclaim(UpmBlock *block);
+
+/** upm_memory_stop_guest: stop the guest for good, with a reason */
+void upm_memory_stop_guest(const char *reason);
+
+/**
+ * upm_memory_allows: may a device discard memory by its own rules?
+ * @rb: the memory it deals with, or NULL for all of the guest's
+ * @device: for the message
+ *
+ * Locking: BQL.  Returns: false with @errp set where that is private memory.
+ */
+bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp);
+
+#endif
