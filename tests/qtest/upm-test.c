@@ -1175,35 +1175,6 @@ static void test_stats(void)
     qtest_quit(qts);
 }
 
-static void expect_device_refused(QTestState *qts, const char *options,
-                                  const char *message)
-{
-    g_autofree char *json = g_strdup_printf("{ 'id': 'd', %s }", options);
-    g_autofree char *desc =
-        take_error(qtest_qmp(qts, "{ 'execute': 'device_add', 'arguments': "
-                             "%p }", qobject_from_json(json, &error_abort)));
-
-    g_assert_cmpstr(desc, ==, message);
-}
-
-/* Devices that would discard memory by rules of their own */
-static void test_devices_refused(void)
-{
-    QTestState *qts;
-
-    if (!can_launch()) {
-        return;
-    }
-    qts = launch("", " -m 256M,maxmem=1G -device pcie-root-port,id=p");
-    expect_device_refused(qts, "'driver': 'virtio-balloon-pci', 'bus': 'p'",
-                          "virtio-balloon cannot give back private memory");
-    expect_success(object_add(qts, "'size': 134217728"));
-    expect_device_refused(qts, "'driver': 'virtio-mem-pci', 'bus': 'p', "
-                          "'memdev': 'r'",
-                          "virtio-mem cannot give back private memory");
-    qtest_quit(qts);
-}
-
 /* What there is one value for on the emulated processor, can be said. */
 static void test_upm_mode_emulated(void)
 {
@@ -1327,7 +1298,6 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/map", test_map);
     qtest_add_func("/upm/map-without-memory", test_map_without_memory);
     qtest_add_func("/upm/stats", test_stats);
-    qtest_add_func("/upm/devices-refused", test_devices_refused);
     qtest_add_func("/upm/mode-emulated", test_upm_mode_emulated);
     qtest_add_func("/upm/fixed-after-use", test_fixed_after_use);
     qtest_add_func("/upm/no-migration", test_no_migration);
