@@ -136,6 +136,16 @@ def room(tmp_path):
     return Room(tmp_path)
 
 
+def test_wrong_list(room):
+    """A patch is for what is supported, or the list is wrong."""
+    with open(room.folder / 'patches/series', 'a', encoding='utf-8') as series:
+        series.write('0099-one.patch 10.1\n')
+    status, out, err = run(room.folder / 'scripts/series', room.pristine)
+    assert (status, out) == (1, '')
+    assert err == 'series: 0099-one.patch is for 10.1, which is not ' \
+                  'supported\n'
+
+
 def test_check(room):
     """The source that was built takes all of them."""
     assert room.check(room.pristine)[:2] == (0, {room.version: 'yes yes'})
