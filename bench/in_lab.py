@@ -7,7 +7,8 @@ usage: in_lab.py CBIT RUNS SIDE[,NAME=VALUE...]...
 Runs each side in turn, RUNS times, and prints what it measured, a line of
 JSON each.  SIDE is one of ours, plain (unpatched QEMU), vm (the same with a VM
 of the ordinary type) and probe (the least that a VMM can do), its options are
-payload, policy, size in MiB, and until (the figure that is enough).
+payload, policy, cpus, size in MiB, until (the figure that is enough) and
+watch=1 to ask the monitor meanwhile, for how long it waits at most (in us).
 """
 import json
 import os
@@ -19,8 +20,12 @@ import subprocess
 import sys
 import time
 
-BUILD = pathlib.Path(os.environ.get('UPM_BUILD', pathlib.Path(
-    __file__).resolve().parents[1] / 'build'))
+TOP = pathlib.Path(__file__).resolve().parents[1]
+sys.path.append(str(TOP / 'tests/lab'))
+# pylint: disable=wrong-import-position
+from watch import Watch  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
 QEMUS = {'ours': BUILD / 'qemu-system-x86_64',
          'plain': BUILD / 'plain/build/qemu-system-x86_64',
          'vm': BUILD / 'plain/build/qemu-system-x86_64'}
@@ -31,7 +36,7 @@ OBJECTS = {'ours': ('memory-backend-memfd-private,discard={}',
 LIMIT = 300
 
 
-def qemu(side, payload, policy, size):
+def qemu(side, payload, policy, size, cpus):
     """QEMU and its arguments."""
     memory, guest = (name.format(policy) for name in OBJECTS[side])
     protection = ['-machine', 'confidential-guest-support=guest',
@@ -39,7 +44,7 @@ def qemu(side, payload, policy, size):
     return [QEMUS[side], '-accel', 'kvm', '-cpu', 'host',
             '-machine', 'q35,memory-backend=ram', *protection,
             '-object', f'{memory},id=ram,size={size}M,reserve=off',
-            '-m', f'{size}M', '-nodefaults', '-display', 'none',
+            '-m', f'{size}M', '-smp', cpus, '-nodefaults', '-display', 'none',
             '-no-reboot', '-bios', payload,
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4']
 
@@ -54,8 +59,11 @@ def resident():
 class Guest:
     """A payload in QEMU, and what it says."""
 
-    def __init__(self, words, cbit):
+    def __init__(self, words, cbit, watched):
         self.cbit = cbit
+        self.watch = Watch(self.silent) if watched else None
+        watch = self.watch.arguments() if watched else []
+        inherited = [self.watch.monitor.theirs.fileno()] if watched else []
         self.figures = {}
         self.out, out = socket.socketpair()
         self.port, port = socket.socketpair()
@@ -64,10 +72,17 @@ class Guest:
             [*words, '-chardev', f'socket,id=out,fd={out.fileno()}',
              '-device', 'isa-debugcon,iobase=0x402,chardev=out',
              '-chardev', f'socket,id=port,fd={port.fileno()}',
-             '-serial', 'chardev:port'],
-            pass_fds=[out.fileno(), port.fileno()])
+             '-serial', 'chardev:port', *watch],
+            pass_fds=[out.fileno(), port.fileno(), *inherited])
         out.close()
         port.close()
+        if watched:
+            self.watch.monitor.started()
+
+    def silent(self, why):
+        """QEMU does not answer any more."""
+        print(why, file=sys.stderr)
+        self.process.kill()
 
     def lines(self):
         """Lines of output, until QEMU ends or time is up."""
@@ -91,6 +106,15 @@ class Guest:
         elif verb[0] == '@resident':
             self.figures['resident'] = resident()
             self.port.send(b'.')
+        elif verb[0] == '@watch-monitor':
+            if self.watch:
+                self.watch.begin()
+            self.port.send(b'.')
+        elif verb[0] == '@monitor-waited':
+            if self.watch:
+                waited, _ = self.watch.look()
+                self.figures['monitor-wait'] = round(waited * 1e6)
+            self.port.send(b'.')
         elif len(verb) == 3:
             self.figures[verb[1]] = int(verb[2], 16)
 
@@ -101,6 +125,8 @@ class Guest:
             if until in self.figures:
                 self.process.kill()
         self.process.wait()
+        if self.watch:
+            self.watch.close()
         if 'resident' in self.figures:
             self.figures['resident'] -= resident()
         return self.figures
@@ -116,12 +142,13 @@ def probe(payload, policy, cbit):
 
 
 def measure(cbit, side, payload='convert', policy='both', size='64',
-            until=None):
+            cpus='1', until=None, watch=''):
     """Run one side once."""
     image = BUILD / f'lab/{payload}.bin'
     if side == 'probe':
         return probe(image, policy, cbit)
-    return Guest(qemu(side, image, policy, size), cbit).run(until)
+    words = qemu(side, image, policy, size, cpus)
+    return Guest(words, cbit, bool(watch)).run(until)
 
 
 def main():

@@ -98,3 +98,20 @@ def test_in_use(start):
                         'size=128M,replaces=one'})
     assert reply == ''
     assert {dev['id'] for dev in guest.cmd('query-memdev')} == {'ram0', 'two'}
+
+
+def test_counting_after_removal(start):
+    """Memory is not looked at any more once its backend is gone.
+
+    What QEMU frees a moment later must not be counted in that moment.
+    """
+    guest = start('-S', *snp(memory='256M'))
+    for _ in range(8):
+        guest.cmd('object-add', qom_type='memory-backend-ram', id='extra',
+                  size=256 << 20)
+        assert 'extra' in [block['id']
+                           for block in guest.cmd('query-upm')['blocks']]
+        guest.cmd('object-del', id='extra')
+        info = guest.cmd('query-upm', count_resident=True)
+        assert 'extra' not in [block['id'] for block in info['blocks']]
+    assert guest.cmd('query-status')['running'] is False

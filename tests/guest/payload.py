@@ -27,6 +27,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
+# What ends a run that hangs, in seconds; no run needs a tenth of it.
+LIMIT = 240
 PAGE = 4096
 MIB = 1 << 20
 EXIT_GOOD = 33
@@ -99,27 +101,40 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
 class Monitor:
     """Just enough of QMP; the socket is open when QEMU starts."""
 
-    def __init__(self):
+    def __init__(self, name='qmp'):
+        self.name = name
         self.ours, self.theirs = socket.socketpair()
         self.lines = self.ours.makefile()
         self.greeted = False
         self.events = []
 
     def arguments(self):
-        return ['-chardev', f'socket,id=qmp,fd={self.theirs.fileno()}',
-                '-mon', 'chardev=qmp,mode=control']
+        return ['-chardev',
+                f'socket,id={self.name},fd={self.theirs.fileno()}',
+                '-mon', f'chardev={self.name},mode=control']
+
+    def started(self):
+        """QEMU has its end of the socket, which closes when it ends."""
+        self.theirs.close()
+
+    def line(self):
+        """The next line, an object."""
+        line = self.lines.readline()
+        if not line:
+            raise ConnectionError('QEMU has ended')
+        return json.loads(line)
 
     def command(self, name, **arguments):
         if not self.greeted:
             self.greeted = True
-            self.lines.readline()
+            self.line()
             self.command('qmp_capabilities')
         request = {'execute': name}
         if arguments:
             request['arguments'] = arguments
         self.ours.sendall(json.dumps(request).encode())
         while True:
-            answer = json.loads(self.lines.readline())
+            answer = self.line()
             if 'event' in answer:
                 self.events.append(answer['event'])
             if 'return' in answer:
@@ -218,7 +233,7 @@ class Host:
         self.watching = True
 
         def look():
-            while self.watching:
+            while self.watching or not self.looks:
                 self.seen += value in self.read(start, size)
                 self.looks += 1
 
@@ -227,6 +242,7 @@ class Host:
 
     def stop_watching(self):
         if self.watcher:
+            # one look at least is made, however busy this machine is
             self.watching = False
             self.watcher.join()
             self.watcher = None
@@ -377,7 +393,7 @@ class Host:
             self.watch(gpa, size, value)
         elif verb == 'watched':
             self.stop_watching()
-            if self.seen or not self.looks:
+            if self.seen:
                 return f'seen {self.seen} times in {self.looks} looks'
         else:
             return f'unknown request {verb}'
@@ -448,7 +464,7 @@ class Result:
                           self.messages])
 
 
-def run(payload, timeout=180, echo=False, **options):
+def run(payload, timeout=LIMIT, echo=False, **options):
     """Run a payload to its end."""
     result = Result()
     size = options.get('size_mib', 64) * MIB
@@ -460,6 +476,7 @@ def run(payload, timeout=180, echo=False, **options):
          '-serial', 'stdio', *monitor.arguments()],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         pass_fds=[monitor.theirs.fileno()])
+    monitor.started()
     killer = threading.Timer(timeout, process.kill)
     killer.start()
     messages = []
@@ -483,14 +500,14 @@ def run(payload, timeout=180, echo=False, **options):
                 print('   ', result.lines[-1], flush=True)
             process.stdin.write(b'.')
             process.stdin.flush()
-    except BrokenPipeError:
-        pass
+    except ConnectionError as error:
+        result.add(f'# {error}')
     finally:
         killer.cancel()
         if host:
             host.close()
         try:
-            result.status = process.wait(timeout=5)
+            result.status = process.wait(timeout=LIMIT)
         except subprocess.TimeoutExpired:
             process.kill()
             result.status = process.wait()

@@ -5,8 +5,9 @@
 usage: run_payload.py CBIT PAYLOAD[,NAME=VALUE...]...
 
 Each is run with our own QEMU; what it reports is printed below a line
-`== PAYLOAD...`.  Options: cpus, policy, slots=4 for RAM that is four blocks,
-of which each has memory slots of its own, dimm=1 for more of it to unplug, and
+`== PAYLOAD...`.  Options: cpus, policy, size of RAM in MiB, slots=4 for RAM
+that is four blocks, of which each has memory slots of its own, dimm=1 for more
+of it to unplug, ring=1 for a ring of dirty pages, limit in seconds, and
 qemu=plain for the one of `make plain`, which has no counters to compare with.
 """
 import os
@@ -19,16 +20,15 @@ import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / 'tests/guest'))
+sys.path[:0] = [str(TOP / 'tests/guest'), str(TOP / 'tests/lab')]
 # pylint: disable=wrong-import-position
-from payload import BUILD, Host, MIB, Monitor  # noqa: E402
+from kvm_host import DIMM_MIB, LIMIT, KvmHost, PlainHost  # noqa: E402
+from payload import BUILD, Monitor  # noqa: E402
+from watch import Watch  # noqa: E402
 
-# Unpatched QEMU is run to see it hang.
-LIMITS = {'ours': 180, 'plain': 5}
 # Sizes of the blocks of RAM in MiB, all of them different: memfds are known
 # by them.  Blocks end inside the area that payloads convert, at 16 MiB.
 BLOCKS = {1: [64], 4: [16, 1, 2, 45]}
-DIMM_MIB = 128
 QEMUS = {'ours': BUILD / 'qemu-system-x86_64',
          'plain': BUILD / 'plain/build/qemu-system-x86_64'}
 FAILS = pathlib.Path('/dev/shm/discard-fails')
@@ -40,124 +40,6 @@ STOPS = {
 }
 
 
-class KvmHost(Host):
-    """As for SNP payloads, but explicit conversions are hypercalls."""
-
-    CAUSES = ('hypercall', 'fault')
-
-    def __init__(self, guest):
-        super().__init__(guest.process.pid, guest.monitor,
-                         guest.options.get('policy'),
-                         guest.blocks[0] * MIB, None)
-        self.guest = guest
-        self.parts = []
-        start = 0
-        for mib in guest.blocks:
-            part = self if not start else Host(
-                guest.process.pid, guest.monitor, None, mib * MIB, None)
-            self.parts.append((start, part.shared, mib * MIB))
-            start += mib * MIB
-
-    def pieces(self, start, size):
-        """Yield descriptor, offset and size of each block's part."""
-        for begin, shared, length in self.parts:
-            low = max(start, begin)
-            high = min(start + size, begin + length)
-            if low < high:
-                yield shared, low - begin, high - low
-
-    def read(self, start, size):
-        return b''.join(os.pread(shared, length, offset) for
-                        shared, offset, length in self.pieces(start, size))
-
-    def write(self, start, data):
-        for shared, offset, length in self.pieces(start, len(data)):
-            os.pwrite(shared, data[:length], offset)
-            data = data[length:]
-
-    def faults(self):
-        """Faults that guest accesses have taken, as KVM counts them."""
-        found = self.monitor.command(
-            'query-stats', target='vcpu',
-            providers=[{'provider': 'kvm', 'names': ['pf_taken']}])
-        return sum(entry['stats'][0]['value'] for entry in found)
-
-    def private_bytes(self):
-        info = self.monitor.command('query-upm')
-        return sum(block['private-bytes'] for block in info['blocks'])
-
-    def unplugged(self, dimm):
-        """Is a DIMM gone?  The memory behind it goes with the last user."""
-        backend = f'ram-dimm{dimm}'
-        ends = time.monotonic() + 10
-        while self.monitor.command('query-memory-devices'):
-            if time.monotonic() > ends:
-                return f'DIMM {dimm} is still there'
-            time.sleep(0.01)
-        self.monitor.command('object-del', id=backend)
-        while backend in [block['id'] for block in
-                          self.monitor.command('query-upm')['blocks']]:
-            if time.monotonic() > ends:
-                return f'memory of DIMM {dimm} is still there'
-            time.sleep(0.01)
-        return None
-
-    def plug(self, dimm):
-        self.monitor.command('object-add', id=f'ram-dimm{dimm}',
-                             size=DIMM_MIB * MIB, **{
-                                 'qom-type': 'memory-backend-memfd-private'})
-        self.monitor.command('device_add', driver='pc-dimm',
-                             id=f'dimm{dimm}', memdev=f'ram-dimm{dimm}')
-
-    def between(self, low, high):
-        """Faults since the mark are within limits; sets a new mark."""
-        now = self.faults()
-        taken, self.mark_of_faults = now - self.mark_of_faults, now
-        if not low <= taken <= high:
-            return f'{taken} faults, not {low} to {high}'
-        return None
-
-    def pre_faulted(self, gpa, size):
-        """What the trace has since the last look is one call, or none."""
-        wanted = [f'upm_kvm_pre_fault cpu 0 {gpa:#x} +{size:#x}, 0x0 left: 0'] \
-            if size else []
-        found = self.guest.new_trace()
-        if found != wanted:
-            return f'traced {found}, not {wanted}'
-        return None
-
-    def serve(self, verb, gpa, size, value):
-        wrong = None
-        if verb == 'faults-mark':
-            self.mark_of_faults = self.faults()
-        elif verb == 'faults':
-            wrong = self.between(gpa, size)
-        elif verb == 'pre-faulted':
-            wrong = self.pre_faulted(gpa, size)
-        elif verb == 'private':
-            found = self.private_bytes()
-            if found != gpa:
-                wrong = f'{found:#x} bytes are private, not {gpa:#x}'
-        elif verb == 'plug':
-            self.plug(gpa)
-        elif verb == 'unplug':
-            self.monitor.command('device_del', id=f'dimm{gpa}')
-        elif verb == 'unplugged':
-            wrong = self.unplugged(gpa)
-        else:
-            wrong = super().serve(verb, gpa, size, value)
-        return wrong
-
-
-class PlainHost(KvmHost):
-    """Unpatched QEMU: nobody counts."""
-
-    def serve(self, verb, *numbers):
-        if verb in ('mark', 'counted', 'private'):
-            return None
-        return super().serve(verb, *numbers)
-
-
 def objects(qemu, policy):
     """The types of RAM and guest, with their options."""
     if qemu == 'plain':
@@ -167,7 +49,7 @@ def objects(qemu, policy):
 
 
 def arguments(payload, cpus=1, policy='both', blocks=(64,), qemu='ours',
-              dimm=0):
+              dimm=0, ring=0):
     """QEMU and its arguments, without the ports to the payload."""
     memory, guest = objects(qemu, policy)
     machine = 'q35,confidential-guest-support=guest'
@@ -178,7 +60,8 @@ def arguments(payload, cpus=1, policy='both', blocks=(64,), qemu='ours',
             backends += ['-numa', f'node,nodeid={i},memdev=ram{i}']
     if len(blocks) == 1:
         machine += ',memory-backend=ram0'
-    words = [QEMUS[qemu], '-accel', 'kvm', '-machine', machine,
+    accel = 'kvm,dirty-ring-size=4096' if ring else 'kvm'
+    words = [QEMUS[qemu], '-accel', accel, '-machine', machine,
              '-cpu', 'host', *backends,
              '-object', f'{guest},id=guest', '-smp', str(cpus),
              '-m', f'{sum(blocks)}M,slots=2,maxmem=1G',
@@ -219,7 +102,11 @@ class Guest:
         self.cbit = cbit
         self.options = options
         self.blocks = BLOCKS[options.pop('slots', 1)]
+        if 'size' in options:
+            self.blocks = [options.pop('size')]
+        self.limit = options.pop('limit', LIMIT)
         self.monitor = Monitor()
+        self.watch = Watch(self.silent)
         self.host = None
         self.boots = 0
         set_failing(False)
@@ -236,12 +123,24 @@ class Guest:
                 [*words, '-serial', 'stdio',
                  '-chardev', f'socket,id=out,fd={theirs.fileno()}',
                  '-device', 'isa-debugcon,iobase=0x402,chardev=out',
-                 *self.monitor.arguments()],
+                 *self.monitor.arguments(), *self.watch.arguments()],
                 env=dict(os.environ, LAB_FAIL=FAILS,
                          LD_PRELOAD=BUILD / 'lab/fail-discard.so'),
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                 stderr=messages,
-                pass_fds=[theirs.fileno(), self.monitor.theirs.fileno()])
+                pass_fds=[theirs.fileno(), self.monitor.theirs.fileno(),
+                          self.watch.monitor.theirs.fileno()])
+        self.monitor.started()
+        self.watch.monitor.started()
+
+    def say(self, text):
+        """A comment in what the payload reports."""
+        print('# ' + text.replace('\n', ' '), flush=True)
+
+    def silent(self, why):
+        """QEMU does not answer any more."""
+        print(f'not ok monitor-answers: {why}', flush=True)
+        self.process.kill()
 
     def new_trace(self):
         """Lines of the trace since the last look, without their times."""
@@ -252,15 +151,18 @@ class Guest:
 
     def stopped(self):
         """Wait until QEMU stops the guest; None, or what is wrong then."""
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + LIMIT / 4
         while time.monotonic() < ends:
             state = self.monitor.command('query-status')['status']
             if state == 'internal-error':
                 break
             time.sleep(0.05)
         said = self.messages.read_text()
-        # its answer may be lost, the payload's end is what counts
-        self.monitor.command('quit')
+        try:
+            self.monitor.command('quit')
+        except ConnectionError:
+            # its answer may be lost, the payload's end is what counts
+            pass
         missing = [words for words in ('guest stopped: ',
                                        *STOPS[self.payload])
                    if words not in said]
@@ -284,6 +186,15 @@ class Guest:
         if verb == 'fails':
             set_failing(numbers[0])
             return ord('.'), None
+        if verb == 'watch-monitor':
+            self.watch.begin()
+            return ord('.'), None
+        if verb == 'monitor-waited':
+            waited, passed = self.watch.look()
+            self.say(f'monitor-wait {waited:.3f} of {passed:.3f} s')
+            return min(100, round(100 * waited / passed)), None
+        if verb == 'monitor-answered':
+            return ord('.'), None if self.watch.answers else 'nothing was asked'
         try:
             return ord('.'), self.host.serve(verb, *numbers)
         except RuntimeError as error:
@@ -306,8 +217,7 @@ class Guest:
 
     def run(self):
         """Serve the payload until QEMU ends, and print what it reports."""
-        killer = threading.Timer(LIMITS[self.options.get('qemu', 'ours')],
-                                 self.process.kill)
+        killer = threading.Timer(self.limit, self.process.kill)
         killer.start()
         try:
             for line in self.ours.makefile(errors='replace'):
@@ -316,13 +226,14 @@ class Guest:
                     self.serve(line)
                 else:
                     print(line, flush=True)
-        except BrokenPipeError:
-            pass
+        except ConnectionError as error:
+            self.say(str(error))
         finally:
             status = self.process.wait()
             killer.cancel()
             if self.host:
                 self.host.close()
+            self.watch.close()
             self.monitor.close()
         print(f'# status {status}')
         for line in self.messages.read_text().splitlines():
@@ -335,7 +246,8 @@ def main():
     for word in sys.argv[2:]:
         payload, *options = word.split(',')
         options = dict(option.split('=') for option in options)
-        for name in options.keys() & {'cpus', 'slots', 'dimm'}:
+        for name in options.keys() & {'cpus', 'slots', 'size', 'dimm', 'ring',
+                                      'limit'}:
             options[name] = int(options[name])
         began = time.monotonic()
         print(f'== {word}', flush=True)

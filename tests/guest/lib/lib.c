@@ -534,17 +534,39 @@ void delay_us(u64 us)
     }
 }
 
-bool wait_for(const volatile u64 *p, u64 value)
+/*
+ * Until @p is in [@low, @high].  The timer comes round every 4.7 seconds; who
+ * is kept from looking at it for longer than that only waits longer.
+ */
+static bool wait_within(const volatile u64 *p, u64 low, u64 high)
 {
-    u32 start = timer();
+    u64 ticks = 0;
+    u32 last, now;
 
-    while (*p != value) {
-        if (((timer() - start) & 0xffffff) > 4 * 3579545) {
+    if (*p - low <= high - low) {
+        return true;
+    }
+    last = timer();
+    while (*p - low > high - low) {
+        now = timer();
+        ticks += (now - last) & 0xffffff;
+        last = now;
+        if (ticks > WAIT_SECONDS * 3579545ULL) {
             return false;
         }
         pause();
     }
     return true;
+}
+
+bool wait_for(const volatile u64 *p, u64 value)
+{
+    return wait_within(p, value, value);
+}
+
+bool wait_for_more(const volatile u64 *p, u64 than)
+{
+    return wait_within(p, than + 1, -1ULL);
 }
 
 /* ---- output ---- */

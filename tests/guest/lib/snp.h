@@ -248,8 +248,15 @@ u64 ap_request(unsigned op, u32 apic_id, u64 vmsa_gpa, u64 features);
 void ap_start(unsigned index);
 /** ap_signal: INIT and SIPI by the local APIC */
 void ap_signal(u32 apic_id);
-/** wait_for: until @p is @value, at most four seconds; whether it became so */
+/*
+ * What to wait at most for another vCPU, which the host may let wait for long
+ * itself: a check asks whether it goes on, and not how fast.
+ */
+#define WAIT_SECONDS 60
+/** wait_for: until @p is @value; whether it became so in WAIT_SECONDS */
 bool wait_for(const volatile u64 *p, u64 value);
+/** wait_for_more: the same, until @p is more than @than */
+bool wait_for_more(const volatile u64 *p, u64 than);
 void delay_us(u64 us);
 
 /* ---- chance ---- */

@@ -34,13 +34,18 @@ static bool is_running(unsigned index)
     return wait_for(&pong[index], ++ping[index]);
 }
 
-/* A request is done by the other vCPU, some time after it was accepted. */
+/*
+ * A request is done by the other vCPU, some time after it was accepted.  One
+ * that only waits for the host's processor is not to pass for one that is gone.
+ */
 static bool becomes_silent(unsigned index)
 {
-    for (unsigned i = 0; i < 50; i++) {
+    for (unsigned i = 0; i < 100; i++) {
         u64 sent = ++ping[index];
 
-        delay_us(20000);
+        for (unsigned ms = 0; ms < 300 && pong[index] != sent; ms++) {
+            delay_us(1000);
+        }
         if (pong[index] != sent) {
             return true;
         }

@@ -274,7 +274,7 @@ void payload(void)
         kinds[below(ARRAY_SIZE(kinds))].fn();
     }
     check(T("mixed"), true);
-    check(T("the-other-vcpu-went-on"), ap_rounds > 0);
+    check(T("the-other-vcpu-went-on"), wait_for_more(&ap_rounds, 0));
     check_eq(T("stop-the-other"), ap_request(AP_DESTROY, 1, 0, 0), 0);
     check(T("still-served"), io_in(0x71, 1) < 256);
 }

@@ -9,6 +9,8 @@
 #include "snp.h"
 
 #define ROUNDS 3000
+/* the other vCPU is waited for where it does less than one in so many */
+#define ROUNDS_A_SCRIBBLE 10
 
 static volatile u64 scribbling, stopped, scribbles;
 
@@ -44,16 +46,21 @@ void ap_main(unsigned index)
 
 static void scribbled_requests(u64 code, u64 info1)
 {
+    u64 before = scribbles;
+
     stopped = 0;
     scribbling = 1;
     for (unsigned i = 0; i < ROUNDS; i++) {
+        if (!wait_for_more(&scribbles, before + i / ROUNDS_A_SCRIBBLE)) {
+            fatal("the other vCPU does not go on", scribbles);
+        }
         ghcb_clear();
         ghcb_set(GHCB_SCRATCH, GHCB_GPA + GHCB_BUFFER);
         ghcb_call(code, info1, 8);
     }
     scribbling = 0;
-    while (!stopped) {
-        pause();
+    if (!wait_for(&stopped, 1)) {
+        fatal("the other vCPU does not stop", scribbles);
     }
 }
 
@@ -66,7 +73,7 @@ void payload(void)
     check(T("page-state-changes"), true);
     scribbled_requests(NAE_MMIO_READ, 0xfed00000);
     check(T("mmio-reads"), true);
-    check(T("scribbles"), scribbles > ROUNDS / 10);
+    check(T("scribbles"), scribbles >= 2 * (ROUNDS / ROUNDS_A_SCRIBBLE));
     validate(priv(gpa), PAGE);
     to_shared(gpa, PAGE);
     to_private(gpa, PAGE);

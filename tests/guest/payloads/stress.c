@@ -8,6 +8,8 @@
 #include "snp.h"
 
 #define ROUNDS      400
+/* the other vCPU is waited for where it does less than one in so many */
+#define ROUNDS_A_TURN 8
 #define PAGE_GPA    (AREA_GPA + 0x10000UL)
 #define STABLE_GPA  (AREA_GPA + PAGE_2M + 0x10000UL)
 #define REGION_GPA  (AREA_GPA + 2 * PAGE_2M)
@@ -16,8 +18,9 @@
 
 enum { IDLE, ALTERNATE, COUNT, CONVERT, STOPPED };
 
-static volatile u64 task, done;
-static volatile u64 accesses, odd_exceptions, leaks, counted, refused;
+/* The other vCPU does what @task says, and says in @doing what that is. */
+static volatile u64 task, doing, done;
+static volatile u64 odd_exceptions, leaks, used, counted, refused;
 
 static void write_secret(void *va)
 {
@@ -46,7 +49,6 @@ static bool access(void (*fn)(void *), void *arg)
 {
     struct trap t = try_fn(fn, arg);
 
-    accesses++;
     if (t.vector == -1) {
         return true;
     }
@@ -113,9 +115,11 @@ void ap_main(unsigned index)
 {
     ghcb_setup();
     for (;;) {
-        switch (task) {
+        doing = task;
+        switch (doing) {
         case ALTERNATE:
             use_both_views(PAGE_GPA);
+            used++;
             break;
         case COUNT:
             ++*(volatile u64 *)shar(STABLE_GPA);
@@ -135,20 +139,31 @@ void ap_main(unsigned index)
     }
 }
 
+/* Nothing is under way any more when this returns. */
+static void stop_task(void)
+{
+    task = IDLE;
+    if (!wait_for(&doing, IDLE)) {
+        fatal("the other vCPU does not stop", doing);
+    }
+}
+
 static void check_alternate(void)
 {
+    bool went_on = true;
+
     host_watch(PAGE_GPA, PAGE, SECRET);
     task = ALTERNATE;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < ROUNDS && went_on; i++) {
+        went_on = wait_for_more(&used, i / ROUNDS_A_TURN);
         convert(PAGE_GPA, true);
         access(write_secret, priv(PAGE_GPA));
         convert(PAGE_GPA, false);
         access(write_public, shar(PAGE_GPA));
     }
-    task = IDLE;
-    delay_us(1000);
+    stop_task();
     host_watched(T("no-secret-seen-by-host"));
-    check(T("accesses"), accesses > 4 * ROUNDS);
+    check(T("accesses"), went_on);
     check_eq(T("no-leak"), leaks, 0);
     check_eq(T("no-other-exception"), odd_exceptions, 0);
     check_eq(T("no-refusal"), refused, 0);
@@ -164,18 +179,20 @@ static void check_alternate(void)
 
 static void check_count(void)
 {
+    bool went_on = true;
+
     validate(priv(STABLE_GPA), PAGE);
     to_shared(STABLE_GPA, PAGE);
     fill(shar(STABLE_GPA), PAGE, 0);
     counted = 0;
     task = COUNT;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < ROUNDS && went_on; i++) {
+        went_on = wait_for_more(&counted, i / ROUNDS_A_TURN);
         convert(STABLE_GPA + PAGE, i & 1);
         convert(STABLE_GPA - PAGE, i & 1);
     }
-    task = IDLE;
-    delay_us(1000);
-    check(T("neighbour-counts"), counted > 0);
+    stop_task();
+    check(T("neighbour-counts"), went_on);
     check_eq(T("no-shared-write-lost"), *(volatile u64 *)shar(STABLE_GPA),
              counted);
 }

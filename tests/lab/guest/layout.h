@@ -6,6 +6,7 @@
  *   0x00008000  code that application processors start with
  *   0x00100000  .bss
  *   0x01000000  free for the payloads
+ *   0x02000000  a range of RUNS_SIZE, where there is so much RAM (runs.h)
  *   0x20000000  nothing
  *   4 GiB - 64K the image
  *   4 GiB       a DIMM, if there is one
@@ -23,6 +24,7 @@
 #define AREA_GPA        0x1000000
 #define HOLE_GPA        0x20000000
 #define DIMM_GPA        0x100000000
+#define DIMM_SIZE       0x8000000
 #define PRIVATE_VA      0x8000000000
 
 #define MAX_CPUS        4

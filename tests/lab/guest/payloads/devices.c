@@ -3,7 +3,7 @@
  * Memory slots that come and go while the guest runs: memory of a device,
  * which has no private half, its ROM, and a DIMM, which has one
  */
-#include "kvm.h"
+#include "dimm.h"
 
 #define DEVICE      5
 #define COMMAND     4
@@ -15,11 +15,6 @@
 #define ROM_GPA     0x31000000
 #define PAT1        0x11
 #define PAT2        0x22
-/* of ACPI's memory hot-plug (QEMU, docs/specs/acpi_mem_hotplug.rst) */
-#define SELECT      0xa00
-#define STATUS      0xa14
-#define EJECT       8
-
 
 static void refused(const char *const *names, u64 gpa)
 {
@@ -65,23 +60,17 @@ static void device(void)
     pci_write8(DEVICE, COMMAND, 0);
 }
 
-static void plug(u64 id)
-{
-    host("plug", NULL, id, 0, 0);
-}
-
 static void unplug(u64 id)
 {
     host("unplug", NULL, id, 0, 0);
-    outl(SELECT, 0);
-    outb(STATUS, EJECT);
-    host("unplugged", NULL, id, 0, 0);
+    dimm_eject();
+    dimm_unplugged(id);
 }
 
 /* A slot with a private half, deleted with pages that are private. */
 static void dimm(void)
 {
-    plug(1);
+    dimm_plug(1);
     fill(shar(DIMM_GPA), 16 * PAGE, PAT1);
     check_bytes(T("dimm-begins-shared"), shar(DIMM_GPA), 16 * PAGE, PAT1);
     host_mark();
@@ -99,7 +88,7 @@ static void dimm(void)
     check(T("deleted-slot-refused"),
           map_gpa_range(DIMM_GPA, 1, TO_PRIVATE) != 0);
 
-    plug(2);
+    dimm_plug(2);
     host_mark();
     check_bytes(T("new-dimm-is-empty"), shar(DIMM_GPA), 16 * PAGE, 0);
     fill(shar(DIMM_GPA), 16 * PAGE, PAT1);

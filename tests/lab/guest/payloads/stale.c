@@ -3,12 +3,7 @@
  * Private memory is unplugged, and the attribute of its pages stays: an
  * access to what is in its place, here nothing, comes to an end
  */
-#include "kvm.h"
-
-/* QEMU, docs/specs/acpi_mem_hotplug.rst */
-#define SELECTOR    0xa00
-#define CONTROL     0xa14
-#define EJECT       8
+#include "dimm.h"
 
 void payload(void)
 {
@@ -16,8 +11,7 @@ void payload(void)
     check_eq(T("request"), map_gpa_range(DIMM_GPA, 8, TO_PRIVATE), 0);
     fill(priv(DIMM_GPA), 8 * PAGE, 0x11);
     check_bytes(T("private"), priv(DIMM_GPA), 8 * PAGE, 0x11);
-    outl(SELECTOR, 0);
-    outb(CONTROL, EJECT);
+    dimm_eject();
     check(T("access-ends"), *(volatile u8 *)shar(DIMM_GPA) != 0x11);
     check(T("next-page-as-well"),
           *(volatile u8 *)shar(DIMM_GPA + PAGE) != 0x11);
