@@ -3,7 +3,11 @@
  * KVM_HC_MAP_GPA_RANGE: whatever a guest asks for, page states are those of a
  * plain reading of the ABI (Linux, Documentation/virt/kvm/x86/hypercalls.rst)
  *
- * Sources: accel/accel-blocker.c system/upm/door.c system/upm/record.c
+ * Sources: accel/accel-blocker.c
+ * Sources: system/upm/accounts.c system/upm/blocks.c system/upm/check.c
+ * Sources: system/upm/claims.c system/upm/discard.c system/upm/door.c
+ * Sources: system/upm/map.c system/upm/mark.c system/upm/notify.c
+ * Sources: system/upm/record.c system/upm/request.c system/upm/undo.c
  */
 #include "qemu/osdep.h"
 #include "../unit/upm/fake-kvm.c.inc"
@@ -40,20 +44,17 @@ static bool is_valid(const Request *r)
            (r->attributes & 0xf) <= 2;
 }
 
-/* Calls of KVM_SET_MEMORY_ATTRIBUTES: one a run of frames, in each block */
-static unsigned int count_runs(const Request *r)
+/* Calls of KVM_SET_MEMORY_ATTRIBUTES: one a block in which any frame changes */
+static unsigned int count_marks(const Request *r)
 {
     uint64_t first = r->gpa / K4, frame;
     bool wanted = r->attributes & ENC;
-    unsigned int runs = 0;
+    bool changes[2] = {};
 
     for (frame = first; frame < first + r->pages; frame++) {
-        bool begins = frame == first || frame == HIGH / K4 ||
-                      private[frame - 1] == wanted;
-
-        runs += begins && private[frame] != wanted;
+        changes[frame >= HIGH / K4] |= private[frame] != wanted;
     }
-    return runs;
+    return changes[0] + changes[1];
 }
 
 /* What the guest is told: 0, EINVAL or EAGAIN */
@@ -64,7 +65,7 @@ static int expected(const Request *r)
 
     if (!is_valid(r)) {
         failure = -EINVAL;
-    } else if (call >= count_runs(r) ||
+    } else if (call >= count_marks(r) ||
                failure == -EAGAIN || failure == -EINTR) {
         failure = 0;
     }

@@ -5,6 +5,7 @@
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
+#include "qemu/units.h"
 #include "standard-headers/asm-x86/kvm_para.h"
 #include "standard-headers/linux/kvm_para.h"
 #include "system/cpus.h"
@@ -12,6 +13,14 @@
 
 /* Bits 0-3 of the third argument */
 #define MAP_GPA_PAGE_SIZE 0xf
+
+/*
+ * The vCPU cannot be stopped before it has the answer to a VMMCALL, so there
+ * is a bound to what it may ask for.  Page state changes never ask for more
+ * than 253 pages of 2 MiB.  Where requests are only recorded they cost no
+ * time, and Linux tells all of its memory at once.
+ */
+#define MAP_GPA_LARGEST (1 * GiB)
 
 /*
  * The page size is a hint, and not always true: KVM leaves it at 2 MiB when it
@@ -35,6 +44,9 @@ const char *upm_kvm_decode_map_gpa(const struct kvm_run *run, MapGpa *request)
     }
     if (pages > UINT64_MAX >> UPM_FRAME_BITS) {
         return "too many pages";
+    }
+    if (upm_kvm.in_use && pages > MAP_GPA_LARGEST >> UPM_FRAME_BITS) {
+        return "more than 1 GiB at once";
     }
     *request = (MapGpa) {
         .gpa = gpa,

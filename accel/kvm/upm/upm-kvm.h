@@ -136,7 +136,8 @@ bool upm_kvm_handle_fault(const struct kvm_run *run, int error, int *ret);
  * Writes @run->hypercall.ret: 0, EINVAL for a request that is refused and has
  * changed nothing, EAGAIN for one that may be repeated.  The errors are
  * negative where the guest finds them in RAX, as those of KVM itself, and
- * positive where KVM makes an answer to a page state change of them.  Where
+ * positive where KVM makes an answer to a page state change of them.  More
+ * than 1 GiB at once is refused.  Where
  * the host has no memory for it, the guest is stopped, too.
  */
 bool upm_kvm_handle_hypercall(struct kvm_run *run);
