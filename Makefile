@@ -22,7 +22,7 @@ help:
 	@echo 'make fuzz             libFuzzer on what a guest or a file can say'
 	@echo 'make bench            measure, see build/bench.jsonl'
 	@echo 'make docs             the manual: build/docs/index.html'
-	@echo 'make check-patches    try the patches on each QEMU that apt offers'
+	@echo 'make check-patches    try the patches on each supported QEMU'
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
 	@echo 'make clean            remove build/; downloads and ccache stay'
 

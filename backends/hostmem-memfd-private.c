@@ -124,9 +124,10 @@ static bool check_size(uint64_t size, uint64_t page, Error **errp)
 /*
  * libvirt makes the machine's memory itself, and what its users add comes
  * after that.  Its backend would be listed with the guest's memory and never
- * be used, so it has to make room.
+ * be used, so it has to make room.  It goes last: where this backend cannot
+ * be made, the other one is still there.
  */
-static bool replace(HostMemoryBackend *backend, Error **errp)
+static bool check_replaced(HostMemoryBackend *backend, Error **errp)
 {
     const char *id = MEMFD_PRIVATE(backend)->replaces;
     HostMemoryBackend *other;
@@ -150,7 +151,18 @@ static bool replace(HostMemoryBackend *backend, Error **errp)
                    "have as much", id, size);
         return false;
     }
-    return user_creatable_del(id, errp);
+    if (!user_creatable_can_be_deleted(USER_CREATABLE(other))) {
+        error_setg(errp, "replaces=%s: that one is in use", id);
+        return false;
+    }
+    return true;
+}
+
+static bool delete_replaced(HostMemoryBackend *backend, Error **errp)
+{
+    const char *id = MEMFD_PRIVATE(backend)->replaces;
+
+    return !id || user_creatable_del(id, errp);
 }
 
 /*
@@ -198,22 +210,80 @@ static int open_shared_half(MemfdPrivate *m, Error **errp)
     return fd;
 }
 
+/* Huge pages that nobody has reserved; 0 where the kernel has none. */
+static uint64_t count_free_huge_pages(uint64_t page)
+{
+    static const char *const files[] = { "free_hugepages", "resv_hugepages" };
+    uint64_t counts[ARRAY_SIZE(files)] = {};
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(files); i++) {
+        g_autofree char *path =
+            g_strdup_printf("/sys/kernel/mm/hugepages/hugepages-%" PRIu64
+                            "kB/%s", page / KiB, files[i]);
+        g_autofree char *text = NULL;
+
+        if (g_file_get_contents(path, &text, NULL, NULL)) {
+            counts[i] = g_ascii_strtoull(text, NULL, 10);
+        }
+    }
+    return counts[0] > counts[1] ? counts[0] - counts[1] : 0;
+}
+
+/*
+ * A mapping of huge pages reserves all of them, so that a guest whose private
+ * half has the memory wants twice its size.
+ */
+static void explain_huge_pages(HostMemoryBackend *backend, uint64_t page,
+                               Error **errp)
+{
+    uint64_t needed = backend->size / page;
+    uint64_t found = count_free_huge_pages(page);
+    g_autofree char *size = size_to_str(page);
+
+    if (!backend->reserve || found >= needed) {
+        return;
+    }
+    error_prepend(errp, "reserve=on wants %" PRIu64 " huge pages of %s for the "
+                  "shared half, and %" PRIu64 " are free: ", needed, size,
+                  found);
+    error_append_hint(errp, "They come on top of the private half, which has "
+                      "small pages, and few of them\nare ever used: with "
+                      "reserve=off only what the guest shares takes any.  See "
+                      "to it that\nthere are enough for that, as QEMU ends "
+                      "where there is none left.\n");
+}
+
+static bool map_shared_half(HostMemoryBackend *backend, int fd, Error **errp)
+{
+    ERRP_GUARD();
+    g_autofree char *name = host_memory_backend_get_name(backend);
+    uint64_t page = qemu_fd_getpagesize(fd);
+    uint32_t flags = RAM_SHARED | RAM_GUEST_MEMFD;
+
+    if (!backend->reserve) {
+        flags |= RAM_NORESERVE;
+    }
+    if (memory_region_init_ram_from_fd(&backend->mr, OBJECT(backend), name,
+                                       backend->size, flags, fd, 0, errp)) {
+        return true;
+    }
+    if (page > UPM_FRAME_SIZE) {
+        explain_huge_pages(backend, page, errp);
+    }
+    return false;
+}
+
 static bool memfd_private_alloc(HostMemoryBackend *backend, Error **errp)
 {
     MemfdPrivate *m = MEMFD_PRIVATE(backend);
-    g_autofree char *name = host_memory_backend_get_name(backend);
-    uint32_t flags = RAM_SHARED | RAM_GUEST_MEMFD;
     int fd = open_shared_half(m, errp);
 
     if (fd < 0) {
         return false;
     }
     backend->aligned = true;
-    if (!backend->reserve) {
-        flags |= RAM_NORESERVE;
-    }
-    if (!memory_region_init_ram_from_fd(&backend->mr, OBJECT(backend), name,
-                                        backend->size, flags, fd, 0, errp)) {
+    if (!map_shared_half(backend, fd, errp)) {
         close(fd);
         return false;
     }
@@ -224,31 +294,52 @@ static bool memfd_private_alloc(HostMemoryBackend *backend, Error **errp)
     return true;
 }
 
+/* Returns false where the backend has no policy. */
+static bool get_policy(HostMemoryBackend *backend, UpmNumaPolicy *policy)
+{
+    unsigned long last = find_last_bit(backend->host_nodes, MAX_NODES);
+
+    *policy = (UpmNumaPolicy) {
+        .mode = backend->policy,
+        .nodes = backend->host_nodes,
+        .bits = last + 1,
+    };
+#ifdef HAVE_NUMA_HAS_PREFERRED_MANY
+    if (policy->mode == MPOL_PREFERRED && numa_has_preferred_many() > 0) {
+        policy->mode = MPOL_PREFERRED_MANY;
+    }
+#endif
+    return last < MAX_NODES;
+}
+
+static char *describe(HostMemoryBackend *backend)
+{
+    g_autofree char *size = size_to_str(backend->size);
+
+    return g_strdup_printf("%s '%s' (%s)", TYPE_MEMFD_PRIVATE,
+        object_get_canonical_path_component(OBJECT(backend)), size);
+}
+
 /* The parent has done the shared half. */
 static bool bind_private_half(HostMemoryBackend *backend, Error **errp)
 {
-    unsigned long last = find_last_bit(backend->host_nodes, MAX_NODES);
-    int mode = backend->policy;
+    g_autofree char *name = describe(backend);
+    UpmNumaPolicy policy;
 
-    if (last == MAX_NODES) {
-        return true;
-    }
-#ifdef HAVE_NUMA_HAS_PREFERRED_MANY
-    if (mode == MPOL_PREFERRED && numa_has_preferred_many() > 0) {
-        mode = MPOL_PREFERRED_MANY;
-    }
-#endif
-    return upm_bind(backend->mr.ram_block->guest_memfd, backend->size, mode,
-                    backend->host_nodes, last + 1, errp);
+    return !get_policy(backend, &policy) ||
+           upm_bind(backend->mr.ram_block->guest_memfd, name, backend->size,
+                    backend->prealloc, &policy, errp);
 }
 
 static bool prealloc_private_half(HostMemoryBackend *backend, Error **errp)
 {
     const char *id = object_get_canonical_path_component(OBJECT(backend));
+    UpmNumaPolicy policy;
+    bool bound = get_policy(backend, &policy);
 
     return upm_prealloc(backend->mr.ram_block->guest_memfd, id, backend->size,
                         backend->prealloc_threads, backend->prealloc_context,
-                        errp);
+                        bound ? &policy : NULL, errp);
 }
 
 bool upm_prealloc_later(HostMemoryBackend *backend, Error **errp)
@@ -283,14 +374,14 @@ static void complete(UserCreatable *uc, Error **errp)
 
     if (check_options(backend, errp) &&
         check_size(backend->size, UPM_FRAME_SIZE, errp) &&
-        check_guest(backend, errp) && replace(backend, errp)) {
-        set_up(backend, errp);
+        check_guest(backend, errp) && check_replaced(backend, errp) &&
+        set_up(backend, errp)) {
+        delete_replaced(backend, errp);
     }
     if (*errp) {
-        g_autofree char *size = size_to_str(backend->size);
+        g_autofree char *name = describe(backend);
 
-        error_prepend(errp, "%s '%s' (%s): ", TYPE_MEMFD_PRIVATE,
-                      object_get_canonical_path_component(OBJECT(uc)), size);
+        error_prepend(errp, "%s: ", name);
     }
 }
 
@@ -433,7 +524,7 @@ static void memfd_private_class_init(ObjectClass *oc, const void *data)
     object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
         &UpmDiscardPolicy_lookup, get_discard, set_discard);
     object_class_property_set_description(oc, "discard",
-        "Half that gives its backing back on a conversion "
+        "Half that is discarded when a conversion hides it "
         "(both, shared, private, none)");
 }
 

@@ -27,6 +27,7 @@
 typedef struct Prealloc {
     int fd;
     uint64_t size;
+    const UpmNumaPolicy *policy;
     QemuSemaphore thread_done;
     QemuMutex lock;
     /* the rest is protected by @lock */
@@ -34,7 +35,25 @@ typedef struct Prealloc {
     uint64_t done;
     int error;
     uint64_t error_offset;
+    /* @error is of a thread that could not take @policy */
+    bool no_policy;
 } Prealloc;
+
+/*
+ * Of the calling thread, for what it allocates from now on where the file has
+ * no policy of its own.  Returns 0 or an errno.
+ */
+static int take_policy(const UpmNumaPolicy *policy)
+{
+#ifdef CONFIG_NUMA
+    /* Linux reads one bit less than it is told. */
+    if (policy && set_mempolicy(policy->mode, policy->nodes,
+                                policy->bits + 1) < 0) {
+        return errno;
+    }
+#endif
+    return 0;
+}
 
 static int allocate(int fd, uint64_t offset, uint64_t size)
 {
@@ -72,11 +91,25 @@ static void finish_chunk(Prealloc *p, uint64_t offset, uint64_t size,
     }
 }
 
+static void refuse_policy(Prealloc *p, int error)
+{
+    QEMU_LOCK_GUARD(&p->lock);
+    if (!p->error) {
+        p->error = error;
+        p->no_policy = true;
+    }
+}
+
+/* The policy ends with the thread, which does nothing else. */
 static void *prealloc_thread(void *opaque)
 {
     Prealloc *p = opaque;
     uint64_t offset, size;
+    int error = take_policy(p->policy);
 
+    if (error) {
+        refuse_policy(p, error);
+    }
     while (take_chunk(p, &offset, &size)) {
         finish_chunk(p, offset, size, allocate(p->fd, offset, size));
     }
@@ -123,10 +156,23 @@ static void run_threads(Prealloc *p, const char *name, unsigned int threads,
     }
 }
 
-bool upm_prealloc(int fd, const char *name, uint64_t size,
-                  unsigned int threads, ThreadContext *context, Error **errp)
+static void report_error(const Prealloc *p, Error **errp)
 {
-    Prealloc p = { .fd = fd, .size = size };
+    if (p->no_policy) {
+        error_setg_errno(errp, p->error, "host-nodes and policy cannot be set "
+                         "for the threads that allocate private memory");
+        return;
+    }
+    error_setg_errno(errp, p->error, "cannot allocate private memory at "
+                     "offset 0x%" PRIx64 ", after %" PRIu64 " MiB",
+                     p->error_offset, p->done / MiB);
+}
+
+bool upm_prealloc(int fd, const char *name, uint64_t size,
+                  unsigned int threads, ThreadContext *context,
+                  const UpmNumaPolicy *policy, Error **errp)
+{
+    Prealloc p = { .fd = fd, .size = size, .policy = policy };
     uint64_t chunks = DIV_ROUND_UP(size, CHUNK);
 
     qemu_mutex_init(&p.lock);
@@ -135,29 +181,48 @@ bool upm_prealloc(int fd, const char *name, uint64_t size,
     qemu_sem_destroy(&p.thread_done);
     qemu_mutex_destroy(&p.lock);
     if (p.error) {
-        error_setg_errno(errp, p.error, "cannot allocate private memory at "
-                         "offset 0x%" PRIx64 ", after %" PRIu64 " MiB",
-                         p.error_offset, p.done / MiB);
+        report_error(&p, errp);
         return false;
     }
     return true;
 }
 
-bool upm_bind(int fd, uint64_t size, int mode, const unsigned long *nodes,
-              unsigned long bits, Error **errp)
-{
 #ifdef CONFIG_NUMA
+static void warn_unbound(const char *name, bool prealloc)
+{
+    if (prealloc) {
+        info_report("%s: host-nodes and policy hold for the shared half and "
+                    "for private memory as it is preallocated; what is "
+                    "discarded and allocated again goes to the node of the "
+                    "vCPU that uses it", name);
+        return;
+    }
+    warn_report("%s: host-nodes and policy hold for the shared half only: "
+                "Linux binds no guest_memfd, and private memory goes to the "
+                "node of the vCPU that first uses it", name);
+    error_printf("Let prealloc=on allocate it where host-nodes and policy say, "
+                 "or run all of QEMU\nunder numactl.\n");
+}
+
+bool upm_bind(int fd, const char *name, uint64_t size, bool prealloc,
+              const UpmNumaPolicy *policy, Error **errp)
+{
     void *mapping = mmap(NULL, size, PROT_NONE, MAP_SHARED | MAP_NORESERVE,
                          fd, 0);
     int ret;
 
+    if (mapping == MAP_FAILED && errno == ENODEV) {
+        warn_unbound(name, prealloc);
+        return true;
+    }
     if (mapping == MAP_FAILED) {
-        error_setg_errno(errp, errno, "host-nodes and policy cannot reach the "
-                         "private half, which this kernel does not map");
+        error_setg_errno(errp, errno, "host-nodes and policy need a mapping of "
+                         "the private half, which cannot be made");
         return false;
     }
     /* Linux reads one bit less than it is told. */
-    ret = mbind(mapping, size, mode, nodes, bits + 1, 0) < 0 ? errno : 0;
+    ret = mbind(mapping, size, policy->mode, policy->nodes, policy->bits + 1,
+                0) < 0 ? errno : 0;
     munmap(mapping, size);
     if (ret) {
         error_setg_errno(errp, ret, "host-nodes and policy cannot be set for "
@@ -165,8 +230,12 @@ bool upm_bind(int fd, uint64_t size, int mode, const unsigned long *nodes,
         return false;
     }
     return true;
+}
 #else
+bool upm_bind(int fd, const char *name, uint64_t size, bool prealloc,
+              const UpmNumaPolicy *policy, Error **errp)
+{
     error_setg(errp, "this QEMU was built without NUMA");
     return false;
-#endif
 }
+#endif

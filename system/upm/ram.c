@@ -127,21 +127,6 @@ int upm_memory_private_fd(const UpmBlock *block)
     return block->rb->guest_memfd;
 }
 
-bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp)
-{
-    ERRP_GUARD();
-
-    UpmBlock *block = rb ? upm_block_find(rb) : NULL;
-
-    if (rb ? !block || block->recorded : !blocks_that_block) {
-        return true;
-    }
-    error_setg(errp, "%s cannot give back private memory", device);
-    error_append_hint(errp, "A guest with private memory gives memory back "
-                      "with its conversions, see discard=.\n");
-    return false;
-}
-
 bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
 {
     hwaddr offset, length = size;

@@ -119,9 +119,6 @@ SevGuestLaunch *sev_launch_query_encrypted(void);
 /** sev_launch_print: for "info sev" */
 void sev_launch_print(Monitor *mon);
 
-/** sev_launch_class_init: give a type of guests the option "measure-only" */
-void sev_launch_class_init(ObjectClass *oc);
-
 /** sev_launch_only_measures: measure-only= was given, the guest never runs */
 bool sev_launch_only_measures(void);
 

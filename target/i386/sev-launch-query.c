@@ -19,6 +19,7 @@
 #include "sev.h"
 #include "sev-firmware.h"
 #include "sev-launch-query.h"
+#include "upm-guest.h"
 
 static char *to_hex(const uint8_t digest[PSP_DIGEST_SIZE])
 {
@@ -221,30 +222,9 @@ void sev_launch_print(Monitor *mon)
  * measure-only=
  */
 
-static SevMeasureOnly measure_only;
-
-static int get_measure_only(Object *obj, Error **errp)
-{
-    return measure_only;
-}
-
-static void set_measure_only(Object *obj, int value, Error **errp)
-{
-    measure_only = value;
-}
-
-void sev_launch_class_init(ObjectClass *oc)
-{
-    object_class_property_add_enum(oc, "measure-only", "SevMeasureOnly",
-                                   &SevMeasureOnly_lookup, get_measure_only,
-                                   set_measure_only);
-    object_class_property_set_description(oc, "measure-only",
-        "Print the expected launch digest and exit (off, hex, json)");
-}
-
 bool sev_launch_only_measures(void)
 {
-    return measure_only != SEV_MEASURE_ONLY_OFF;
+    return upm_guest_measure_only() != SEV_MEASURE_ONLY_OFF;
 }
 
 static char *to_json(SevLaunch *info)
@@ -263,7 +243,7 @@ static char *to_json(SevLaunch *info)
 
 void sev_launch_measure_only(void)
 {
-    bool json = measure_only == SEV_MEASURE_ONLY_JSON;
+    bool json = upm_guest_measure_only() == SEV_MEASURE_ONLY_JSON;
     g_autofree char *text = NULL;
     Error *err = NULL;
     SevLaunch *info;

@@ -282,7 +282,8 @@ static void test_upm_mode(void)
                 "reduced-phys-bits=1,upm-mode=on " MACHINE,
                 "sev-guest can not be emulated, only sev-snp-guest can");
     expect_exit("-object sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,"
-                "emulated=on " MACHINE, "Invalid parameter 'emulated'");
+                "emulated=on " MACHINE,
+                "Property 'sev-guest.emulated' not found");
 }
 
 /* What only a kernel can answer; one without SEV and test VMs is enough. */
@@ -420,6 +421,8 @@ static void test_schema(void)
         "time", "provider", "size", "private-bytes", "shared-bytes",
         "private-resident", "shared-resident", "private-held-by-policy",
         "shared-held-by-policy", "shared-held-by-huge-pages",
+        "private-held-by-errors", "shared-held-by-errors", "failed-discards",
+        "page-states", "poison",
         "discarded-private", "discarded-shared",
     };
     QTestState *qts = qtest_init("-machine none");
@@ -509,6 +512,200 @@ static void test_discard(void)
     qom_set_discard(qts, "/objects/sev0", "both");
     expect_block(qts, "own", 256 * MiB, "private");
     expect_block(qts, "other", 64 * MiB, "both");
+    qtest_quit(qts);
+}
+
+/*
+ * Guest objects besides the machine's own
+ */
+
+/* An option, and its values as JSON: that of the machine's guest, another's */
+typedef struct Option {
+    const char *name;
+    const char *first;
+    const char *second;
+} Option;
+
+static const Option guest_options[] = {
+    { "discard", "\"shared\"", "\"none\"" },
+    { "pre-fault", "true", "false" },
+    { "upm-mode", "\"on\"", "\"auto\"" },
+    { "emulated", "true", "false" },
+    { "emulated-smt", "true", "false" },
+    { "measure-only", "\"off\"", "\"json\"" },
+    { "cert-dir", "\"first\"", "\"second\"" },
+    { "certs-path", "\"first.table\"", "\"second.table\"" },
+};
+
+static QTestState *launch_first(void)
+{
+    return launch(",discard=shared,pre-fault=on,upm-mode=on,emulated-smt=on,"
+                  "measure-only=off,cert-dir=first,certs-path=first.table",
+                  " -m 256M");
+}
+
+static QDict *add_second(QTestState *qts, const char *type,
+                         const char *option, const char *value)
+{
+    g_autofree char *json =
+        g_strdup_printf("{ 'qom-type': '%s', 'id': 'sev1', 'cbitpos': 51, "
+                        "'reduced-phys-bits': 1, '%s': %s }", type, option,
+                        value);
+
+    return qtest_qmp(qts, "{ 'execute': 'object-add', 'arguments': %p }",
+                     qobject_from_json(json, &error_abort));
+}
+
+static void delete_second(QTestState *qts)
+{
+    expect_success(qtest_qmp(qts, "{ 'execute': 'object-del', 'arguments': {"
+                             " 'id': 'sev1' } }"));
+}
+
+static void expect_option(QTestState *qts, const char *path,
+                          const char *option, const char *value)
+{
+    QDict *response = qtest_qmp(qts, "{ 'execute': 'qom-get', 'arguments': {"
+                                " 'path': %s, 'property': %s } }", path,
+                                option);
+    QObject *found = qdict_get(response, "return");
+    GString *json;
+
+    g_assert_nonnull(found);
+    json = qobject_to_json(found);
+    g_assert_cmpstr(json->str, ==, value);
+    g_string_free(json, true);
+    qobject_unref(response);
+}
+
+static void expect_first_as_it_was(QTestState *qts)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(guest_options); i++) {
+        expect_option(qts, "/objects/sev0", guest_options[i].name,
+                      guest_options[i].first);
+    }
+    expect_block(qts, "pc.ram", 256 * MiB, "shared");
+}
+
+static void test_second_guest(const void *opaque)
+{
+    const Option *option = opaque;
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch_first();
+    expect_first_as_it_was(qts);
+    expect_success(add_second(qts, "sev-snp-guest", option->name,
+                              option->second));
+    expect_option(qts, "/objects/sev1", option->name, option->second);
+    expect_first_as_it_was(qts);
+    delete_second(qts);
+    expect_first_as_it_was(qts);
+    qtest_quit(qts);
+}
+
+/* Memory that comes later has the policy of the machine's guest, too. */
+static void test_second_guest_memory(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch_first();
+    expect_success(add_second(qts, "sev-snp-guest", "discard", "'none'"));
+    qom_set_discard(qts, "/objects/sev1", "private");
+    expect_first_as_it_was(qts);
+    expect_success(object_add(qts, "'size': 67108864"));
+    expect_block(qts, "r", 64 * MiB, "shared");
+    delete_second(qts);
+    expect_block(qts, "r", 64 * MiB, "shared");
+    qom_set_discard(qts, "/objects/sev0", "none");
+    expect_block(qts, "r", 64 * MiB, "none");
+    qtest_quit(qts);
+}
+
+/* What the machine was started with cannot be exchanged below it. */
+static void test_options_in_use(void)
+{
+    QTestState *qts;
+    unsigned int i;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch_first();
+    for (i = 1; i < ARRAY_SIZE(guest_options); i++) {
+        const Option *option = &guest_options[i];
+        g_autofree char *message =
+            g_strdup_printf("%s of 'sev0' cannot change any more: the machine "
+                            "was started with it", option->name);
+        g_autofree char *desc =
+            take_error(qtest_qmp(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                                 " 'path': '/objects/sev0', 'property': %s,"
+                                 " 'value': %p } }", option->name,
+                                 qobject_from_json(option->second,
+                                                   &error_abort)));
+
+        g_assert_cmpstr(desc, ==, message);
+    }
+    expect_first_as_it_was(qts);
+    qtest_quit(qts);
+}
+
+/* The schema knows these options of all SEV guests, their objects do not. */
+static void test_options_of_others(void)
+{
+    QTestState *qts = qtest_init("-machine none");
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(guest_options); i++) {
+        const Option *option = &guest_options[i];
+        QDict *response = add_second(qts, "sev-guest", option->name,
+                                     option->second);
+        g_autofree char *message =
+            g_strdup_printf("Property 'sev-guest.%s' not found", option->name);
+        g_autofree char *desc = NULL;
+
+        if (g_str_equal(option->name, "upm-mode")) {
+            expect_success(response);
+            delete_second(qts);
+            continue;
+        }
+        desc = take_error(response);
+        g_assert_cmpstr(desc, ==, message);
+    }
+    qtest_quit(qts);
+}
+
+/* Who says it too late is refused, and ends nothing. */
+static void test_kvm_type_late(void)
+{
+    QTestState *qts = qtest_init("-machine q35");
+    g_autofree char *desc =
+        take_error(qtest_qmp(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             " 'path': '/machine', 'property': 'kvm-type',"
+                             " 'value': 'protected' } }"));
+
+    g_assert_cmpstr(desc, ==, "kvm-type cannot change any more: the machine "
+                    "was started without it");
+    expect_option(qts, "/machine", "kvm-type", "\"\"");
+    qtest_quit(qts);
+}
+
+static void test_kvm_type(void)
+{
+    QTestState *qts;
+
+    if (!can_launch()) {
+        return;
+    }
+    qts = launch("", ",kvm-type=protected -m 256M");
+    expect_option(qts, "/machine", "kvm-type", "\"protected\"");
     qtest_quit(qts);
 }
 
@@ -978,35 +1175,6 @@ static void test_stats(void)
     qtest_quit(qts);
 }
 
-static void expect_device_refused(QTestState *qts, const char *options,
-                                  const char *message)
-{
-    g_autofree char *json = g_strdup_printf("{ 'id': 'd', %s }", options);
-    g_autofree char *desc =
-        take_error(qtest_qmp(qts, "{ 'execute': 'device_add', 'arguments': "
-                             "%p }", qobject_from_json(json, &error_abort)));
-
-    g_assert_cmpstr(desc, ==, message);
-}
-
-/* Devices that would discard memory by rules of their own */
-static void test_devices_refused(void)
-{
-    QTestState *qts;
-
-    if (!can_launch()) {
-        return;
-    }
-    qts = launch("", " -m 256M,maxmem=1G -device pcie-root-port,id=p");
-    expect_device_refused(qts, "'driver': 'virtio-balloon-pci', 'bus': 'p'",
-                          "virtio-balloon cannot give back private memory");
-    expect_success(object_add(qts, "'size': 134217728"));
-    expect_device_refused(qts, "'driver': 'virtio-mem-pci', 'bus': 'p', "
-                          "'memdev': 'r'",
-                          "virtio-mem cannot give back private memory");
-    qtest_quit(qts);
-}
-
 /* What there is one value for on the emulated processor, can be said. */
 static void test_upm_mode_emulated(void)
 {
@@ -1081,9 +1249,28 @@ static void test_info(void)
     qtest_quit(qts);
 }
 
+static void add_tests_of_options(void)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(guest_options); i++) {
+        g_autofree char *path = g_strconcat("/upm/second-guest/",
+                                            guest_options[i].name, NULL);
+
+        qtest_add_data_func(path, &guest_options[i], test_second_guest);
+    }
+    qtest_add_func("/upm/second-guest/memory", test_second_guest_memory);
+    qtest_add_func("/upm/options-in-use", test_options_in_use);
+    qtest_add_func("/upm/options-of-others", test_options_of_others);
+    qtest_add_func("/upm/kvm-type", test_kvm_type);
+    qtest_add_func("/upm/kvm-type-late", test_kvm_type_late);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+
+    add_tests_of_options();
 
     qtest_add_func("/upm/options-refused", test_options_refused);
     qtest_add_func("/upm/no-guest", test_no_guest);
@@ -1111,7 +1298,6 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/map", test_map);
     qtest_add_func("/upm/map-without-memory", test_map_without_memory);
     qtest_add_func("/upm/stats", test_stats);
-    qtest_add_func("/upm/devices-refused", test_devices_refused);
     qtest_add_func("/upm/mode-emulated", test_upm_mode_emulated);
     qtest_add_func("/upm/fixed-after-use", test_fixed_after_use);
     qtest_add_func("/upm/no-migration", test_no_migration);

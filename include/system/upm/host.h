@@ -113,13 +113,4 @@ void upm_memory_reclaim(UpmBlock *block);
 /** upm_memory_stop_guest: stop the guest for good, with a reason */
 void upm_memory_stop_guest(const char *reason);
 
-/**
- * upm_memory_allows: may a device discard memory by its own rules?
- * @rb: the memory it deals with, or NULL for all of the guest's
- * @device: for the message
- *
- * Locking: BQL.  Returns: false with @errp set where that is private memory.
- */
-bool upm_memory_allows(RAMBlock *rb, const char *device, Error **errp);
-
 #endif

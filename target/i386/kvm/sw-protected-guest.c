@@ -95,7 +95,7 @@ static int sw_protected_init(ConfidentialGuestSupport *cgs, Error **errp)
                           "emulated guest with private memory.\n");
         return -1;
     }
-    if (!upm_guest_check_mode(cgs, errp)) {
+    if (!upm_guest_init(cgs, errp)) {
         return -1;
     }
     if (!cgs->require_guest_memfd) {
@@ -135,7 +135,7 @@ static void sw_protected_class_init(ObjectClass *oc, const void *data)
 {
     CONFIDENTIAL_GUEST_SUPPORT_CLASS(oc)->kvm_init = sw_protected_init;
     X86_CONFIDENTIAL_GUEST_CLASS(oc)->kvm_type = sw_protected_kvm_type;
-    upm_guest_add_discard(oc);
+    upm_guest_add_memory(oc);
     upm_guest_add_mode(oc);
 }
 

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest objects with private memory: what the machine is started with, and
+ * whose options those are
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qom/object.h"
+#include "system/kvm.h"
+
+#include "upm/fake-i386.h"
+#include "../../target/i386/upm-guest.c"
+#include "../../target/i386/upm-guest-options.c"
+
+/*
+ * What they call
+ */
+
+bool kvm_allowed;
+MachineState *current_machine;
+
+static bool kernel_has_private_memory;
+static bool kernel_tells_requests;
+static unsigned int recordings;
+static int pre_fault;
+static int discard;
+
+bool kvm_is_vm_type_supported(int type)
+{
+    return true;
+}
+
+bool upm_kvm_check(Error **errp)
+{
+    if (!kernel_has_private_memory) {
+        error_setg(errp, "something is missing");
+    }
+    return kernel_has_private_memory;
+}
+
+bool upm_kvm_record(void)
+{
+    recordings++;
+    return kernel_tells_requests;
+}
+
+void upm_kvm_set_pre_fault(bool on)
+{
+    pre_fault = on;
+}
+
+void upm_set_default_discard(UpmDiscardPolicy policy)
+{
+    discard = policy;
+}
+
+bool sev_firmware_launch_digest(uint8_t digest[48])
+{
+    memset(digest, 0xa5, 48);
+    return true;
+}
+
+/*
+ * Guests
+ */
+
+#define TYPE_SEV "sev-guest"
+#define TYPE_SNP "sev-snp-guest"
+#define TYPE_SW  "sw-protected-guest"
+
+static void need_private_memory(Object *obj)
+{
+    CONFIDENTIAL_GUEST_SUPPORT(obj)->require_guest_memfd = true;
+}
+
+static void sev_class_init(ObjectClass *oc, const void *data)
+{
+    upm_guest_add_mode(oc);
+}
+
+static void snp_class_init(ObjectClass *oc, const void *data)
+{
+    upm_guest_class_init(oc);
+}
+
+static void sw_class_init(ObjectClass *oc, const void *data)
+{
+    upm_guest_add_memory(oc);
+    upm_guest_add_mode(oc);
+}
+
+/* Another one than QEMU's own, which takes the object model with it */
+static const TypeInfo guests[] = {
+    {
+        .name = TYPE_CONFIDENTIAL_GUEST_SUPPORT,
+        .parent = TYPE_OBJECT,
+        .abstract = true,
+        .instance_size = sizeof(ConfidentialGuestSupport),
+        .class_size = sizeof(ConfidentialGuestSupportClass),
+    }, {
+        .name = TYPE_SEV,
+        .parent = TYPE_CONFIDENTIAL_GUEST_SUPPORT,
+        .class_init = (void *)sev_class_init,
+    }, {
+        .name = TYPE_SNP,
+        .parent = TYPE_CONFIDENTIAL_GUEST_SUPPORT,
+        .instance_init = need_private_memory,
+        .class_init = (void *)snp_class_init,
+    }, {
+        .name = TYPE_SW,
+        .parent = TYPE_CONFIDENTIAL_GUEST_SUPPORT,
+        .instance_init = need_private_memory,
+        .class_init = (void *)sw_class_init,
+    },
+};
+
+static void register_guests(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(guests); i++) {
+        type_register_static(&guests[i]);
+    }
+}
+
+type_init(register_guests);
+
+/* @option: NAME=VALUE, or NULL */
+static Object *guest_new(const char *type, const char *option)
+{
+    Object *guest = object_new(type);
+
+    if (option) {
+        g_auto(GStrv) parts = g_strsplit(option, "=", 2);
+
+        object_property_parse(guest, parts[0], parts[1], &error_abort);
+    }
+    return guest;
+}
+
+static void begin(void)
+{
+    kvm_allowed = true;
+    kernel_has_private_memory = true;
+    kernel_tells_requests = true;
+    recordings = 0;
+    pre_fault = -1;
+    discard = -1;
+}
+
+static void start(Object *guest)
+{
+    g_assert_true(upm_guest_init(CONFIDENTIAL_GUEST_SUPPORT(guest),
+                                 &error_abort));
+}
+
+/*
+ * Tests
+ */
+
+/* What the guest sees of its processor changes only where the user asks. */
+static void test_record(void)
+{
+    static const struct {
+        const char *type;
+        const char *option;
+        unsigned int recordings;
+    } cases[] = {
+        { TYPE_SEV, NULL, 0 },
+        { TYPE_SEV, "upm-mode=auto", 0 },
+        { TYPE_SEV, "upm-mode=off", 1 },
+        { TYPE_SEV, "upm-mode=on", 0 },
+        { TYPE_SNP, NULL, 0 },
+        { TYPE_SNP, "upm-mode=on", 0 },
+        { TYPE_SW, "upm-mode=auto", 0 },
+        { TYPE_SW, "upm-mode=off", 1 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        Object *guest = guest_new(cases[i].type, cases[i].option);
+
+        begin();
+        start(guest);
+        g_assert_cmpuint(recordings, ==, cases[i].recordings);
+        object_unref(guest);
+    }
+}
+
+static void test_without_kvm(void)
+{
+    Object *guest = guest_new(TYPE_SEV, "upm-mode=off");
+
+    begin();
+    kvm_allowed = false;
+    kernel_has_private_memory = false;
+    start(guest);
+    g_assert_cmpuint(recordings, ==, 0);
+    object_unref(guest);
+}
+
+static void test_no_private_memory(void)
+{
+    Object *guest = guest_new(TYPE_SEV, "upm-mode=on");
+    Error *err = NULL;
+
+    begin();
+    kernel_has_private_memory = false;
+    g_assert_false(upm_guest_init(CONFIDENTIAL_GUEST_SUPPORT(guest), &err));
+    g_assert_cmpstr(error_get_pretty(err), ==,
+                    "sev-guest: upm-mode=on: something is missing");
+    error_free(err);
+    object_unref(guest);
+}
+
+static void test_pre_fault(void)
+{
+    static const struct {
+        const char *type;
+        const char *option;
+        int pre_fault;
+    } cases[] = {
+        { TYPE_SNP, NULL, true },
+        { TYPE_SNP, "pre-fault=on", true },
+        { TYPE_SNP, "pre-fault=off", false },
+        { TYPE_SW, NULL, true },
+        { TYPE_SW, "pre-fault=off", false },
+        { TYPE_SEV, NULL, -1 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        Object *guest = guest_new(cases[i].type, cases[i].option);
+
+        begin();
+        start(guest);
+        g_assert_cmpint(pre_fault, ==, cases[i].pre_fault);
+        object_unref(guest);
+    }
+}
+
+/* A policy is in effect where its guest is. */
+static void test_discard(void)
+{
+    Object *first = guest_new(TYPE_SNP, "discard=shared");
+    Object *second;
+
+    begin();
+    g_assert_cmpint(discard, ==, -1);
+    start(first);
+    g_assert_cmpint(discard, ==, UPM_DISCARD_POLICY_SHARED);
+    second = guest_new(TYPE_SNP, "discard=none");
+    g_assert_cmpint(discard, ==, UPM_DISCARD_POLICY_SHARED);
+    object_property_parse(first, "discard", "private", &error_abort);
+    g_assert_cmpint(discard, ==, UPM_DISCARD_POLICY_PRIVATE);
+    object_property_parse(second, "discard", "both", &error_abort);
+    object_unref(second);
+    g_assert_cmpint(discard, ==, UPM_DISCARD_POLICY_PRIVATE);
+    object_unref(first);
+}
+
+/* Nobody has set an option: reading one adds nothing to the object. */
+static void test_defaults(void)
+{
+    Object *guest = guest_new(TYPE_SNP, NULL);
+    g_autofree char *path =
+        object_property_get_str(guest, "certs-path", &error_abort);
+
+    g_assert_cmpstr(path, ==, "");
+    g_assert_true(object_property_get_bool(guest, "emulated-smt",
+                                           &error_abort));
+    g_assert_true(object_property_get_bool(guest, "pre-fault", &error_abort));
+    g_assert_false(object_property_get_bool(guest, "emulated", &error_abort));
+    g_assert_null(object_resolve_path_component(guest, OPTIONS_CHILD));
+    object_unref(guest);
+}
+
+/* Options go with their object. */
+static void test_end(void)
+{
+    Object *guest = guest_new(TYPE_SNP, "cert-dir=somewhere");
+    Object *options = object_resolve_path_component(guest, OPTIONS_CHILD);
+
+    g_assert_nonnull(options);
+    object_ref(options);
+    object_unref(guest);
+    g_assert_cmpuint(options->ref, ==, 1);
+    g_assert_null(options->parent);
+    object_unref(options);
+}
+
+static char *digest_of(Object *guest)
+{
+    return object_property_get_str(guest, "launch-digest", &error_abort);
+}
+
+/* Only the machine's guest was launched. */
+static void test_launch_digest(void)
+{
+    Object *first = guest_new(TYPE_SNP, NULL);
+    Object *second = guest_new(TYPE_SNP, NULL);
+    g_autofree char *launched = NULL;
+    g_autofree char *other = NULL;
+
+    begin();
+    start(first);
+    launched = digest_of(first);
+    other = digest_of(second);
+    g_assert_cmpuint(strlen(launched), ==, 96);
+    g_assert_cmpstr(other, ==, "");
+    object_unref(first);
+    object_unref(second);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    module_call_init(MODULE_INIT_QOM);
+
+    g_test_add_func("/upm-guest/record", test_record);
+    g_test_add_func("/upm-guest/without-kvm", test_without_kvm);
+    g_test_add_func("/upm-guest/no-private-memory", test_no_private_memory);
+    g_test_add_func("/upm-guest/pre-fault", test_pre_fault);
+    g_test_add_func("/upm-guest/discard", test_discard);
+    g_test_add_func("/upm-guest/defaults", test_defaults);
+    g_test_add_func("/upm-guest/end", test_end);
+    g_test_add_func("/upm-guest/launch-digest", test_launch_digest);
+    return g_test_run();
+}
