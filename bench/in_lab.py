@@ -7,8 +7,8 @@ usage: in_lab.py CBIT RUNS SIDE[,NAME=VALUE...]...
 Runs each side in turn, RUNS times, and prints what it measured, a line of
 JSON each.  SIDE is one of ours, plain (unpatched QEMU), vm (the same with a VM
 of the ordinary type) and probe (the least that a VMM can do), its options are
-payload, policy, cpus, size in MiB, until (the figure that is enough) and
-watch=1 to ask the monitor meanwhile, for how long it waits at most (in us).
+payload, policy, prefault, cpus, size in MiB, until (the figure that is enough)
+and watch=1 to ask the monitor meanwhile, for how long it waits at most (in us).
 """
 import json
 import os
@@ -36,9 +36,11 @@ OBJECTS = {'ours': ('memory-backend-memfd-private,discard={}',
 LIMIT = 300
 
 
-def qemu(side, payload, policy, size, cpus):
+def qemu(side, payload, policy, size, cpus, prefault):
     """QEMU and its arguments."""
     memory, guest = (name.format(policy) for name in OBJECTS[side])
+    if prefault:
+        guest += f',pre-fault={prefault}'
     protection = ['-machine', 'confidential-guest-support=guest',
                   '-object', f'{guest},id=guest'] if guest else []
     return [QEMUS[side], '-accel', 'kvm', '-cpu', 'host',
@@ -142,12 +144,12 @@ def probe(payload, policy, cbit):
 
 
 def measure(cbit, side, payload='convert', policy='both', size='64',
-            cpus='1', until=None, watch=''):
+            cpus='1', prefault='', until=None, watch=''):
     """Run one side once."""
     image = BUILD / f'lab/{payload}.bin'
     if side == 'probe':
         return probe(image, policy, cbit)
-    words = qemu(side, image, policy, size, cpus)
+    words = qemu(side, image, policy, size, cpus, prefault)
     return Guest(words, cbit, bool(watch)).run(until)
 
 

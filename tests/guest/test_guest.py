@@ -206,7 +206,8 @@ def test_events(tmp_path):
         assert storm['cause'] == 'ghcb'
     assert 1 <= len(failures) <= seconds + 2
     expected = {'gpa': 0xfed00000, 'size': guest.PAGE, 'to': 'shared',
-                'cause': 'ghcb', 'step': 'check', 'errno': errno.EINVAL}
+                'cause': 'ghcb', 'step': 'check', 'errno': errno.EINVAL,
+                'poisoned': False}
     for failure in failures:
         reason = failure.pop('reason')
         assert reason.startswith('cannot convert 0xfed00000 +0x1000 to shared')

@@ -71,6 +71,14 @@ class KvmHost(Host):
         info = self.monitor.command('query-upm')
         return sum(block['private-bytes'] for block in info['blocks'])
 
+    def held_by_errors(self, shared, private):
+        """So many bytes could not be discarded, and stay."""
+        info = self.monitor.command('query-upm')
+        found = info['shared-held-by-errors'], info['private-held-by-errors']
+        if found != (shared, private) or not info['failed-discards']:
+            return f'held {found}, failed {info["failed-discards"]} times'
+        return None
+
     def unplugged(self, dimm):
         """Is a DIMM gone?  The memory behind it goes with the last user.
 
@@ -151,6 +159,8 @@ class KvmHost(Host):
             found = self.private_bytes()
             if found != gpa:
                 wrong = f'{found:#x} bytes are private, not {gpa:#x}'
+        elif verb == 'held-by-errors':
+            wrong = self.held_by_errors(gpa, size)
         elif verb == 'plug':
             self.plug(gpa)
         elif verb == 'unplug':
@@ -170,6 +180,6 @@ class PlainHost(KvmHost):
     """Unpatched QEMU: nobody counts."""
 
     def serve(self, verb, *numbers):
-        if verb in ('mark', 'counted', 'private'):
+        if verb in ('mark', 'counted', 'private', 'held-by-errors'):
             return None
         return super().serve(verb, *numbers)

@@ -31,7 +31,7 @@ from watch import Watch  # noqa: E402
 BLOCKS = {1: [64], 4: [16, 1, 2, 45]}
 QEMUS = {'ours': BUILD / 'qemu-system-x86_64',
          'plain': BUILD / 'plain/build/qemu-system-x86_64'}
-FAILS = pathlib.Path('/dev/shm/discard-fails')
+FAILS = pathlib.Path('/dev/shm/fails')
 # What QEMU has to say where it stops a guest.
 STOPS = {
     'stuck_alternating': ('used 0x1000000 +0x1000', 'as private and as shared',
@@ -86,12 +86,11 @@ def rom_file():
     return path
 
 
-def set_failing(fails):
-    """Let fail-discard.so, which QEMU is run with, do its work or not."""
-    if fails:
-        FAILS.touch()
-    else:
-        FAILS.unlink(missing_ok=True)
+def set_failing(what, gpa=0):
+    """Let fail.so, which QEMU is run with, do its work or not."""
+    new = FAILS.with_suffix('.new')
+    new.write_text(('', 'discard', f'mark {gpa:x}')[what])
+    new.rename(FAILS)
 
 
 class Guest:
@@ -109,7 +108,7 @@ class Guest:
         self.watch = Watch(self.silent)
         self.host = None
         self.boots = 0
-        set_failing(False)
+        set_failing(0)
         folder = pathlib.Path(tempfile.mkdtemp())
         self.trace = folder / 'trace'
         self.traced = 0
@@ -125,7 +124,7 @@ class Guest:
                  '-device', 'isa-debugcon,iobase=0x402,chardev=out',
                  *self.monitor.arguments(), *self.watch.arguments()],
                 env=dict(os.environ, LAB_FAIL=FAILS,
-                         LD_PRELOAD=BUILD / 'lab/fail-discard.so'),
+                         LD_PRELOAD=BUILD / 'lab/fail.so'),
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                 stderr=messages,
                 pass_fds=[theirs.fileno(), self.monitor.theirs.fileno(),
@@ -184,7 +183,7 @@ class Guest:
             self.boots += 1
             return self.boots, None
         if verb == 'fails':
-            set_failing(numbers[0])
+            set_failing(*numbers[:2])
             return ord('.'), None
         if verb == 'watch-monitor':
             self.watch.begin()

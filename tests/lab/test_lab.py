@@ -43,7 +43,8 @@ RUNS = {
     'reset': KERNELS,
     'reset,policy=none': KERNELS,
     'crossing': KERNELS,
-    'undo': KERNELS,
+    'undo,size=320': KERNELS,
+    'discard_fails': KERNELS,
     'stale,dimm=1': KERNELS,
     'eject,dimm=1,cpus=2': KERNELS,
     'liveness,size=320,cpus=2': ('pristine',),
@@ -58,7 +59,7 @@ RUNS = {
 FAULTS = {
     'range-crosses-regions': ('cbit', 'crossing', 'hidden-memory-kept'),
     'slots-split-anew': ('pristine', 'slots', None),
-    'failure-not-undone': ('pristine', 'undo', None),
+    'failed-discard-ends-guest': ('pristine', 'discard_fails', None),
     'vcpu-loops': ('cbit', 'stale,dimm=1', None),
     'refusal-ends-guest': ('pristine', 'requests', None),
 }

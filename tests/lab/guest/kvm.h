@@ -59,10 +59,13 @@ void pci_write32(unsigned device, unsigned offset, u32 value);
 bool discards(char half);
 /** host_cpus: how many vCPUs there are */
 unsigned host_cpus(void);
-/** host_discard_fails: from now on, or no more */
-static inline void host_discard_fails(bool fails)
+/** host_fails: what the host cannot do from now on, and at which @gpa */
+#define FAILS_NOTHING   0
+#define FAILS_DISCARD   1
+#define FAILS_MARK      2
+static inline void host_fails(unsigned what, u64 gpa)
 {
-    host("fails", NULL, fails, 0, 0);
+    host("fails", NULL, what, gpa, 0);
 }
 /** host_resident: memory of both halves as it is now, `# resident BYTES` */
 static inline void host_resident(void)
