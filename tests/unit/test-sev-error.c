@@ -8,7 +8,7 @@
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
 #include "qapi/error.h"
-#include "target/i386/sev-error.h"
+#include "target/i386/sev-launch/errors.h"
 
 #define NOT_CALLED      (-1)
 #define POLICY_FAILURE  7

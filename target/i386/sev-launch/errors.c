@@ -12,8 +12,8 @@
 #include <linux/kvm.h>
 #include "qapi/error.h"
 #include "qemu/bitops.h"
-#include "sev-error.h"
-#include "psp/psp.h"
+#include "errors.h"
+#include "target/i386/sev-abi.h"
 
 /* Statuses that hints below depend on */
 enum {
