@@ -20,8 +20,8 @@
 #define FLASH_BASE (4 * GiB - 16 * MiB)
 
 /*
- * How often EAGAIN is answered by another try: the first times at once, then
- * a millisecond apart.
+ * How often a call that may have met a signal is made: the first times at
+ * once, then a millisecond apart.
  */
 #define TRIES           100
 #define TRIES_AT_ONCE   10
@@ -59,6 +59,20 @@ static int make_private(const SevLaunchRange *range, Error **errp)
                           " if=pflash or -machine pflash0=.\n");
     }
     return ret;
+}
+
+/*
+ * KVM does nothing while a signal is pending, and answers EIO with the status
+ * that it had before, as it does where the firmware was not the cause.  The
+ * other causes (a page that is not private or launched already, no memory, a
+ * source that cannot be read) are there again at each try, and what they leave
+ * behind is the same each time: trying costs time only.  Where the firmware
+ * refuses a page, its status is not 0.
+ */
+static bool may_be_signal(int ret, int status)
+{
+    return ret == -EIO && (status == SEV_RET_SUCCESS ||
+                           status == SEV_RET_NO_FW_CALL);
 }
 
 static bool wait_for_try(unsigned try)
@@ -109,7 +123,7 @@ static int populate_extent(const SevLaunchRange *range, UpmExtent *extent,
 
         *status = SEV_RET_NO_FW_CALL;
         ret = command(fd, KVM_SEV_SNP_LAUNCH_UPDATE, &update, status);
-        if (ret == -EAGAIN && wait_for_try(++try)) {
+        if (may_be_signal(ret, *status) && wait_for_try(++try)) {
             continue;
         }
         if (ret) {
