@@ -15,6 +15,7 @@
 #include "system/upm/host.h"
 #include "errors.h"
 #include "plan.h"
+#include "trace/trace-target_i386.h"
 
 /* A flash device lies below 4 GiB; no PC maps more of it than this. */
 #define FLASH_BASE (4 * GiB - 16 * MiB)
@@ -26,6 +27,12 @@
 #define TRIES           100
 #define TRIES_AT_ONCE   10
 
+static const char *type_name(const SevLaunchRange *range)
+{
+    /* the firmware counts from 1 */
+    return SevLaunchPageType_str(range->type - PSP_PAGE_NORMAL);
+}
+
 /* The command, and all that is known of the page at @extent */
 static char *describe_page(const SevLaunchPlan *plan,
                            const SevLaunchRange *range, const UpmExtent *extent)
@@ -35,10 +42,8 @@ static char *describe_page(const SevLaunchPlan *plan,
     return g_strdup_printf("SEV-SNP launch: LAUNCH_UPDATE of the %s page at"
                            " 0x%" HWADDR_PRIx " (from %s; RAM block '%s',"
                            " offset 0x%" PRIx64 ")",
-                           SevLaunchPageType_str(range->type -
-                                                 PSP_PAGE_NORMAL),
-                           extent->gpa, source, extent->block->name,
-                           extent->offset);
+                           type_name(range), extent->gpa, source,
+                           extent->block->name, extent->offset);
 }
 
 static int make_private(const SevLaunchRange *range, Error **errp)
@@ -121,6 +126,8 @@ static int populate_extent(const SevLaunchRange *range, UpmExtent *extent,
     while (extent->size) {
         int ret;
 
+        trace_kvm_sev_snp_launch_update(update.uaddr, extent->gpa, update.len,
+                                        type_name(range));
         *status = SEV_RET_NO_FW_CALL;
         ret = command(fd, KVM_SEV_SNP_LAUNCH_UPDATE, &update, status);
         if (may_be_signal(ret, *status) && wait_for_try(++try)) {
