@@ -13,15 +13,16 @@
 #include "cpu.h"
 #include "exec/hwaddr.h"
 #include "system/confidential-guest-support.h"
+#include "system/tcg.h"
 #include "target/i386/upm-compat.h"
-#include "sev-launch.h"
 
 struct kvm_cpuid2;
-struct OvmfSevMetadata;
-struct SevSnpGuestState;
 
 /** sev_emulated: the firmware is the emulated one */
-bool sev_emulated(void);
+static inline bool sev_emulated(void)
+{
+    return tcg_enabled();
+}
 
 /**
  * sev_firmware_init_platform: set the emulated platform up for a guest
@@ -50,77 +51,6 @@ bool sev_firmware_is_platform(void);
  * when it reads its cache.
  */
 SevCapability *sev_firmware_capabilities(void);
-
-/**
- * sev_launch_has_kernel: kernel-hashes=on has something to hash
- *
- * Returns: false, with the error reported, where it has not.
- */
-bool sev_launch_has_kernel(const void *hashes);
-
-/**
- * SevPopulateFn: sev.c's snp_populate_metadata_pages(), which adds to the plan
- * what the firmware's metadata asks for
- */
-typedef void SevPopulateFn(struct SevSnpGuestState *guest,
-                           struct OvmfSevMetadata *metadata);
-
-/**
- * sev_launch_init: there is an SEV-SNP guest to launch
- *
- * The plan is completed by @populate as soon as the machine is, so that the
- * measurement is known before the guest runs.
- */
-void sev_launch_init(struct SevSnpGuestState *guest, SevPopulateFn *populate);
-
-/** sev_launch_populated: the plan has what the metadata asks for */
-bool sev_launch_populated(void);
-
-/**
- * sev_launch_add: append a range to the plan
- * @gpa, @size: in bytes, multiples of the page size
- * @host: the shared memory that the range is launched from
- * @type: KVM_SEV_SNP_PAGE_TYPE_*
- *
- * Locking: BQL.  Returns: true, the plan has it.
- */
-bool sev_launch_add(uint64_t gpa, void *host, uint64_t size, int type);
-
-/**
- * sev_launch_run: fill private memory as planned, and give KVM the registers
- * @fd: for @command
- * @command: sev.c's sev_ioctl()
- *
- * Locking: BQL.  Returns: 0, or a negative errno; errors have been reported.
- */
-int sev_launch_run(int fd, SevCommandFn *command);
-
-/**
- * sev_launch_encrypt: launch a range of an SEV or SEV-ES guest
- * @fd: for @command
- * @command: sev.c's sev_ioctl()
- * @gpa, @size: in bytes
- * @host: the memory, which is encrypted where it is
- *
- * Locking: BQL.  Returns: 0, or a negative errno; errors have been reported.
- */
-int sev_launch_encrypt(int fd, SevCommandFn *command, uint64_t gpa, void *host,
-                       uint64_t size);
-
-/** sev_launch_encrypt_vcpus: the same for the vCPUs of an SEV-ES guest */
-int sev_launch_encrypt_vcpus(int fd, SevCommandFn *command);
-
-/** sev_launch_query: for query-sev; NULL where nothing is known yet */
-SevLaunch *sev_launch_query(void);
-
-/** sev_launch_query_encrypted: the same for an SEV or SEV-ES guest */
-SevGuestLaunch *sev_launch_query_encrypted(void);
-
-/** sev_launch_print: for "info sev" */
-void sev_launch_print(Monitor *mon);
-
-/** sev_launch_only_measures: measure-only= was given, the guest never runs */
-bool sev_launch_only_measures(void);
 
 /**
  * sev_firmware_command: run KVM_SEV_* command @cmd on the emulated firmware

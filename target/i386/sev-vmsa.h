@@ -158,4 +158,29 @@ QEMU_BUILD_BUG_ON(sizeof(SevVmsa) != SEV_VMSA_PAGE_SIZE);
 
 #undef SEV_VMSA_CHECK
 
+/*
+ * The state a vCPU starts with
+ */
+
+/**
+ * PspVcpuReset: in what the initial states of vCPUs differ
+ * @cs_base, @rip: the reset vector
+ * @signature: CPUID leaf 1 EAX, found in RDX after reset
+ * @sev_features: APM volume 2 table B-4, offset 3B0h
+ */
+typedef struct PspVcpuReset {
+    uint16_t cs_selector;
+    uint64_t cs_base;
+    uint64_t rip;
+    uint32_t signature;
+    uint64_t sev_features;
+} PspVcpuReset;
+
+/**
+ * psp_vmsa_init: the VMSA that KVM would let the firmware measure
+ *
+ * The processor's reset state (APM volume 2, table 14-2) as SVM keeps it.
+ */
+void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
+
 #endif

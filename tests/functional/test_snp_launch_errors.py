@@ -249,7 +249,6 @@ ERRORS = {
         Unit('sev-error/update'),
     'KVM found no private memory (guest_memfd) at this address':
         Unit('sev-error/update'),
-    'KVM was asked many times': Unit('sev-error/update'),
     # the identity
     'LAUNCH_FINISH: EIO (...), firmware status BAD_MEASUREMENT': identity(),
     'LAUNCH_FINISH: EIO (...), firmware status BAD_SIGNATURE':

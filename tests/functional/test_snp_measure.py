@@ -167,6 +167,23 @@ def test_before_it_runs(start):
             } <= set(said)
 
 
+def test_other_guest_object(start):
+    """A guest object that no machine uses says nothing of the guest."""
+    guest = start('-S', *snp(memory='512M', vcpus=2))
+    before = guest.cmd('query-sev')
+    guest.cmd('object-add', id='other', cbitpos=51,
+              **{'qom-type': 'sev-snp-guest', 'reduced-phys-bits': 1,
+                 'measure-only': 'hex'})
+    for path, only in (('sev0', 'off'), ('other', 'hex')):
+        assert guest.cmd('qom-get', path=path,
+                         property='measure-only') == only
+    assert guest.cmd('query-sev') == before
+    guest.cmd('object-del', id='other')
+    guest.cmd('cont')
+    assert guest.cmd('query-sev')['launch'] == before['launch']
+    assert launch_digest(guest) == before['launch']['digest']
+
+
 @pytest.mark.parametrize('policy', ['both', 'shared', 'private', 'none'])
 def test_sources_are_given_back(start, policy):
     """What was launched does not stay in shared memory, by policy."""

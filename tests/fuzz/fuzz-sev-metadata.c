@@ -4,7 +4,7 @@
  * that it leads to, which are checked first
  *
  * Target: x86_64, i386
- * Sources: target/i386/sev-metadata.c
+ * Sources: target/i386/sev-launch/metadata.c
  */
 #include "qemu/osdep.h"
 /* It reads lengths of entries wherever they are, which x86 lets it do. */
@@ -14,7 +14,7 @@
 #pragma clang attribute pop
 #include "qapi/error.h"
 #include "qemu/bswap.h"
-#include "target/i386/sev-metadata.h"
+#include "target/i386/sev-launch/metadata.h"
 #include "fuzz.h"
 
 #define PAGE        4096

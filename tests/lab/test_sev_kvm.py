@@ -47,8 +47,8 @@ MEASUREMENT = base64.b64encode(b'M' * 48).decode()
 # Numbers of commands, errno and firmware statuses
 SEV_UPDATE, SEV_VMSA, SEV_FINISH = 3, 4, 7
 INIT2, START, UPDATE, FINISH = 22, 100, 101, 102
-EIO, EAGAIN, EBUSY, ENOTTY, ENOSPC = 5, 11, 16, 25, 28
-SUCCESS, INVALID_LEN, POLICY_FAILURE = 0, 4, 7
+EIO, EBUSY, ENOTTY, ENOSPC = 5, 16, 25, 28
+NO_CALL, SUCCESS, INVALID_LEN, POLICY_FAILURE = -1, 0, 4, 7
 BAD_MEASUREMENT, RESOURCE_LIMIT, INVALID_PARAM = 11, 23, 22
 
 MISSING = machine.why_missing()
@@ -139,8 +139,11 @@ SNP_LAUNCHES = {
                      vcpus=2) + ['-S'], steps=LAUNCH),
     'keeping': Case(snp(backend=',discard=none') + ['-S'], steps=LAUNCH),
     'by-100-pages': Case(snp() + ['-S'], step=100, steps=LAUNCH),
-    'busy': Case(snp() + ['-S'], fail=(UPDATE, 2, 3, EAGAIN, SUCCESS),
-                 steps=LAUNCH),
+    # as KVM answers while a signal is pending
+    'signal': Case(snp() + ['-S'], fail=(UPDATE, 2, 3, EIO, SUCCESS),
+                   steps=LAUNCH),
+    'signals': Case(snp() + ['-S'], step=100,
+                    fail=(UPDATE, 3, 40, EIO, NO_CALL), steps=LAUNCH),
 }
 
 
@@ -170,18 +173,19 @@ SEV_LAUNCHES = {
 # What QEMU says where a launch ends; "..." stands for anything
 FAILURES = {
     'update-eio': (
-        Case(snp(), fail=(UPDATE, 2, 1, EIO, SUCCESS)),
+        Case(snp(), fail=(UPDATE, 2, 1000, EIO, SUCCESS)),
         'LAUNCH_UPDATE of the zero page at 0x800000 (from metadata section 0;'
         " RAM block 'ram0', offset 0x800000): EIO",
-        'KVM does not say why a page could not be launched'),
+        'KVM does not say why a page could not be launched',
+        'or a signal came at each try'),
     'update-eio-after-progress': (
-        Case(snp(), step=10, fail=(UPDATE, 3, 1, EIO, SUCCESS)),
+        Case(snp(), step=10, fail=(UPDATE, 3, 1000, EIO, SUCCESS)),
         'LAUNCH_UPDATE of the normal page at 0xffc14000 (from ...OVMF.fd,'
         " offset 0x14000; RAM block 'pc.bios', offset 0x14000): EIO"),
-    'update-busy-for-ever': (
-        Case(snp(), fail=(UPDATE, 1, 1000, EAGAIN, SUCCESS)),
-        'LAUNCH_UPDATE of the normal page at 0xffc00000 ...: EAGAIN',
-        'KVM was asked many times'),
+    'update-refused': (
+        Case(snp(), fail=(UPDATE, 1, 1, EIO, RESOURCE_LIMIT)),
+        'LAUNCH_UPDATE of the normal page at 0xffc00000 ...: EIO ... firmware '
+        'status RESOURCE_LIMIT'),
     'cpuid-page': (
         Case(snp(), fail=(UPDATE, 2 + sections('kind').index(3), 1, EIO,
                           INVALID_PARAM)),
@@ -582,7 +586,13 @@ def test_failure(results, name):
                    for record in result['log'] if not record.get('ret'))
 
 
-def test_busy_for_ever(results):
-    """It is not asked for ever, nor given up at once."""
-    result = results['update-busy-for-ever']
+def test_no_cause(results):
+    """What may be a signal is not tried for ever, nor given up at once."""
+    result = results['update-eio']
     assert 10 < len(records(result, 'SNP_LAUNCH_UPDATE')) < 1000
+
+
+def test_refused_once(results):
+    """What the firmware refuses is not tried again."""
+    result = results['update-refused']
+    assert len(records(result, 'SNP_LAUNCH_UPDATE')) == 1

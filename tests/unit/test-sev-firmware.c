@@ -22,6 +22,7 @@
 #include "qemu/units.h"
 #include "qemu/uuid.h"
 #include "target/i386/psp/psp.h"
+#include "target/i386/sev-launch/plan.h"
 
 #define POLICY          0x30000
 #define SIGNATURE       0x800f12
@@ -201,12 +202,23 @@ static struct kvm_sev_snp_launch_update update_of(uint64_t gpa, void *source,
     };
 }
 
+/* A plan that all that is launched goes into, too; NULL: none */
+static SevLaunchPlan *planned;
+
 static void launch(PspGuest *guest, uint64_t gpa, void *source, size_t size,
                    int type)
 {
     struct kvm_sev_snp_launch_update update =
         update_of(gpa, source, size, type);
 
+    if (planned) {
+        SevLaunchRange range = {
+            .gpa = gpa, .size = size, .type = type, .host = source,
+        };
+
+        sev_plan_add(planned, &range);
+        g_assert_true(sev_plan_measure(planned, &error_abort));
+    }
     expect(guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
     g_assert_cmpuint(update.len, ==, 0);
     g_assert_cmphex(update.gfn_start, ==, (gpa + size) >> PSP_PAGE_BITS);
@@ -219,14 +231,33 @@ static void finish_guest(PspGuest *guest)
     expect(guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
 }
 
-static char *digest_of(const PspGuest *guest)
+static char *to_hex(const uint8_t digest[PSP_DIGEST_SIZE])
 {
     GString *hex = g_string_new(NULL);
 
     for (size_t i = 0; i < PSP_DIGEST_SIZE; i++) {
-        g_string_append_printf(hex, "%02x", guest->digest[i]);
+        g_string_append_printf(hex, "%02x", digest[i]);
     }
     return g_string_free(hex, FALSE);
+}
+
+static char *digest_of(const PspGuest *guest)
+{
+    return to_hex(guest->digest);
+}
+
+/* The digest that is foretold, with what KVM is asked for by INIT2 */
+static char *planned_digest(SevLaunchPlan *plan, uint64_t features)
+{
+    struct kvm_sev_init init = {
+        .vmsa_features = features & ~SEV_FEATURES_SNP_ACTIVE,
+    };
+    uint8_t digest[PSP_DIGEST_SIZE];
+
+    sev_plan_command(plan, KVM_SEV_INIT2, &init);
+    sev_plan_command(plan, KVM_SEV_SNP_LAUNCH_START, NULL);
+    g_assert_true(sev_plan_digest(plan, digest, NULL, NULL, &error_abort));
+    return to_hex(digest);
 }
 
 /* A CPUID page that the fake processor can be */
@@ -1070,8 +1101,14 @@ static void launch_sections(PspGuest *guest, const Firmware *firmware,
 /* @row: firmware, vcpu-type, vcpus, guest-features, kernel-hashes, digest */
 static void check_reference(const Firmware *firmware, char **row)
 {
+    static const SevLaunchVcpus plan_vcpus = {
+        .count = fake_vcpus,
+        .reset = fake_vcpu_reset,
+    };
+    SevLaunchPlan plan = { .vcpus = &plan_vcpus };
     PspGuest guest = new_guest();
     g_autofree char *digest = NULL;
+    g_autofree char *foretold = NULL;
 
     signature = g_str_equal(row[1], "EPYC-v4") ? 0x800f12 : 0xa00f11;
     vcpus = atoi(row[2]);
@@ -1080,9 +1117,12 @@ static void check_reference(const Firmware *firmware, char **row)
     start_guest(&guest);
     /* KVM would have been asked for more by INIT2 */
     guest.sev_features = g_ascii_strtoull(row[3], NULL, 0);
+    planned = &plan;
     launch(&guest, 4 * GiB - firmware->size, firmware->image, firmware->size,
            KVM_SEV_SNP_PAGE_TYPE_NORMAL);
     launch_sections(&guest, firmware, g_str_equal(row[4], "on"));
+    planned = NULL;
+    foretold = planned_digest(&plan, guest.sev_features);
     finish_guest(&guest);
 
     digest = digest_of(&guest);
@@ -1091,6 +1131,8 @@ static void check_reference(const Firmware *firmware, char **row)
                        row[4]);
     }
     g_assert_cmpstr(digest, ==, row[5]);
+    g_assert_cmpstr(foretold, ==, row[5]);
+    sev_plan_reset(&plan);
 }
 
 /* The source file may be reached through a link. */

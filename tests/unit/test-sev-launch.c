@@ -16,12 +16,14 @@
 #include "qemu/units.h"
 #include "system/upm/host.h"
 #include "system/upm/provider.h"
-#include "target/i386/sev-launch.h"
+#include "target/i386/psp/psp.h"
+#include "target/i386/sev-launch/plan.h"
 
 #define PAGE        PSP_PAGE_SIZE
 #define POLICY      0x30000
 #define SIGNATURE   0x800f12
 #define FD          77
+#define DEBUG_SWAP  (1 << 5)
 
 /* RAM has two sections, as two memory slots would be; then the firmware. */
 #define RAM_SIZE    (16 * MiB)
@@ -183,7 +185,6 @@ static void vcpu_reset(unsigned index, PspVcpuReset *reset)
         .cs_base = index ? 0x800000 : 0xffff0000,
         .rip = index ? 0xb004 : 0xfff0,
         .signature = SIGNATURE,
-        .sev_features = SEV_FEATURES_SNP_ACTIVE,
     };
 }
 
@@ -208,7 +209,8 @@ static PspGuest guest;
  */
 
 static unsigned pages_a_call;       /* 0: all of them */
-static unsigned again;              /* answer EAGAIN that often */
+static unsigned refusals;           /* answer that often as follows */
+static int refusal, refusal_status;
 static unsigned idle;               /* do nothing, and say it is done */
 static unsigned calls;
 static hwaddr broken;               /* EIO for this page */
@@ -248,9 +250,10 @@ static int command(int fd, int cmd, void *data, int *fw_error)
     g_assert_cmpint(fd, ==, FD);
     g_assert_cmpint(cmd, ==, KVM_SEV_SNP_LAUNCH_UPDATE);
     calls++;
-    if (again) {
-        again--;
-        return -EAGAIN;
+    if (refusals) {
+        refusals--;
+        *fw_error = refusal_status;
+        return refusal;
     }
     if (idle) {
         idle--;
@@ -263,15 +266,10 @@ static int command(int fd, int cmd, void *data, int *fw_error)
  * The plan
  */
 
-static void vmsa_init(unsigned index, SevVmsa *vmsa)
-{
-    PspVcpuReset reset;
-
-    vcpu_reset(index, &reset);
-    psp_vmsa_init(vmsa, &reset);
-}
-
-static const SevLaunchVmsas vmsas = { .count = vcpu_count, .init = vmsa_init };
+static const SevLaunchVcpus plan_vcpus = {
+    .count = vcpu_count,
+    .reset = vcpu_reset,
+};
 
 static const char *bit_name(uint32_t leaf, uint32_t subleaf, unsigned reg,
                             unsigned bit)
@@ -318,23 +316,45 @@ static void fill_shared(void)
     page->entries[0].edx = cpu_to_le32(regs[3]);
 }
 
-static void start_firmware(void)
+/* @features: of VMSAs, more than the emulated firmware would offer */
+static void start_firmware(SevLaunchPlan *plan, uint64_t features)
 {
-    struct kvm_sev_init init = { 0 };
+    struct kvm_sev_init init = { .vmsa_features = features };
     struct kvm_sev_snp_launch_start start = { .policy = POLICY };
     int status;
 
     guest = (PspGuest) { .processor = &processor };
+    sev_plan_command(plan, KVM_SEV_INIT2, &init);
+    init.vmsa_features = 0;
     g_assert_cmpint(psp_command(&guest, KVM_SEV_INIT2, &init, &status), ==, 0);
+    guest.sev_features |= features;
+    sev_plan_command(plan, KVM_SEV_SNP_LAUNCH_START, &start);
     g_assert_cmpint(psp_command(&guest, KVM_SEV_SNP_LAUNCH_START, &start,
                                 &status), ==, 0);
+}
+
+static void add_layout(SevLaunchPlan *plan)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(layout); i++) {
+        bool bios = layout[i].gpa == BIOS_GPA;
+        SevLaunchRange range = {
+            .gpa = layout[i].gpa, .size = layout[i].size,
+            .type = layout[i].type, .source = layout[i].source,
+            .section = i - 1,
+            .host = bios ? blocks[BIOS].shared
+                         : blocks[RAM].shared + layout[i].gpa,
+        };
+
+        sev_plan_add(plan, &range);
+    }
 }
 
 static SevLaunchPlan new_plan(UpmDiscardPolicy discard)
 {
     static const char *const names[] = { "ram", "bios" };
     SevLaunchPlan plan = {
-        .vmsas = &vmsas, .cpuid_name = bit_name, .firmware = (char *)"OVMF",
+        .vcpus = &plan_vcpus, .cpuid_name = bit_name,
+        .firmware = (char *)"OVMF",
     };
 
     upm_set_provider(&provider);
@@ -353,35 +373,19 @@ static SevLaunchPlan new_plan(UpmDiscardPolicy discard)
         b->upm = upm_block_find((RAMBlock *)b);
     }
     fill_shared();
-    start_firmware();
+    start_firmware(&plan, 0);
     vcpus = 2;
-    pages_a_call = again = idle = calls = 0;
+    pages_a_call = refusals = idle = calls = 0;
     broken = -1;
     g_string_truncate(events, 0);
-
-    for (size_t i = 0; i < ARRAY_SIZE(layout); i++) {
-        bool bios = layout[i].gpa == BIOS_GPA;
-        SevLaunchRange range = {
-            .gpa = layout[i].gpa, .size = layout[i].size,
-            .type = layout[i].type, .source = layout[i].source,
-            .section = i - 1,
-            .host = bios ? blocks[BIOS].shared
-                         : blocks[RAM].shared + layout[i].gpa,
-        };
-
-        sev_plan_add(&plan, &range);
-    }
+    add_layout(&plan);
     g_assert_true(sev_plan_measure(&plan, &error_abort));
     return plan;
 }
 
 static void free_plan(SevLaunchPlan *plan)
 {
-    for (size_t i = 0; i < plan->ranges->len; i++) {
-        g_free(g_array_index(plan->ranges, SevLaunchRange, i).contents);
-    }
-    g_array_unref(plan->ranges);
-    g_free(plan->vmsa_contents);
+    sev_plan_reset(plan);
     for (int i = 0; i < BLOCKS; i++) {
         upm_block_unregister((RAMBlock *)&blocks[i]);
         qemu_vfree(blocks[i].shared);
@@ -507,17 +511,20 @@ static void test_after_finish(void)
 
     launch(&plan);
     image = g_memdup2(blocks[BIOS].private, BIOS_SIZE);
-    for (unsigned i = 0; i < plan.ranges->len; i++) {
-        g_assert_null(g_array_index(plan.ranges, SevLaunchRange, i).host);
+    for (unsigned i = 0; i < sev_plan_ranges(&plan); i++) {
+        g_assert_null(sev_plan_range(&plan, i)->host);
     }
     memset(blocks[BIOS].shared, 0xee, BIOS_SIZE);
     g_assert_cmpmem(blocks[BIOS].private, BIOS_SIZE, image, BIOS_SIZE);
 
-    /* neither by the plan, nor by a command of its own */
-    for (unsigned i = 0; i < plan.ranges->len; i++) {
-        g_array_index(plan.ranges, SevLaunchRange, i).host =
-            blocks[BIOS].shared;
-    }
+    /* neither by the plan, nor by a new one for the same firmware */
+    calls = 0;
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EEXIST);
+    g_assert_cmpuint(calls, ==, 0);
+    error_free(err);
+    err = NULL;
+    sev_plan_reset(&plan);
+    add_layout(&plan);
     g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EIO);
     error_free(err);
     g_assert_cmpmem(blocks[BIOS].private, BIOS_SIZE, image, BIOS_SIZE);
@@ -543,22 +550,178 @@ static void test_partial(const void *opaque)
     free_plan(&plan);
 }
 
-static void test_again(void)
+/* KVM's answer while a signal is pending; it has done nothing then. */
+static void test_signal(const void *opaque)
 {
     SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
-    Error *err = NULL;
+    uint8_t digest[PSP_DIGEST_SIZE];
 
-    again = 20;
+    sev_plan_digest(&plan, digest, NULL, NULL, &error_abort);
+    refusals = 20;
+    refusal = -EIO;
+    refusal_status = GPOINTER_TO_INT(opaque);
     launch(&plan);
     g_assert_cmpuint(calls, ==, 20 + 6);
+    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
+    free_plan(&plan);
+}
+
+static void test_signal_for_ever(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    g_autofree char *text = NULL;
+    Error *err = NULL;
+
+    refusals = -1;
+    refusal = -EIO;
+    refusal_status = SEV_RET_SUCCESS;
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EIO);
+    g_assert_cmpuint(calls, ==, 100);
+    text = g_strdup(error_get_pretty(err));
+    g_assert_nonnull(strstr(text, "LAUNCH_UPDATE of the normal page at"
+                            " 0xffffc000"));
+    error_free(err);
+    free_plan(&plan);
+}
+
+/* What no signal answers is not asked again. */
+static void test_refusal(void)
+{
+    static const struct {
+        int ret, status;
+    } refused[] = {
+        { -EIO, SEV_RET_INVALID_PARAM }, { -EIO, SEV_RET_INVALID_ADDRESS },
+        { -EINVAL, SEV_RET_SUCCESS }, { -EAGAIN, SEV_RET_NO_FW_CALL },
+        { -EFAULT, SEV_RET_SUCCESS }, { -ENOTTY, SEV_RET_SUCCESS },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+        Error *err = NULL;
+
+        refusals = 1;
+        refusal = refused[i].ret;
+        refusal_status = refused[i].status;
+        g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==,
+                        refused[i].ret);
+        g_assert_cmpuint(calls, ==, 1);
+        error_free(err);
+        free_plan(&plan);
+    }
+}
+
+/* The memory of a guest that begins anew: shared, with its content again */
+static void begin_anew(SevLaunchPlan *plan)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(layout); i++) {
+        upm_convert(layout[i].gpa, layout[i].size, false, UPM_CAUSE_RESET,
+                    0, &error_abort);
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        memset(blocks[i].assigned, 0, blocks[i].size / PAGE);
+    }
+    fill_shared();
+    start_firmware(plan, 0);
+    sev_plan_reset(plan);
+    calls = 0;
+    g_string_truncate(events, 0);
+}
+
+static void test_reset(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    uint8_t digest[PSP_DIGEST_SIZE], again[PSP_DIGEST_SIZE];
+    g_autofree char *first = NULL;
+    Error *err = NULL;
+
+    launch(&plan);
+    first = g_strdup(events->str);
+    memcpy(digest, guest.digest, PSP_DIGEST_SIZE);
+
+    begin_anew(&plan);
+    g_assert_cmpuint(sev_plan_ranges(&plan), ==, 0);
+    g_assert_false(sev_plan_digest(&plan, again, NULL, NULL, &err));
+    error_free(err);
+    add_layout(&plan);
+    launch(&plan);
+    g_assert_cmpstr(events->str, ==, first);
+    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
+    g_assert_true(sev_plan_digest(&plan, again, NULL, NULL, &error_abort));
+    g_assert_cmpmem(again, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
+
+    /* nothing is left of what vCPUs started with, either */
+    begin_anew(&plan);
+    start_firmware(&plan, DEBUG_SWAP);
+    add_layout(&plan);
+    launch(&plan);
+    g_assert_true(sev_plan_digest(&plan, again, NULL, NULL, &error_abort));
+    g_assert_cmpmem(again, PSP_DIGEST_SIZE, guest.digest, PSP_DIGEST_SIZE);
+    g_assert_cmpint(memcmp(again, digest, PSP_DIGEST_SIZE), !=, 0);
+    free_plan(&plan);
+}
+
+/* What is added twice is launched once, with what it had last. */
+static void test_twice(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    uint8_t before[PSP_DIGEST_SIZE], after[PSP_DIGEST_SIZE];
+    Error *err = NULL;
+
+    sev_plan_digest(&plan, before, NULL, NULL, &error_abort);
+    add_layout(&plan);
+    g_assert_cmpuint(sev_plan_ranges(&plan), ==, ARRAY_SIZE(layout));
+    g_assert_false(sev_plan_digest(&plan, after, NULL, NULL, &err));
+    error_free(err);
+    launch(&plan);
+    g_assert_cmpuint(calls, ==, 6);
+    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, before, PSP_DIGEST_SIZE);
     free_plan(&plan);
 
     plan = new_plan(UPM_DISCARD_POLICY_BOTH);
-    again = -1;
-    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EAGAIN);
-    g_assert_nonnull(err);
-    error_free(err);
-    g_assert_cmpuint(calls, ==, 100);
+    memset(blocks[RAM].shared + 0x80f000, 0x43, PAGE);
+    add_layout(&plan);
+    launch(&plan);
+    sev_plan_digest(&plan, after, NULL, NULL, &error_abort);
+    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, after, PSP_DIGEST_SIZE);
+    g_assert_cmpint(memcmp(after, before, PSP_DIGEST_SIZE), !=, 0);
+    free_plan(&plan);
+}
+
+/* Features that KVM is asked for by INIT2 are in VMSAs, and so measured. */
+static void test_features(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    uint8_t without[PSP_DIGEST_SIZE], with[PSP_DIGEST_SIZE];
+
+    g_assert_cmphex(plan.sev_features, ==, SEV_FEATURES_SNP_ACTIVE);
+    sev_plan_digest(&plan, without, NULL, NULL, &error_abort);
+    start_firmware(&plan, DEBUG_SWAP);
+    g_assert_cmphex(plan.sev_features, ==,
+                    SEV_FEATURES_SNP_ACTIVE | DEBUG_SWAP);
+    sev_plan_digest(&plan, with, NULL, NULL, &error_abort);
+    g_assert_cmpint(memcmp(with, without, PSP_DIGEST_SIZE), !=, 0);
+    launch(&plan);
+    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, with, PSP_DIGEST_SIZE);
+    free_plan(&plan);
+}
+
+/* No digest is told where vCPUs start with what only a file says. */
+static void test_foreign_vcpus(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    uint8_t digest[PSP_DIGEST_SIZE];
+    Error *err = NULL;
+
+    plan.foreign_vcpus = true;
+    for (int i = 0; i < 2; i++) {
+        g_assert_false(sev_plan_digest(&plan, digest, NULL, NULL, &err));
+        g_assert_nonnull(strstr(error_get_pretty(err), "IGVM"));
+        error_free(err);
+        err = NULL;
+        if (!i) {
+            launch(&plan);
+        }
+    }
     free_plan(&plan);
 }
 
@@ -654,6 +817,7 @@ static void test_cpuid(void)
 
 static GByteArray *given;           /* what the firmware got, in order */
 static int encrypt_ret;
+static uint64_t es_features;
 
 /* sev_ioctl() of a guest whose memory turns into ciphertext */
 static int encrypt_command(int fd, int cmd, void *data, int *fw_error)
@@ -665,9 +829,12 @@ static int encrypt_command(int fd, int cmd, void *data, int *fw_error)
     if (cmd == KVM_SEV_LAUNCH_UPDATE_VMSA) {
         g_assert_null(data);
         for (unsigned i = 0; i < vcpus; i++) {
+            PspVcpuReset reset;
             SevVmsa vmsa;
 
-            vmsa_init(i, &vmsa);
+            vcpu_reset(i, &reset);
+            reset.sev_features = es_features;
+            psp_vmsa_init(&vmsa, &reset);
             g_byte_array_append(given, (uint8_t *)&vmsa, sizeof(vmsa));
         }
     } else {
@@ -702,7 +869,19 @@ static int encrypt(SevLaunchPlan *plan, hwaddr gpa, uint8_t *content,
                                   : SEV_LAUNCH_SOURCE_KERNEL_HASHES,
     };
 
-    return sev_plan_encrypt(plan, &range, FD, encrypt_command, errp);
+    int status, ret = sev_plan_encrypt(plan, &range, FD, encrypt_command,
+                                       &status, errp);
+
+    g_assert_cmpint(status, ==, ret ? SEV_RET_INVALID_ADDRESS
+                                    : SEV_RET_NO_FW_CALL);
+    return ret;
+}
+
+static int encrypt_vcpus(SevLaunchPlan *plan, Error **errp)
+{
+    int status;
+
+    return sev_plan_encrypt_vcpus(plan, FD, encrypt_command, &status, errp);
 }
 
 static SevLaunchPlan new_encrypted_plan(int ret)
@@ -710,14 +889,16 @@ static SevLaunchPlan new_encrypted_plan(int ret)
     calls = 0;
     vcpus = 2;
     encrypt_ret = ret;
+    es_features = 0;
     given = g_byte_array_new();
-    return (SevLaunchPlan) { .vmsas = &vmsas, .firmware = (char *)"OVMF" };
+    return (SevLaunchPlan) {
+        .vcpus = &plan_vcpus, .firmware = (char *)"OVMF",
+    };
 }
 
 static void free_encrypted_plan(SevLaunchPlan *plan)
 {
-    g_array_free(plan->ranges, true);
-    g_checksum_free(plan->encrypted);
+    sev_plan_reset(plan);
     g_byte_array_free(given, true);
 }
 
@@ -747,8 +928,7 @@ static void test_encrypt(void)
     g_assert_cmpuint(sev_plan_vcpus(&plan), ==, 0);
     g_assert_cmpuint(sev_plan_pages(&plan), ==, BIOS_SIZE / PAGE + 1);
 
-    g_assert_cmpint(sev_plan_encrypt_vcpus(&plan, FD, encrypt_command,
-                                           &error_abort), ==, 0);
+    g_assert_cmpint(encrypt_vcpus(&plan, &error_abort), ==, 0);
     check_encrypted_digest(&plan);
     g_assert_cmpuint(given->len, ==, BIOS_SIZE + HASHES_SIZE + 2 * PAGE);
     g_assert_cmpuint(sev_plan_vcpus(&plan), ==, 2);
@@ -777,8 +957,7 @@ static void test_encrypt_failure(const void *opaque)
                     ret);
     g_assert_cmpint(encrypt(&plan, 0x80f000, hashes, HASHES_SIZE, &errs[1]),
                     ==, ret);
-    g_assert_cmpint(sev_plan_encrypt_vcpus(&plan, FD, encrypt_command,
-                                           &errs[2]), ==, ret);
+    g_assert_cmpint(encrypt_vcpus(&plan, &errs[2]), ==, ret);
     g_assert_cmpuint(calls, ==, 3);
     for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
         const char *text = error_get_pretty(errs[i]);
@@ -787,6 +966,34 @@ static void test_encrypt_failure(const void *opaque)
         g_assert_true(g_str_has_prefix(text, texts[i]));
         g_assert_nonnull(strstr(text, "firmware status INVALID_ADDRESS (9)"));
         error_free(errs[i]);
+    }
+    free_encrypted_plan(&plan);
+}
+
+/* The same again after a reset, and with a feature that KVM was asked for */
+static void test_encrypt_anew(const void *opaque)
+{
+    struct kvm_sev_init init = { .vmsa_features = GPOINTER_TO_UINT(opaque) };
+    SevLaunchPlan plan = new_encrypted_plan(0);
+
+    es_features = init.vmsa_features;
+    sev_plan_command(&plan, KVM_SEV_INIT2, &init);
+    for (int i = 0; i < 2; i++) {
+        g_autofree uint8_t *bios = new_content(BIOS_SIZE);
+
+        g_assert_null(sev_plan_encrypted_digest(&plan));
+        g_assert_cmpint(encrypt(&plan, BIOS_GPA, bios, BIOS_SIZE,
+                                &error_abort), ==, 0);
+        g_assert_cmpint(encrypt_vcpus(&plan, &error_abort), ==, 0);
+        check_encrypted_digest(&plan);
+        g_assert_cmpuint(sev_plan_pages(&plan), ==, BIOS_SIZE / PAGE + 2);
+        g_assert_nonnull(plan.firmware_sha256);
+
+        plan.foreign_vcpus = true;
+        g_assert_null(sev_plan_encrypted_digest(&plan));
+        plan.foreign_vcpus = false;
+        g_byte_array_set_size(given, 0);
+        sev_plan_reset(&plan);
     }
     free_encrypted_plan(&plan);
 }
@@ -813,7 +1020,16 @@ int main(int argc, char **argv)
                          test_partial);
     g_test_add_data_func("/sev-launch/partial/2", GUINT_TO_POINTER(2),
                          test_partial);
-    g_test_add_func("/sev-launch/again", test_again);
+    g_test_add_data_func("/sev-launch/signal/no-status",
+                         GINT_TO_POINTER(SEV_RET_NO_FW_CALL), test_signal);
+    g_test_add_data_func("/sev-launch/signal/status-0",
+                         GINT_TO_POINTER(SEV_RET_SUCCESS), test_signal);
+    g_test_add_func("/sev-launch/signal/for-ever", test_signal_for_ever);
+    g_test_add_func("/sev-launch/refusal", test_refusal);
+    g_test_add_func("/sev-launch/reset", test_reset);
+    g_test_add_func("/sev-launch/twice", test_twice);
+    g_test_add_func("/sev-launch/features", test_features);
+    g_test_add_func("/sev-launch/foreign-vcpus", test_foreign_vcpus);
     g_test_add_data_func("/sev-launch/failure/first", NULL, test_failure);
     g_test_add_data_func("/sev-launch/failure/middle", (void *)1,
                          test_failure);
@@ -821,6 +1037,10 @@ int main(int argc, char **argv)
     g_test_add_func("/sev-launch/not-memory", test_not_memory);
     g_test_add_func("/sev-launch/cpuid", test_cpuid);
     g_test_add_func("/sev-launch/encrypt", test_encrypt);
+    g_test_add_data_func("/sev-launch/encrypt/anew", GUINT_TO_POINTER(0),
+                         test_encrypt_anew);
+    g_test_add_data_func("/sev-launch/encrypt/debug-swap",
+                         GUINT_TO_POINTER(DEBUG_SWAP), test_encrypt_anew);
     g_test_add_data_func("/sev-launch/encrypt/again",
                          GINT_TO_POINTER(-EAGAIN), test_encrypt_failure);
     g_test_add_data_func("/sev-launch/encrypt/no-memory",

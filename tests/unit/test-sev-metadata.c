@@ -5,7 +5,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
-#include "target/i386/sev-metadata.h"
+#include "target/i386/sev-launch/metadata.h"
 
 #define IMAGE_SIZE      0x400000
 #define OFFSET          0x500

@@ -15,6 +15,7 @@
 #include "sev.h"
 #include "sev-firmware.h"
 #include "sev-certs.h"
+#include "sev-vcpus.h"
 #include "tcg/snp/snp.h"
 #include "upm-guest.h"
 #include "attest.h"
@@ -47,7 +48,7 @@ static void processor_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 
 static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
 {
-    CPUX86State *env = cpu_env(sev_launch_vcpu(index));
+    CPUX86State *env = cpu_env(sev_vcpu(index));
     const char *why = snp_vmsa_load(env, vmsa);
 
     /* Outside of the execution loop, which takes all flags from here */
@@ -81,8 +82,8 @@ PspGuest *psp_guest(void)
         .page = processor_page,
         .page_done = processor_page_done,
         .cpuid = processor_cpuid,
-        .vcpus = sev_launch_vcpus,
-        .vcpu_reset = sev_launch_vcpu_reset,
+        .vcpus = sev_vcpus,
+        .vcpu_reset = sev_vcpu_reset,
         .vcpu_load = processor_vcpu_load,
         .chip = processor_chip,
     };

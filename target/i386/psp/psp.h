@@ -12,78 +12,14 @@
 #ifndef TARGET_I386_PSP_H
 #define TARGET_I386_PSP_H
 
+#include "target/i386/sev-abi.h"
+#include "target/i386/sev-digest.h"
 #include "target/i386/sev-vmsa.h"
-
-#define PSP_PAGE_BITS       12
-#define PSP_PAGE_SIZE       4096
 
 /* The firmware ABI that policies are checked against, and a build number */
 #define PSP_API_MAJOR       1
 #define PSP_API_MINOR       55
 #define PSP_BUILD           1
-
-/*
- * digest.c: the launch digest, 56860 section 8.17.2
- */
-
-#define PSP_DIGEST_SIZE     48
-
-typedef enum PspPageType {
-    PSP_PAGE_NORMAL = 1,
-    PSP_PAGE_VMSA = 2,
-    PSP_PAGE_ZERO = 3,
-    PSP_PAGE_UNMEASURED = 4,
-    PSP_PAGE_SECRETS = 5,
-    PSP_PAGE_CPUID = 6,
-} PspPageType;
-
-/* PAGE_INFO, 56860 table 67: what a page adds to the digest */
-typedef struct PspPageInfo {
-    uint8_t digest_before[PSP_DIGEST_SIZE];
-    uint8_t contents[PSP_DIGEST_SIZE];
-    uint16_t length;
-    uint8_t page_type;
-    uint8_t imi_page;
-    uint8_t reserved;
-    uint8_t vmpl_perms[3];          /* VMPL3, VMPL2, VMPL1 */
-    uint64_t gpa;
-} PspPageInfo;
-
-/* VMSAs have no guest-physical address; this one stands for them. */
-#define PSP_VMSA_GPA        0xFFFFFFFFF000ULL
-
-/**
- * psp_digest_contents: hash the content of a NORMAL page or of a VMSA
- * @page: PSP_PAGE_SIZE bytes
- *
- * Returns: false with @errp set where SHA-384 is not to be had.
- */
-bool psp_digest_contents(const void *page, uint8_t contents[PSP_DIGEST_SIZE],
-                         Error **errp);
-
-/**
- * psp_digest_chain: measure a page of which the content is known by its hash
- * @digest: the digest so far, replaced by the new one; unchanged on failure
- * @gpa: guest-physical address, PSP_VMSA_GPA for a VMSA
- * @vmpl_perms: of VMPL3, VMPL2 and VMPL1
- * @contents: from psp_digest_contents(), NULL for other types of pages
- *
- * Returns: false with @errp set where SHA-384 is not to be had.
- */
-bool psp_digest_chain(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
-                      uint64_t gpa, const uint8_t vmpl_perms[3],
-                      const uint8_t *contents, Error **errp);
-
-/**
- * psp_digest_extend: measure a page
- * @digest: the digest so far, replaced by the new one; unchanged on failure
- * @gpa: guest-physical address, PSP_VMSA_GPA for a VMSA
- * @page: PSP_PAGE_SIZE bytes; only NORMAL and VMSA pages are looked at
- *
- * Returns: false with @errp set where SHA-384 is not to be had.
- */
-bool psp_digest_extend(uint8_t digest[PSP_DIGEST_SIZE], PspPageType type,
-                       uint64_t gpa, const void *page, Error **errp);
 
 /*
  * secrets.c: the secrets page, 56860 section 8.17.2.5
@@ -126,25 +62,6 @@ void psp_secrets_fill(PspSecretsPage *page, uint32_t fms,
  * cpuid-page.c: the CPUID page, 56860 section 7.1
  */
 
-#define PSP_CPUID_MAX       64
-
-typedef struct PspCpuidEntry {
-    uint32_t leaf;
-    uint32_t subleaf;
-    uint64_t xcr0_in;
-    uint64_t xss_in;
-    uint32_t eax, ebx, ecx, edx;
-    uint64_t reserved;
-} PspCpuidEntry;
-
-typedef struct PspCpuidPage {
-    uint32_t count;
-    uint32_t reserved_04;
-    uint64_t reserved_08;
-    PspCpuidEntry entries[PSP_CPUID_MAX];
-    uint8_t reserved_c10[PSP_PAGE_SIZE - 16 - PSP_CPUID_MAX * 48];
-} PspCpuidPage;
-
 /* EAX, EBX, ECX, EDX in this order */
 typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 
@@ -158,74 +75,8 @@ typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 unsigned psp_cpuid_check(PspCpuidPage *page, PspCpuidFn *cpuid);
 
 /*
- * initial-vmsa.c: the state a vCPU starts with
- */
-
-/**
- * PspVcpuReset: in what the initial states of vCPUs differ
- * @cs_base, @rip: the reset vector
- * @signature: CPUID leaf 1 EAX, found in RDX after reset
- * @sev_features: APM volume 2 table B-4, offset 3B0h
- */
-typedef struct PspVcpuReset {
-    uint16_t cs_selector;
-    uint64_t cs_base;
-    uint64_t rip;
-    uint32_t signature;
-    uint64_t sev_features;
-} PspVcpuReset;
-
-/**
- * psp_vmsa_init: the VMSA that KVM would let the firmware measure
- *
- * The processor's reset state (APM volume 2, table 14-2) as SVM keeps it.
- */
-void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
-
-/*
  * identity.c: who the guest is said to be, 56860 section 8.18
  */
-
-#define PSP_ID_BLOCK_VERSION    1
-#define PSP_EC_NUMBER_SIZE      72
-
-/* ECDSA P-384 public key; numbers are little-endian */
-typedef struct PspEcKey {
-    uint32_t curve;
-    uint8_t x[PSP_EC_NUMBER_SIZE];
-    uint8_t y[PSP_EC_NUMBER_SIZE];
-    uint8_t reserved[0x404 - 4 - 2 * PSP_EC_NUMBER_SIZE];
-} PspEcKey;
-
-/* ECDSA P-384 signature; numbers are little-endian */
-typedef struct PspEcSignature {
-    uint8_t r[PSP_EC_NUMBER_SIZE];
-    uint8_t s[PSP_EC_NUMBER_SIZE];
-    uint8_t reserved[0x200 - 2 * PSP_EC_NUMBER_SIZE];
-} PspEcSignature;
-
-/* ID block, 56860 table 75 */
-typedef struct PspIdBlock {
-    uint8_t launch_digest[PSP_DIGEST_SIZE];
-    uint8_t family_id[16];
-    uint8_t image_id[16];
-    uint32_t version;
-    uint32_t guest_svn;
-    uint64_t policy;
-} PspIdBlock;
-
-/* ID authentication information, 56860 table 76 */
-typedef struct PspIdAuth {
-    uint32_t id_key_algorithm;
-    uint32_t author_key_algorithm;
-    uint8_t reserved_008[0x38];
-    PspEcSignature id_block_signature;      /* over the ID block */
-    PspEcKey id_key;
-    uint8_t reserved_644[0x3c];
-    PspEcSignature id_key_signature;        /* over all of id_key */
-    PspEcKey author_key;
-    uint8_t reserved_c84[PSP_PAGE_SIZE - 0xc84];
-} PspIdAuth;
 
 /**
  * PspIdentity: what reports show of an ID block that was accepted
@@ -302,19 +153,6 @@ typedef enum PspState {
     PSP_STATE_RUNNING,
 } PspState;
 
-/* Guest policy, 56860 table 8 */
-#define PSP_POLICY_ABI_MINOR        0x00ffULL
-#define PSP_POLICY_ABI_MAJOR_SHIFT  8
-#define PSP_POLICY_SMT              (1ULL << 16)
-#define PSP_POLICY_ONE              (1ULL << 17)
-#define PSP_POLICY_MIGRATE_MA       (1ULL << 18)
-#define PSP_POLICY_DEBUG            (1ULL << 19)
-#define PSP_POLICY_SINGLE_SOCKET    (1ULL << 20)
-#define PSP_POLICY_CXL_ALLOW        (1ULL << 21)
-#define PSP_POLICY_AES_256_XTS      (1ULL << 22)
-#define PSP_POLICY_RAPL_DIS         (1ULL << 23)
-#define PSP_POLICY_HIDE_CIPHERTEXT  (1ULL << 24)
-
 /* PLATFORM_INFO, 56860 table 24: what policies are held against */
 #define PSP_PLATFORM_SMT            (1ULL << 0)
 #define PSP_PLATFORM_RAPL_DIS       (1ULL << 3)
@@ -362,13 +200,6 @@ int psp_command(PspGuest *guest, int command, void *data, int *fw_error);
 /** psp_guest: the guest of this machine */
 PspGuest *psp_guest(void);
 
-QEMU_BUILD_BUG_ON(sizeof(PspPageInfo) != 0x70);
 QEMU_BUILD_BUG_ON(sizeof(PspSecretsPage) != PSP_PAGE_SIZE);
-QEMU_BUILD_BUG_ON(sizeof(PspCpuidEntry) != 48);
-QEMU_BUILD_BUG_ON(sizeof(PspCpuidPage) != PSP_PAGE_SIZE);
-QEMU_BUILD_BUG_ON(sizeof(PspIdBlock) != 96);
-QEMU_BUILD_BUG_ON(sizeof(PspEcKey) != 0x404);
-QEMU_BUILD_BUG_ON(sizeof(PspEcSignature) != 0x200);
-QEMU_BUILD_BUG_ON(sizeof(PspIdAuth) != PSP_PAGE_SIZE);
 
 #endif

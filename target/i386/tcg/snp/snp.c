@@ -14,7 +14,7 @@
 #include "system/replay.h"
 #include "system/runstate.h"
 #include "system/upm/compat.h"
-#include "target/i386/sev-firmware.h"
+#include "target/i386/sev-launch/launch.h"
 #include "target/i386/sev-vmsa.h"
 #include "target/i386/upm-guest.h"
 #include "target/i386/upm-compat.h"

@@ -7,8 +7,8 @@
  * end.  Neither depends on the target, so that unit tests and fuzzers can run
  * it.
  */
-#ifndef TARGET_I386_SEV_METADATA_H
-#define TARGET_I386_SEV_METADATA_H
+#ifndef TARGET_I386_SEV_LAUNCH_METADATA_H
+#define TARGET_I386_SEV_LAUNCH_METADATA_H
 
 /* Hints: which firmware to use instead */
 #define SEV_METADATA_OTHER_FIRMWARE \
@@ -65,38 +65,5 @@ typedef struct SevMetadataUse {
  */
 bool sev_metadata_check(const void *table, const SevMetadataUse *use,
                         Error **errp);
-
-/*
- * sev-launch-check.c: the same with this machine's memory, for
- * target/i386/sev.c
- */
-
-/** sev_launch_find_metadata: sev_metadata_in_image(), with a warning */
-bool sev_launch_find_metadata(const uint8_t *image, size_t size,
-                              uint32_t offset);
-
-/**
- * sev_launch_check_metadata: before sections are launched
- * @hashes_size: 0 without kernel-hashes=on
- *
- * Does not return where the table cannot be launched.
- */
-void sev_launch_check_metadata(const void *table, uint32_t hashes_offset,
-                               uint32_t hashes_size);
-
-/** sev_launch_no_metadata: report that the firmware has none */
-void sev_launch_no_metadata(void);
-
-/** sev_launch_no_reset_vector: report that the firmware is not for SEV */
-void sev_launch_no_reset_vector(void);
-
-/** sev_launch_no_hashes_page: the firmware has no room for kernel hashes */
-void sev_launch_no_hashes_page(Error **errp, uint32_t base, uint32_t size);
-
-/**
- * sev_launch_pad_id_auth: make a page of an id-auth that was cut short
- * @id_auth: of @size bytes, at most a page; taken over
- */
-uint8_t *sev_launch_pad_id_auth(uint8_t *id_auth, size_t size);
 
 #endif

@@ -5,8 +5,8 @@
  * Nothing here depends on the accelerator: KVM's errno and the firmware's
  * status are all that is asked for.
  */
-#ifndef TARGET_I386_SEV_ERROR_H
-#define TARGET_I386_SEV_ERROR_H
+#ifndef TARGET_I386_SEV_LAUNCH_ERRORS_H
+#define TARGET_I386_SEV_LAUNCH_ERRORS_H
 
 struct kvm_sev_snp_launch_finish;
 

@@ -8,7 +8,7 @@
 #include "crypto/hash.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
-#include "psp.h"
+#include "sev-digest.h"
 
 static bool sha384(const void *data, size_t size,
                    uint8_t out[PSP_DIGEST_SIZE], Error **errp)

@@ -7,17 +7,22 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "system/upm/compat.h"
-#include "target/i386/psp/psp.h"
-#include "sev-metadata.h"
+#include "target/i386/sev-abi.h"
+#include "metadata.h"
+#include "state.h"
 
-static uint64_t image_size;
+/*
+ * OVMF's table of kernel hashes: head, three entries of a GUID, a length and
+ * a SHA-256, and padding to 16 bytes
+ */
+#define HASHES_SIZE 176
 
 bool sev_launch_find_metadata(const uint8_t *image, size_t size,
                               uint32_t offset)
 {
     Error *err = NULL;
 
-    image_size = size;
+    sev_launch_current()->image_size = size;
     if (!sev_metadata_in_image(image, size, offset, &err)) {
         warn_report_err(err);
         return false;
@@ -61,13 +66,13 @@ static char *unfit(uint64_t gpa, uint64_t size)
     return NULL;
 }
 
-void sev_launch_check_metadata(const void *table, uint32_t hashes_offset,
-                               uint32_t hashes_size)
+void sev_launch_check_metadata(const void *table, const void *hashes,
+                               uint32_t hashes_offset)
 {
     SevMetadataUse use = {
-        .image_size = image_size,
+        .image_size = sev_launch_current()->image_size,
         .hashes_offset = hashes_offset,
-        .hashes_size = hashes_size,
+        .hashes_size = hashes ? HASHES_SIZE : 0,
         .unfit = unfit,
     };
     Error *err = NULL;
@@ -92,6 +97,25 @@ void sev_launch_no_reset_vector(void)
     error_report("SEV launch: the firmware names no reset vector for SEV-ES"
                  " (SEV information block), so it is not built for SEV");
     error_printf(SEV_METADATA_OTHER_FIRMWARE);
+}
+
+bool sev_launch_check_reset_block(size_t end, uint16_t length)
+{
+    bool fits = sev_metadata_reset_block(end, length);
+
+    if (!fits) {
+        sev_launch_no_reset_vector();
+    }
+    return fits;
+}
+
+void sev_launch_check_kernel(const void *hashes)
+{
+    if (!hashes) {
+        error_report("SEV-SNP launch: kernel-hashes=on needs a kernel to hash;"
+                     " give one by -kernel FILE");
+        exit(EXIT_FAILURE);
+    }
 }
 
 void sev_launch_no_hashes_page(Error **errp, uint32_t base, uint32_t size)

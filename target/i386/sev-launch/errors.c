@@ -12,8 +12,8 @@
 #include <linux/kvm.h>
 #include "qapi/error.h"
 #include "qemu/bitops.h"
-#include "sev-error.h"
-#include "psp/psp.h"
+#include "errors.h"
+#include "target/i386/sev-abi.h"
 
 /* Statuses that hints below depend on */
 enum {
@@ -237,16 +237,13 @@ void sev_update_error(Error **errp, const char *what, int ret, int status)
             break;
         }
         error_append_hint(errp, "KVM does not say why a page could not be"
-            " launched: it is not private, was launched before, or the host"
-            " has no memory for it (\"dmesg\" may tell).\n");
+            " launched: it is not private, was launched before, the host has"
+            " no memory for it (\"dmesg\" may tell), or a signal came at each"
+            " try.\n");
         break;
     case EINVAL:
         error_append_hint(errp, "KVM found no private memory (guest_memfd) at"
             " this address, or the launch has not begun.\n");
-        break;
-    case EAGAIN:
-        error_append_hint(errp, "KVM was asked many times; the host is too"
-            " busy.\n");
         break;
     case ENOMEM:
         error_append_hint(errp, "The host has no memory left.\n");

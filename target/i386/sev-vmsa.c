@@ -8,7 +8,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "psp.h"
+#include "sev-vmsa.h"
 
 #define ATTR_CODE   0x9b    /* present, code, readable, accessed */
 #define ATTR_DATA   0x93    /* present, data, writable, accessed */

@@ -17,8 +17,7 @@
 #include "qobject/qobject.h"
 #include "system/upm/compat.h"
 #include "sev.h"
-#include "sev-firmware.h"
-#include "sev-launch-query.h"
+#include "state.h"
 #include "upm-guest.h"
 
 static char *to_hex(const uint8_t digest[PSP_DIGEST_SIZE])
@@ -92,23 +91,21 @@ static uint64_t get_policy(void)
 }
 
 /* All but the digest */
-static void describe_base(SevLaunchBase *info, const SevLaunchPlan *plan,
-                          const char *firmware_sha256)
+static void describe_base(SevLaunchBase *info, const SevLaunchPlan *plan)
 {
     info->vcpus = sev_plan_vcpus(plan);
     info->cpu_signature = cpu_env(first_cpu)->cpuid_version;
-    info->sev_features = plan->encrypted ? 0 : SEV_FEATURES_SNP_ACTIVE;
+    info->sev_features = plan->sev_features;
     info->page_count = sev_plan_pages(plan);
     info->firmware = g_strdup(plan->firmware);
-    info->firmware_sha256 = g_strdup(firmware_sha256);
+    info->firmware_sha256 = g_strdup(plan->firmware_sha256);
 }
 
 static SevLaunch *describe(bool with_pages, Error **errp)
 {
     g_autoptr(SevLaunch) info = g_new0(SevLaunch, 1);
     SevLaunchPageList **tail = &info->pages;
-    const char *firmware_sha256;
-    const SevLaunchPlan *plan = sev_launch_plan(&firmware_sha256, errp);
+    const SevLaunchPlan *plan = sev_launch_measured_plan(errp);
     uint8_t digest[PSP_DIGEST_SIZE];
 
     if (!plan || !sev_plan_digest(plan, digest, with_pages ? add_page : NULL,
@@ -118,7 +115,7 @@ static SevLaunch *describe(bool with_pages, Error **errp)
     info->has_pages = with_pages;
     info->digest = to_hex(digest);
     info->policy = decode_policy(get_policy());
-    describe_base(qapi_SevLaunch_base(info), plan, firmware_sha256);
+    describe_base(qapi_SevLaunch_base(info), plan);
     return g_steal_pointer(&info);
 }
 
@@ -144,17 +141,17 @@ static SevGuestPolicy *decode_guest_policy(uint32_t policy)
 
 SevGuestLaunch *sev_launch_query_encrypted(void)
 {
-    const char *firmware_sha256;
-    const SevLaunchPlan *plan = sev_launch_encrypted_plan(&firmware_sha256);
+    SevLaunchState *launch = sev_launch_current();
+    char *digest = launch ? sev_plan_encrypted_digest(&launch->plan) : NULL;
     SevGuestLaunch *info;
 
-    if (!plan) {
+    if (!digest) {
         return NULL;
     }
     info = g_new0(SevGuestLaunch, 1);
-    info->digest = sev_plan_encrypted_digest(plan);
+    info->digest = digest;
     info->policy = decode_guest_policy(get_policy());
-    describe_base(qapi_SevGuestLaunch_base(info), plan, firmware_sha256);
+    describe_base(qapi_SevGuestLaunch_base(info), &launch->plan);
     return info;
 }
 

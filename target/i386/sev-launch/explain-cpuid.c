@@ -7,7 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "sev-launch.h"
+#include "explain-cpuid.h"
 
 #define REGS 4
 

@@ -7,7 +7,7 @@
 #include "qemu/bswap.h"
 #include "qemu/range.h"
 #include "qemu/units.h"
-#include "sev-metadata.h"
+#include "metadata.h"
 
 #define PAGE            4096
 #define HEADER_SIZE     16      /* signature, length, version, number */

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The launch plan: what a guest is launched from, in order
+ *
+ * One list of page ranges.  target/i386/sev.c adds to it what it would have
+ * launched; KVM or the emulated firmware is fed from it, and the expected
+ * launch digest is computed from it, whatever the accelerator.
+ *
+ * An SEV-SNP guest is launched from a complete plan.  The memory of an SEV or
+ * SEV-ES guest is encrypted where it is, range by range as each is added.
+ *
+ * Neither target nor machine is known here, so that a unit test can stand in
+ * their place; launch.c connects the plan with both.
+ */
+#ifndef TARGET_I386_SEV_LAUNCH_PLAN_H
+#define TARGET_I386_SEV_LAUNCH_PLAN_H
+
+#include "exec/hwaddr.h"
+#include "qapi/qapi-types-upm.h"
+#include "target/i386/sev-abi.h"
+#include "target/i386/sev-digest.h"
+#include "target/i386/sev-vmsa.h"
+#include "explain-cpuid.h"
+
+#define SEV_LAUNCH_VMPLS 3
+
+/**
+ * SevLaunchRange: pages of one kind that follow each other
+ * @gpa, @size: in bytes, multiples of the page size, but for kernel hashes of
+ *     an SEV or SEV-ES guest
+ * @type: as the firmware knows it
+ * @source: where the content comes from
+ * @section: number of the firmware's metadata section, where it is one
+ * @vmpl_perms: of VMPL3, VMPL2, VMPL1; KVM_SEV_SNP_LAUNCH_UPDATE gives none
+ * @host: the shared memory with the content; NULL once it was launched
+ * @contents: SHA-384 of each page of type NORMAL, NULL until measured
+ */
+typedef struct SevLaunchRange {
+    hwaddr gpa;
+    uint64_t size;
+    PspPageType type;
+    SevLaunchSource source;
+    uint32_t section;
+    uint8_t vmpl_perms[SEV_LAUNCH_VMPLS];
+    uint8_t *host;
+    uint8_t (*contents)[PSP_DIGEST_SIZE];
+} SevLaunchRange;
+
+/**
+ * SevLaunchVcpus: what vCPUs start with
+ * @count: number of vCPUs
+ * @reset: the reset state of vCPU @index, in the order in which they are
+ *     measured; its SEV features are the plan's
+ */
+typedef struct SevLaunchVcpus {
+    unsigned (*count)(void);
+    void (*reset)(unsigned index, PspVcpuReset *reset);
+} SevLaunchVcpus;
+
+/**
+ * SevLaunchPlan: the list, and what is known of it
+ *
+ * Its owner sets @cpuid_name, @vcpus, @firmware (file name, for descriptions)
+ * and @foreign_vcpus (vCPUs start with states that do not follow from a reset,
+ * so that no digest can be told).  The rest belongs to the functions below.
+ * @encrypted is NULL unless it is the plan of an SEV or SEV-ES guest.
+ */
+typedef struct SevLaunchPlan {
+    SevCpuidNameFn *cpuid_name;
+    const SevLaunchVcpus *vcpus;
+    char *firmware;
+    bool foreign_vcpus;
+
+    uint64_t sev_features;      /* of vCPUs, as KVM puts them into VMSAs */
+    GArray *ranges;
+    char *firmware_sha256;      /* in hexadecimal, NULL until measured */
+    bool measured;
+    bool launched;
+    unsigned launched_vcpus;
+    uint8_t (*vmsa_contents)[PSP_DIGEST_SIZE];
+    GChecksum *encrypted;       /* of all content so far */
+} SevLaunchPlan;
+
+/** SevCommandFn: runs KVM_SEV_* on what @fd names, as the ioctl does */
+typedef int SevCommandFn(int fd, int command, void *data, int *fw_error);
+
+/*
+ * plan.c
+ */
+
+/**
+ * sev_plan_command: note what a command that is about to run says
+ * @command, @data: KVM_SEV_* with its structure
+ *
+ * KVM_SEV_INIT2 has the features of VMSAs; an SEV-SNP guest has one more.
+ */
+void sev_plan_command(SevLaunchPlan *plan, int command, const void *data);
+
+/**
+ * sev_plan_add: append a range
+ *
+ * @range is copied, without its @contents.  A range that is in the plan keeps
+ * its place and gets what else @range says: no page can be launched twice.
+ */
+void sev_plan_add(SevLaunchPlan *plan, const SevLaunchRange *range);
+
+/**
+ * sev_plan_reset: an empty plan, as before anything was added
+ *
+ * What its owner has set stays, and so do the SEV features.
+ */
+void sev_plan_reset(SevLaunchPlan *plan);
+
+/** sev_plan_range: range @index, less than sev_plan_ranges() */
+SevLaunchRange *sev_plan_range(const SevLaunchPlan *plan, unsigned index);
+
+/** sev_plan_ranges: number of ranges */
+unsigned sev_plan_ranges(const SevLaunchPlan *plan);
+
+/** sev_plan_pages: number of pages, those of vCPUs among them */
+uint64_t sev_plan_pages(const SevLaunchPlan *plan);
+
+/** sev_plan_vcpus: number of vCPUs that are measured */
+unsigned sev_plan_vcpus(const SevLaunchPlan *plan);
+
+/** sev_plan_vmsa: what vCPU @index starts with, before the guest runs */
+void sev_plan_vmsa(const SevLaunchPlan *plan, unsigned index, SevVmsa *vmsa);
+
+/**
+ * sev_plan_source: where the content at @gpa of @range is from, to be freed
+ */
+char *sev_plan_source(const SevLaunchPlan *plan, const SevLaunchRange *range,
+                      hwaddr gpa);
+
+/*
+ * measure.c
+ */
+
+/**
+ * sev_plan_measure: hash the content of all pages
+ *
+ * Has to come before sev_plan_close(), which discards the content.
+ * Locking: none; no other function may use @plan meanwhile but
+ * sev_plan_populate().
+ *
+ * Returns: false with @errp set where SHA-384 is not to be had.
+ */
+bool sev_plan_measure(SevLaunchPlan *plan, Error **errp);
+
+/**
+ * sev_plan_vmsa_contents: SHA-384 of what vCPU @index starts with
+ *
+ * Returns: false with @errp set where SHA-384 is not to be had.
+ */
+bool sev_plan_vmsa_contents(const SevLaunchPlan *plan, unsigned index,
+                            uint8_t contents[PSP_DIGEST_SIZE], Error **errp);
+
+/**
+ * SevLaunchPageInfo: one page of the plan, as it is measured
+ * @range: NULL for a VMSA
+ * @vcpu: number of the vCPU, for a VMSA
+ * @contents: SHA-384, NULL where the content is not measured
+ * @digest: of everything up to and with this page
+ */
+typedef struct SevLaunchPageInfo {
+    const SevLaunchRange *range;
+    unsigned vcpu;
+    PspPageType type;
+    hwaddr gpa;
+    const uint8_t *contents;
+    const uint8_t *digest;
+} SevLaunchPageInfo;
+
+typedef void SevLaunchPageFn(const SevLaunchPageInfo *page, void *opaque);
+
+/**
+ * sev_plan_digest: the launch digest that the guest will have
+ * @fn: called for each page in order; may be NULL
+ *
+ * Returns: false with @errp set where it cannot be told: the plan was not
+ * measured, vCPUs start with states that are not known, or SHA-384 is not to
+ * be had.
+ */
+bool sev_plan_digest(const SevLaunchPlan *plan,
+                     uint8_t digest[PSP_DIGEST_SIZE], SevLaunchPageFn *fn,
+                     void *opaque, Error **errp);
+
+/*
+ * populate.c
+ */
+
+/**
+ * sev_plan_populate: fill private memory with all ranges
+ * @fd: for @command
+ * @command: runs KVM_SEV_SNP_LAUNCH_UPDATE, as the ioctl does
+ *
+ * Each range becomes private by upm_convert() and is then filled by the
+ * firmware from shared memory.  Only reads @plan.
+ *
+ * Locking: BQL.  Returns: 0, or a negative errno with @errp naming
+ * page, source, RAM block and what was answered.
+ */
+int sev_plan_populate(const SevLaunchPlan *plan, int fd,
+                      SevCommandFn *command, Error **errp);
+
+/**
+ * sev_plan_close: nothing is launched any more
+ *
+ * Remembers what vCPUs start with and discards, by the policy, the shared
+ * memory that ranges were launched from.  Locking: BQL.
+ *
+ * Returns: false with @errp set.
+ */
+bool sev_plan_close(SevLaunchPlan *plan, Error **errp);
+
+/*
+ * encrypt.c
+ */
+
+/**
+ * sev_plan_encrypt: append a range of an SEV or SEV-ES guest, and launch it
+ * @fd: for @command
+ * @command: runs KVM_SEV_LAUNCH_UPDATE_DATA, as the ioctl does
+ * @status: set to the firmware's
+ *
+ * A range that failed is never tried again: part of it may be encrypted.
+ *
+ * Locking: BQL.  Returns: 0, or a negative errno with @errp set.
+ * Source: SEV API (55766), LAUNCH_UPDATE_DATA.
+ */
+int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
+                     SevCommandFn *command, int *status, Error **errp);
+
+/**
+ * sev_plan_encrypt_vcpus: the same for what vCPUs of an SEV-ES guest start
+ * with, by KVM_SEV_LAUNCH_UPDATE_VMSA
+ */
+int sev_plan_encrypt_vcpus(SevLaunchPlan *plan, int fd, SevCommandFn *command,
+                           int *status, Error **errp);
+
+/**
+ * sev_plan_encrypted_digest: launch digest of an SEV or SEV-ES guest so far
+ *
+ * Returns: SHA-256 in hexadecimal, to be freed; NULL where it cannot be told.
+ */
+char *sev_plan_encrypted_digest(const SevLaunchPlan *plan);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The launch of one guest object, as its child
+ *
+ * It is there once somebody asks for it, and goes with the guest object.
+ */
+#ifndef TARGET_I386_SEV_LAUNCH_STATE_H
+#define TARGET_I386_SEV_LAUNCH_STATE_H
+
+#include "qemu/notify.h"
+#include "qemu/thread.h"
+#include "qom/object.h"
+#include "launch.h"
+#include "plan.h"
+
+#define TYPE_SEV_LAUNCH "sev-launch"
+OBJECT_DECLARE_SIMPLE_TYPE(SevLaunchState, SEV_LAUNCH)
+
+/**
+ * SevLaunchState
+ * @image_size: of the firmware's image
+ * @populate: NULL until sev_launch_init()
+ * @populated: all pages are in @plan
+ * @measuring: @thread has to be waited for; it owns @plan until then, see
+ *     sev_plan_measure()
+ * @err: why measuring failed
+ */
+struct SevLaunchState {
+    Object parent_obj;
+
+    SevLaunchPlan plan;
+    uint64_t image_size;
+    struct SevSnpGuestState *guest;
+    SevPopulateFn *populate;
+    bool populated;
+    Notifier machine_done;
+    QemuThread thread;
+    bool measuring;
+    Error *err;
+};
+
+/** sev_launch_of: the launch of @guest, made where there is none yet */
+SevLaunchState *sev_launch_of(Object *guest);
+
+/** sev_launch_current: that of this machine's guest, NULL where it has none */
+SevLaunchState *sev_launch_current(void);
+
+/**
+ * sev_launch_reset: as before anything was launched
+ *
+ * Everything has to be added again.  Locking: BQL.
+ */
+void sev_launch_reset(SevLaunchState *launch);
+
+/** sev_launch_begin_measuring: measure the plan, in a thread */
+void sev_launch_begin_measuring(SevLaunchState *launch);
+
+/** sev_launch_wait: nobody measures the plan any more */
+void sev_launch_wait(SevLaunchState *launch);
+
+/**
+ * sev_launch_end_measuring: the plan is measured
+ *
+ * Returns: false with @errp set.
+ */
+bool sev_launch_end_measuring(SevLaunchState *launch, Error **errp);
+
+/**
+ * sev_launch_measured_plan: the plan of this machine's SEV-SNP guest, measured
+ *
+ * Locking: BQL.  Returns: NULL with @errp set where there is no such plan.
+ */
+const SevLaunchPlan *sev_launch_measured_plan(Error **errp);
+
+#endif
