@@ -290,8 +290,8 @@ void upm_guest_add_memory(ObjectClass *oc)
                                    &UpmDiscardPolicy_lookup, get_discard,
                                    set_discard);
     object_class_property_set_description(oc, "discard",
-        "Half of the guest's memory that gives its backing back on a "
-        "conversion (both, shared, private, none)");
+        "Half of the guest's memory that is discarded when a conversion "
+        "hides it (both, shared, private, none)");
     object_class_property_add_bool(oc, "pre-fault", get_pre_fault,
                                    set_pre_fault);
     object_class_property_set_description(oc, "pre-fault",
