@@ -83,6 +83,42 @@ static void test_nobody_waits(void)
     fake_tear_down();
 }
 
+static void *convert_neighbour(void *opaque)
+{
+    rcu_register_thread();
+    upm_convert(0x8000, FRAME, false, UPM_CAUSE_HYPERCALL, 0, &error_abort);
+    qemu_event_set(&finished);
+    rcu_unregister_thread();
+    return NULL;
+}
+
+/* A huge page is one thing: it is discarded for the sake of any part of it. */
+static void test_huge_page(void)
+{
+    QemuThread first, neighbour;
+
+    fake_init(true);
+    fake_set_up(FRAMES0, FRAMES1, 16 * FRAME);
+    qemu_event_reset(&inside);
+    qemu_event_reset(&go_on);
+    qemu_event_reset(&finished);
+    fake_in_mark = hold_first;
+    qemu_thread_create(&first, "first", convert_first, NULL,
+                       QEMU_THREAD_JOINABLE);
+    qemu_event_wait(&inside);
+    qemu_thread_create(&neighbour, "neighbour", convert_neighbour, NULL,
+                       QEMU_THREAD_JOINABLE);
+    g_usleep(20 * 1000);
+    g_assert_true(upm_block_is_private(fake_blocks[0].upm, 0x8000));
+    qemu_event_set(&go_on);
+    qemu_event_wait(&finished);
+    qemu_thread_join(&first);
+    qemu_thread_join(&neighbour);
+    fake_in_mark = NULL;
+    fake_check();
+    fake_tear_down();
+}
+
 static bool converting;
 
 /* Random ranges, some of them larger than the others' */
@@ -162,6 +198,7 @@ int main(int argc, char **argv)
     qemu_event_init(&go_on, false);
     qemu_event_init(&finished, false);
     g_test_add_func("/upm-claims/nobody-waits", test_nobody_waits);
+    g_test_add_func("/upm-claims/huge-page", test_huge_page);
     g_test_add_func("/upm-claims/threads", test_threads);
     return g_test_run();
 }
