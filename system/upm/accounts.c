@@ -12,9 +12,9 @@
 #include "qemu/lockable.h"
 #include "qemu/timer.h"
 #include "qapi/error.h"
-#include "core.h"
+#include "request.h"
 
-/* Protected by the core's lock, but for the observer */
+/* Protected by the core's lock, but for the observer, which never changes. */
 static const UpmObserver *observer;
 static UpmCounters counters;
 /* requests of the last second or less, and when the first came */
@@ -60,56 +60,106 @@ static void set_bits(unsigned long *map, const UpmExtent *extent,
                extent->size >> UPM_FRAME_BITS);
 }
 
-void upm_account_hidden(const UpmExtent *run, bool private)
+static void hide(const UpmExtent *run, bool private)
 {
     UpmBlock *block = run->block;
 
-    if (!block->recorded) {
-        set_bits(block->hidden_map, run, &block->hidden_frames[private]);
-    }
+    set_bits(block->hidden_map[private], run, &block->hidden_frames[private]);
 }
 
-static void leave_account(const UpmExtent *extent, bool private)
+static void show(const UpmExtent *extent, bool private)
 {
     UpmBlock *block = extent->block;
 
-    clear_bits(block->hidden_map, extent, &block->hidden_frames[private]);
-    clear_bits(block->failed_map, extent, &block->failed_frames[private]);
+    clear_bits(block->hidden_map[private], extent,
+               &block->hidden_frames[private]);
+    clear_bits(block->failed_map[private], extent,
+               &block->failed_frames[private]);
+}
+
+/* Every private frame of a page hides a part of it, once one is shared. */
+static bool is_all_hidden(const UpmExtent *page)
+{
+    const UpmBlock *block = page->block;
+    uint64_t shared = count_bits(block->toggled_map, page);
+
+    if (block->began_shared) {
+        shared = (page->size >> UPM_FRAME_BITS) - shared;
+    }
+    return count_bits(block->hidden_map[false], page) + shared ==
+           page->size >> UPM_FRAME_BITS;
+}
+
+static void hide_private(const UpmExtent *extent)
+{
+    UpmExtent run = { .offset = extent->offset };
+
+    while (upm_next_run_in(extent, upm_extent_end(&run), true, &run)) {
+        hide(&run, false);
+    }
 }
 
 /* A huge page is there as a whole while any of it is shared. */
-static void hide_rest_of_pages(const UpmExtent *run)
+static void hide_rest_of_pages(const UpmExtent *extent)
 {
-    UpmBlock *block = run->block;
-    uint64_t first = QEMU_ALIGN_DOWN(run->offset, block->page_size);
-    uint64_t end = QEMU_ALIGN_UP(upm_extent_end(run), block->page_size);
-    UpmExtent pages = {
-        .block = block, .offset = first, .size = end - first,
+    uint64_t page_size = extent->block->page_size;
+    UpmExtent page = {
+        .block = extent->block,
+        .offset = QEMU_ALIGN_DOWN(extent->offset, page_size),
+        .size = page_size,
     };
-    UpmExtent rest = { .offset = first };
 
-    while (upm_next_run_in(&pages, upm_extent_end(&rest), true, &rest)) {
-        upm_account_hidden(&rest, false);
+    for (; page.offset < upm_extent_end(extent); page.offset += page_size) {
+        if (!is_all_hidden(&page)) {
+            hide_private(&page);
+        }
     }
 }
 
-void upm_account_run(const UpmExtent *run, bool to_private)
+void upm_account_shown(const UpmStep *step, bool private)
 {
-    leave_account(run, to_private);
-    upm_account_hidden(run, !to_private);
-    if (!to_private && run->block->page_size > UPM_FRAME_SIZE) {
-        hide_rest_of_pages(run);
-    }
-}
-
-void upm_account_discarded(const UpmExtent *extent, bool private)
-{
-    uint64_t bytes;
+    const UpmBlock *block = step->extent.block;
 
     QEMU_LOCK_GUARD(&upm_lock);
-    bytes = count_bits(extent->block->hidden_map, extent) << UPM_FRAME_BITS;
-    leave_account(extent, private);
-    extent->block->discarded[private] += bytes;
+    /* What has the state already is on no account of this half. */
+    show(&step->extent, private);
+    if (!private && block->page_size > UPM_FRAME_SIZE && !block->recorded) {
+        hide_rest_of_pages(&step->extent);
+    }
+}
+
+void upm_account_hidden(const UpmStep *step, bool private)
+{
+    UpmExtent run = { .offset = step->extent.offset };
+
+    if (step->extent.block->recorded) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&upm_lock);
+    while (upm_step_next(step, upm_extent_end(&run), &run)) {
+        hide(&run, private);
+    }
+}
+
+void upm_account_source(const UpmExtent *extent)
+{
+    QEMU_LOCK_GUARD(&upm_lock);
+    hide_private(extent);
+}
+
+static void account_discarded(const UpmExtent *extent, bool private,
+                              uint64_t more)
+{
+    UpmBlock *block = extent->block;
+    uint64_t bytes = more;
+
+    QEMU_LOCK_GUARD(&upm_lock);
+    if (block->hidden_frames[private]) {
+        bytes += count_bits(block->hidden_map[private], extent)
+                 << UPM_FRAME_BITS;
+        show(extent, private);
+    }
+    block->discarded[private] += bytes;
     if (private) {
         counters.discarded_private += bytes;
     } else {
@@ -121,12 +171,13 @@ void upm_account_discarded(const UpmExtent *extent, bool private)
 static void note_failed(const UpmExtent *extent, bool private)
 {
     UpmBlock *block = extent->block;
+    const unsigned long *hidden = block->hidden_map[private];
     uint64_t end = upm_extent_end(extent) >> UPM_FRAME_BITS;
     uint64_t first = extent->offset >> UPM_FRAME_BITS, last;
 
-    while ((first = find_next_bit(block->hidden_map, end, first)) < end) {
-        last = find_next_zero_bit(block->hidden_map, end, first);
-        set_bits(block->failed_map, &(UpmExtent) {
+    while ((first = find_next_bit(hidden, end, first)) < end) {
+        last = find_next_zero_bit(hidden, end, first);
+        set_bits(block->failed_map[private], &(UpmExtent) {
             .offset = first << UPM_FRAME_BITS,
             .size = (last - first) << UPM_FRAME_BITS,
         }, &block->failed_frames[private]);
@@ -139,29 +190,27 @@ static bool count_failed(const UpmExtent *extent, bool private,
                          UpmFailedDiscard *failed)
 {
     UpmBlock *block = extent->block;
+    unsigned long **map = &block->failed_map[private];
     bool first;
 
     QEMU_LOCK_GUARD(&upm_lock);
-    first = !block->warned[private];
-    block->warned[private] = true;
     failed->failed_discards = ++counters.failed_discards;
-    if (!block->failed_map) {
-        block->failed_map = bitmap_try_new(block->size >> UPM_FRAME_BITS);
-    }
-    if (block->failed_map) {
+    first = !*map;
+    *map = *map ?: bitmap_try_new(block->size >> UPM_FRAME_BITS);
+    if (*map) {
         note_failed(extent, private);
     }
     return first;
 }
 
-void upm_account_failed(const UpmExtent *extent, bool private, int error)
+static void account_failed(const UpmExtent *extent, bool private, int error)
 {
     UpmFailedDiscard failed = {
         .block = extent->block->name,
         .private = private,
         .offset = extent->offset,
         .size = extent->size,
-        .error = -error,
+        .error = error,
     };
 
     if (!count_failed(extent, private, &failed)) {
@@ -170,9 +219,19 @@ void upm_account_failed(const UpmExtent *extent, bool private, int error)
     warn_report("the %s half of '%s' cannot be discarded at offset 0x%" PRIx64
                 " +0x%" PRIx64 ": %s; the memory stays allocated, see "
                 "query-upm", upm_state_name(private), failed.block,
-                failed.offset, failed.size, strerror(-error));
+                failed.offset, failed.size, strerror(error));
     if (observer && observer->discard_failed) {
         observer->discard_failed(&failed);
+    }
+}
+
+void upm_account_discard(const UpmExtent *extent, bool private, uint64_t more,
+                         int ret)
+{
+    if (ret < 0) {
+        account_failed(extent, private, -ret);
+    } else {
+        account_discarded(extent, private, more);
     }
 }
 

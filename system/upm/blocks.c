@@ -77,8 +77,10 @@ void upm_block_set_discard(UpmBlock *block, UpmDiscardPolicy policy)
 
 static void block_free(UpmBlock *block)
 {
-    g_free(block->failed_map);
-    g_free(block->hidden_map);
+    g_free(block->failed_map[false]);
+    g_free(block->failed_map[true]);
+    g_free(block->hidden_map[false]);
+    g_free(block->hidden_map[true]);
     g_free(block->toggled_map);
     g_free(block->name);
     g_free(block);
@@ -96,8 +98,10 @@ static UpmBlock *block_new(RAMBlock *rb, const char *name, uint64_t size,
     block->shared_frames = begin_shared ? size >> UPM_FRAME_BITS : 0;
     block->page_size = MAX(page_size, UPM_FRAME_SIZE);
     block->toggled_map = bitmap_try_new(size >> UPM_FRAME_BITS);
-    block->hidden_map = bitmap_try_new(size >> UPM_FRAME_BITS);
-    if (!block->toggled_map || !block->hidden_map) {
+    block->hidden_map[false] = bitmap_try_new(size >> UPM_FRAME_BITS);
+    block->hidden_map[true] = bitmap_try_new(size >> UPM_FRAME_BITS);
+    if (!block->toggled_map || !block->hidden_map[false] ||
+        !block->hidden_map[true]) {
         block_free(block);
         return NULL;
     }
@@ -223,6 +227,11 @@ bool upm_block_unregister(RAMBlock *rb)
     trace_upm_block_removed(block->name);
     call_rcu(block, block_reclaim, rcu);
     return true;
+}
+
+void upm_block_watch(UpmBlock *block, bool begin)
+{
+    qatomic_set(&block->watchers, block->watchers + (begin ? 1 : -1));
 }
 
 UpmBlock *upm_block_find(RAMBlock *rb)

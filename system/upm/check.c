@@ -6,7 +6,7 @@
 #include "qapi/error.h"
 #include "request.h"
 
-int upm_check_range(const UpmRequest *r, Error **errp)
+static int check_range(const UpmRequest *r, Error **errp)
 {
     if (!r->size) {
         return upm_refuse(errp, r, -EINVAL, "the range is empty");
@@ -23,39 +23,43 @@ int upm_check_range(const UpmRequest *r, Error **errp)
     return 0;
 }
 
-/* Sections of a memory map may split what is one extent of one block. */
-static bool goes_on(const UpmExtent *extent, const UpmExtent *next)
-{
-    return next->block == extent->block &&
-           next->offset == upm_extent_end(extent);
-}
-
-int upm_find_extent(const UpmRequest *r, hwaddr gpa, uint64_t size,
-                    UpmExtent *extent, Error **errp)
+/*
+ * The extent at @gpa, of @size bytes at most.  Sections of a memory map may
+ * split what is one extent of one block.
+ */
+static bool find_extent(hwaddr gpa, uint64_t size, UpmExtent *extent)
 {
     UpmExtent next;
 
     if (!upm_memory_resolve(gpa, size, extent)) {
-        g_autofree char *what = upm_memory_describe(gpa);
-
-        return upm_refuse(errp, r, -EINVAL, "at 0x%" HWADDR_PRIx " is %s",
-                          gpa, what);
+        return false;
     }
     while (extent->size < size &&
            upm_memory_resolve(gpa + extent->size, size - extent->size,
-                              &next) && goes_on(extent, &next)) {
+                              &next) &&
+           next.block == extent->block &&
+           next.offset == upm_extent_end(extent)) {
         extent->size += next.size;
     }
-    return 0;
+    return true;
+}
+
+bool upm_still_there(const UpmExtent *extent)
+{
+    UpmExtent now;
+
+    return find_extent(extent->gpa, extent->size, &now) &&
+           now.block == extent->block && now.offset == extent->offset &&
+           now.size == extent->size;
 }
 
 /* An alias: the same frames would be marked and discarded twice. */
-static bool overlaps_earlier(GArray *extents, const UpmExtent *extent)
+static bool overlaps_earlier(const UpmRequest *r, const UpmExtent *extent)
 {
     unsigned int i;
 
-    for (i = 0; i < extents->len; i++) {
-        const UpmExtent *other = &g_array_index(extents, UpmExtent, i);
+    for (i = 0; i < r->extents->len; i++) {
+        const UpmExtent *other = &g_array_index(r->extents, UpmExtent, i);
 
         if (other->block == extent->block &&
             other->offset < upm_extent_end(extent) &&
@@ -66,37 +70,36 @@ static bool overlaps_earlier(GArray *extents, const UpmExtent *extent)
     return false;
 }
 
-/* What is behind @extent, the first of the range */
-static int check_rest(const UpmRequest *r, UpmExtent extent, Error **errp)
+static int add_extent(UpmRequest *r, hwaddr gpa, uint64_t size, Error **errp)
 {
-    g_autoptr(GArray) extents = g_array_new(false, false, sizeof(extent));
-    uint64_t done = extent.size;
+    UpmExtent extent;
 
-    while (done < r->size) {
-        int ret;
+    if (!find_extent(gpa, size, &extent)) {
+        g_autofree char *what = upm_memory_describe(gpa);
 
-        g_array_append_val(extents, extent);
-        ret = upm_find_extent(r, r->gpa + done, r->size - done, &extent, errp);
-        if (ret < 0) {
-            return ret;
-        }
-        if (overlaps_earlier(extents, &extent)) {
-            return upm_refuse(errp, r, -EINVAL, "at 0x%" HWADDR_PRIx " is "
-                              "memory of '%s' that the range has at another "
-                              "address, too", extent.gpa, extent.block->name);
-        }
-        done += extent.size;
+        return upm_refuse(errp, r, -EINVAL, "at 0x%" HWADDR_PRIx " is %s",
+                          gpa, what);
     }
+    if (overlaps_earlier(r, &extent)) {
+        return upm_refuse(errp, r, -EINVAL, "at 0x%" HWADDR_PRIx " is memory "
+                          "of '%s' that the range has at another address, too",
+                          gpa, extent.block->name);
+    }
+    g_array_append_val(r->extents, extent);
     return 0;
 }
 
-int upm_check_request(const UpmRequest *r, UpmExtent *extent, Error **errp)
+int upm_check_request(UpmRequest *r, Error **errp)
 {
-    int ret = upm_check_range(r, errp);
+    int ret = check_range(r, errp);
+    uint64_t done = 0;
 
-    ret = ret ?: upm_find_extent(r, r->gpa, r->size, extent, errp);
-    if (ret < 0 || extent->size == r->size) {
-        return ret;
+    while (!ret && done < r->size) {
+        ret = add_extent(r, r->gpa + done, r->size - done, errp);
+        if (!ret) {
+            done += g_array_index(r->extents, UpmExtent,
+                                  r->extents->len - 1).size;
+        }
     }
-    return check_rest(r, *extent, errp);
+    return ret;
 }

@@ -4,7 +4,8 @@
  *
  * One list in the order of arrival, of claims that hold and claims that wait.
  * A claim holds when no earlier one overlaps it, so nobody can be overtaken
- * for ever, and with one claim a thread no two can wait for each other.
+ * for ever.  All that a thread claims stands together in the list, so that no two
+ * threads can wait for each other.
  */
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
@@ -19,33 +20,29 @@ static void __attribute__((constructor)) claims_init(void)
     qemu_cond_init(&released);
 }
 
+static bool overlaps(const UpmClaim *a, const UpmClaim *b)
+{
+    return a->block == b->block && a->first < b->end && b->first < a->end;
+}
+
+/* Only for what stands before the claims of the same @owner */
 static bool must_wait(const UpmClaim *claim)
 {
     const UpmClaim *other;
 
     QTAILQ_FOREACH(other, &claims, next) {
-        if (other == claim) {
-            return false;
+        if (other->owner == claim->owner) {
+            break;
         }
-        if (other->block == claim->block && other->first < claim->end &&
-            claim->first < other->end) {
+        if (overlaps(other, claim)) {
             return true;
         }
     }
-    g_assert_not_reached();
+    return false;
 }
 
-void upm_claim(UpmClaim *claim, UpmBlock *block, uint64_t offset,
-               uint64_t size)
+static void wait_in_line(const UpmClaim *claim)
 {
-    QEMU_LOCK_GUARD(&upm_lock);
-    /* A huge page is discarded as a whole, for the sake of any part of it. */
-    *claim = (UpmClaim) {
-        .block = block,
-        .first = QEMU_ALIGN_DOWN(offset, block->page_size),
-        .end = QEMU_ALIGN_UP(offset + size, block->page_size),
-    };
-    QTAILQ_INSERT_TAIL(&claims, claim, next);
     while (must_wait(claim)) {
         waiting++;
         qemu_cond_wait(&released, &upm_lock);
@@ -53,11 +50,56 @@ void upm_claim(UpmClaim *claim, UpmBlock *block, uint64_t offset,
     }
 }
 
-void upm_release(UpmClaim *claim)
+/* A huge page is discarded as a whole, for the sake of any part of it. */
+static void get_in_line(UpmClaim *claim, UpmClaim *owner, UpmBlock *block,
+                        uint64_t offset, uint64_t size)
+{
+    *claim = (UpmClaim) {
+        .owner = owner,
+        .block = block,
+        .first = QEMU_ALIGN_DOWN(offset, block->page_size),
+        .end = QEMU_ALIGN_UP(offset + size, block->page_size),
+    };
+    QTAILQ_INSERT_TAIL(&claims, claim, next);
+}
+
+void upm_claim(UpmClaim *claim, UpmBlock *block, uint64_t offset,
+               uint64_t size)
 {
     QEMU_LOCK_GUARD(&upm_lock);
-    QTAILQ_REMOVE(&claims, claim, next);
+    get_in_line(claim, claim, block, offset, size);
+    wait_in_line(claim);
+}
+
+void upm_claim_all(UpmClaim *all, const GArray *extents)
+{
+    unsigned int i;
+
+    QEMU_LOCK_GUARD(&upm_lock);
+    for (i = 0; i < extents->len; i++) {
+        const UpmExtent *extent = &g_array_index(extents, UpmExtent, i);
+
+        get_in_line(&all[i], all, extent->block, extent->offset, extent->size);
+    }
+    for (i = 0; i < extents->len; i++) {
+        wait_in_line(&all[i]);
+    }
+}
+
+void upm_release_all(UpmClaim *all, unsigned int count)
+{
+    unsigned int i;
+
+    QEMU_LOCK_GUARD(&upm_lock);
+    for (i = 0; i < count; i++) {
+        QTAILQ_REMOVE(&claims, &all[i], next);
+    }
     if (waiting) {
         qemu_cond_broadcast(&released);
     }
+}
+
+void upm_release(UpmClaim *claim)
+{
+    upm_release_all(claim, 1);
 }

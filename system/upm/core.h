@@ -25,47 +25,51 @@ extern const UpmProviderOps *upm_provider;
 void upm_foreach_block_locked(void (*fn)(UpmBlock *block, void *opaque),
                               void *opaque);
 
+/**
+ * upm_claim_all: upm_claim() for several extents at once
+ * @all: as many as there are @extents
+ */
+void upm_claim_all(UpmClaim *all, const GArray *extents);
+void upm_release_all(UpmClaim *all, unsigned int count);
+
 /** upm_state_name: "private" or "shared" */
 const char *upm_state_name(bool private);
 
-/** upm_map_set: give all frames of @run the other state; with the lock */
-void upm_map_set(const UpmExtent *run, bool private);
+/**
+ * upm_map_set: give all frames of @extent a state
+ * @changed: bytes of it that had the other one
+ *
+ * Locking: the lock, and a claim.
+ */
+void upm_map_set(const UpmExtent *extent, bool private, uint64_t changed);
+
+/** upm_map_copy: bits of @extent's frames, set for those in one state */
+void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private);
 
 /*
- * accounts.c
+ * accounts.c.  Who calls these has a claim and not the lock, but for the
+ * last two.
  */
 
-/**
- * upm_account_run: @run has changed its state for good
- *
- * What is hidden now may occupy memory, and what is in sight is on no account
- * any more.  Locking: the lock, and a claim of @run.
- */
-void upm_account_run(const UpmExtent *run, bool to_private);
+typedef struct UpmStep UpmStep;
+
+/** upm_account_shown: a half of what has changed is in sight */
+void upm_account_shown(const UpmStep *step, bool private);
+
+/** upm_account_hidden: a half of what has changed is hidden and still there */
+void upm_account_hidden(const UpmStep *step, bool private);
+
+/** upm_account_source: QEMU has written to the shared half of @extent */
+void upm_account_source(const UpmExtent *extent);
 
 /**
- * upm_account_hidden: a half that is hidden was written to
- * @private: the private half was
- *
- * Locking: the lock, and a claim of @run, all of which hides that half.
+ * upm_account_discard: what is hidden in @extent was discarded, or not
+ * @private: the private half is meant
+ * @more: bytes that are discarded and were on no account
+ * @ret: 0, or why it failed as a negative errno
  */
-void upm_account_hidden(const UpmExtent *run, bool private);
-
-/**
- * upm_account_discarded: what is hidden in @extent was discarded
- * @private: the private half was
- *
- * Locking: a claim of @extent.
- */
-void upm_account_discarded(const UpmExtent *extent, bool private);
-
-/**
- * upm_account_failed: what is hidden in @extent could not be discarded
- * @error: negative errno
- *
- * Locking: a claim of @extent.
- */
-void upm_account_failed(const UpmExtent *extent, bool private, int error);
+void upm_account_discard(const UpmExtent *extent, bool private, uint64_t more,
+                         int ret);
 
 /** UpmDone: a request that has come to its end */
 typedef struct UpmDone {

@@ -10,113 +10,115 @@
 #include "request.h"
 #include "trace/trace-upm.h"
 
-static void discard(const UpmRequest *r, const UpmExtent *extent, bool private)
+static int discard(const UpmRequest *r, const UpmExtent *extent)
 {
+    bool private = !r->to_private;
     int ret = private ? upm_provider->drop_private(extent)
                       : upm_memory_drop_shared(extent);
 
     trace_upm_discard(r->number, extent->block->name, upm_state_name(private),
                       extent->offset, extent->size, ret);
-    if (ret < 0) {
-        upm_account_failed(extent, private, ret);
-    } else {
-        upm_account_discarded(extent, private);
-    }
+    return ret;
 }
 
-/* Of a huge page nothing goes before all of it is hidden. */
-static bool to_whole_pages(UpmExtent *run, uint64_t page_size)
+static bool is_hidden(const UpmRequest *r, const UpmExtent *page)
 {
-    uint64_t first = QEMU_ALIGN_UP(run->offset, page_size);
-    uint64_t end = QEMU_ALIGN_DOWN(upm_extent_end(run), page_size);
+    UpmExtent run;
 
-    if (first >= end) {
-        return false;
-    }
-    upm_extent_skip(run, first - run->offset);
-    run->size = end - first;
-    return true;
+    return !upm_next_run_in(page, page->offset, !r->to_private, &run);
 }
 
-static void discard_pages(const UpmRequest *r, const UpmExtent *extent,
-                          uint64_t page_size)
+/* The next pages of which all is hidden.  A huge page goes as a whole. */
+static bool next_hidden(const UpmRequest *r, const UpmExtent *pages,
+                        uint64_t from, UpmExtent *hidden)
 {
-    UpmExtent run = { .offset = extent->offset };
+    uint64_t page_size = pages->block->page_size;
+    UpmExtent page = *pages;
 
-    while (upm_next_run_in(extent, upm_extent_end(&run), r->to_private,
-                           &run)) {
-        UpmExtent pages = run;
-
-        if (to_whole_pages(&pages, page_size)) {
-            discard(r, &pages, !r->to_private);
+    if (page_size == UPM_FRAME_SIZE) {
+        return upm_next_run_in(pages, from, r->to_private, hidden);
+    }
+    page.size = page_size;
+    page.gpa += from - page.offset;
+    page.offset = from;
+    hidden->size = 0;
+    for (; page.offset < upm_extent_end(pages); page.offset += page_size) {
+        if (!is_hidden(r, &page)) {
+            if (hidden->size) {
+                break;
+            }
+            continue;
         }
+        if (!hidden->size) {
+            *hidden = page;
+            hidden->size = 0;
+        }
+        hidden->size += page_size;
+    }
+    return hidden->size;
+}
+
+/* What is hidden in these pages is on account; it leaves it, or stays. */
+static void discard_pages(const UpmRequest *r, const UpmExtent *extent)
+{
+    uint64_t page_size = extent->block->page_size;
+    uint64_t first = QEMU_ALIGN_DOWN(extent->offset, page_size);
+    UpmExtent pages = {
+        .block = extent->block,
+        .gpa = extent->gpa - (extent->offset - first),
+        .offset = first,
+        .size = QEMU_ALIGN_UP(upm_extent_end(extent), page_size) - first,
+    };
+    UpmExtent hidden = { .offset = first };
+
+    while (next_hidden(r, &pages, upm_extent_end(&hidden), &hidden)) {
+        upm_account_discard(&hidden, !r->to_private, 0, discard(r, &hidden));
     }
 }
 
-/*
- * In as few calls as there are runs of it by now: what lies between the runs
- * of a request is hidden, too.
- */
-void upm_discard_hidden_in(const UpmRequest *r, UpmExtent extent)
+void upm_discard_hidden_in(const UpmRequest *r, const UpmExtent *extent)
 {
-    UpmBlock *block = extent.block;
-    uint64_t page_size = r->to_private ? block->page_size : UPM_FRAME_SIZE;
-    uint64_t first = QEMU_ALIGN_DOWN(extent.offset, page_size);
-    uint64_t end = QEMU_ALIGN_UP(upm_extent_end(&extent), page_size);
+    if (upm_policy_discards(extent->block->discard, !r->to_private)) {
+        discard_pages(r, extent);
+    }
+}
 
-    if (!upm_policy_discards(block->discard, !r->to_private)) {
+static void settle(const UpmRequest *r, const UpmStep *step)
+{
+    UpmExtent run = { .offset = step->extent.offset };
+
+    while (upm_provider->settle &&
+           upm_step_next(step, upm_extent_end(&run), &run)) {
+        upm_provider->settle(&run, r->to_private);
+    }
+}
+
+/* All of @step, which is in frames as small as those of page states */
+static void discard_step(const UpmRequest *r, const UpmStep *step)
+{
+    int ret = discard(r, &step->extent);
+
+    if (ret < 0) {
+        upm_account_hidden(step, !r->to_private);
+    }
+    upm_account_discard(&step->extent, !r->to_private, step->changed, ret);
+}
+
+void upm_finish_step(const UpmRequest *r, const UpmStep *step)
+{
+    const UpmBlock *block = step->extent.block;
+    bool discards = !(r->flags & UPM_KEEP_HIDDEN) &&
+                    upm_policy_discards(block->discard, !r->to_private);
+    bool in_frames = block->page_size == UPM_FRAME_SIZE || !r->to_private;
+
+    settle(r, step);
+    upm_account_shown(step, r->to_private);
+    if (discards && in_frames) {
+        discard_step(r, step);
         return;
     }
-    extent.gpa -= extent.offset - first;
-    extent.offset = first;
-    extent.size = end - first;
-    discard_pages(r, &extent, page_size);
-}
-
-typedef void RunFn(const UpmExtent *run, bool to_private);
-
-/* What nobody else has converted since this request did */
-static void foreach_run(const UpmRequest *r, unsigned int first,
-                        unsigned int end, RunFn *fn)
-{
-    unsigned int i;
-
-    for (i = first; i < end; i++) {
-        const UpmExtent *run = upm_run_at(r, i);
-        UpmExtent still = { .offset = run->offset };
-
-        while (upm_next_run_in(run, upm_extent_end(&still), r->to_private,
-                               &still)) {
-            fn(&still, r->to_private);
-        }
-    }
-}
-
-void upm_finish_runs(const UpmRequest *r, unsigned int first, unsigned int end)
-{
-    if (upm_provider->settle) {
-        foreach_run(r, first, end, upm_provider->settle);
-    }
-    WITH_QEMU_LOCK_GUARD(&upm_lock) {
-        foreach_run(r, first, end, upm_account_run);
-    }
-    if (!(r->flags & UPM_KEEP_HIDDEN)) {
-        upm_discard_hidden_in(r, upm_span(r, first, end));
-    }
-}
-
-void upm_finish_steps(const UpmRequest *r)
-{
-    unsigned int first, end;
-
-    for (first = 0; first < r->runs->len; first = end) {
-        UpmExtent extent;
-        UpmClaim claim;
-
-        end = upm_group_end(r, first);
-        extent = upm_span(r, first, end);
-        upm_begin_turn(&claim, &extent);
-        upm_finish_runs(r, first, end);
-        upm_end_turn(&claim);
+    upm_account_hidden(step, !r->to_private);
+    if (discards) {
+        discard_pages(r, &step->extent);
     }
 }

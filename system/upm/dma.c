@@ -60,6 +60,8 @@ static bool add(UpmBlock *block, Error **errp)
         ram_block_attributes_state_change(attributes, 0, block->size, false);
     }
     block->discard_manager = attributes;
+    /* Who listens is not told here. */
+    upm_block_watch(block, true);
     upm_set_attributes(block->rb, attributes);
     return true;
 }
@@ -235,6 +237,7 @@ static void register_listener(RamDiscardManager *rdm, RamDiscardListener *rdl,
     rdl->section = memory_region_section_new_copy(section);
     upm_claim(&claim, manager->block, 0, manager->block->size);
     QLIST_INSERT_HEAD(&manager->listeners, rdl, next);
+    upm_block_watch(manager->block, true);
     ret = walk_claimed(manager, rdl->section, false, populate_one, rdl);
     upm_release(&claim);
     if (ret) {
@@ -256,6 +259,7 @@ static void unregister_listener(RamDiscardManager *rdm,
         walk_claimed(manager, rdl->section, false, discard_one, rdl);
     }
     QLIST_REMOVE(rdl, next);
+    upm_block_watch(manager->block, false);
     upm_release(&claim);
     memory_region_section_free_copy(rdl->section);
     rdl->section = NULL;

@@ -63,16 +63,28 @@ void upm_next_run(const UpmExtent *extent, UpmExtent *run, bool *private)
                  first) << UPM_FRAME_BITS;
 }
 
-void upm_map_set(const UpmExtent *run, bool private)
+void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private)
 {
-    UpmBlock *block = run->block;
-    uint64_t first = run->offset >> UPM_FRAME_BITS;
-    uint64_t frames = run->size >> UPM_FRAME_BITS;
+    uint64_t frames = extent->size >> UPM_FRAME_BITS;
+
+    bitmap_copy_with_src_offset(bits, extent->block->toggled_map,
+                                extent->offset >> UPM_FRAME_BITS, frames);
+    if (private != extent->block->began_shared) {
+        bitmap_complement(bits, bits, frames);
+    }
+}
+
+void upm_map_set(const UpmExtent *extent, bool private, uint64_t changed)
+{
+    UpmBlock *block = extent->block;
+    uint64_t first = extent->offset >> UPM_FRAME_BITS;
+    uint64_t frames = extent->size >> UPM_FRAME_BITS;
 
     if (private == block->began_shared) {
         bitmap_set(block->toggled_map, first, frames);
     } else {
         bitmap_clear(block->toggled_map, first, frames);
     }
-    block->shared_frames += private ? -frames : frames;
+    changed >>= UPM_FRAME_BITS;
+    block->shared_frames += private ? -changed : changed;
 }

@@ -28,31 +28,25 @@ static int mark_or_refuse(const UpmRequest *r, const UpmExtent *extent,
     return ret;
 }
 
-/* What lies between the runs has the state already. */
-static int mark_span(const UpmRequest *r, UpmProgress *p, Error **errp)
+int upm_mark_step(const UpmRequest *r, const UpmStep *step, UpmProgress *p,
+                  Error **errp)
 {
-    UpmExtent all = upm_span(r, p->first, p->end);
-    int ret = mark_or_refuse(r, &all, errp);
+    UpmExtent run = { .offset = step->extent.offset };
+    int ret = 0;
 
-    if (!ret) {
-        p->marked = p->end;
+    if (upm_provider->marks_extents) {
+        ret = mark_or_refuse(r, &step->extent, errp);
+        p->marked = ret < 0 ? 0 : UINT_MAX;
+        return ret;
+    }
+    while (upm_step_next(step, upm_extent_end(&run), &run)) {
+        ret = mark_or_refuse(r, &run, errp);
+        if (ret < 0) {
+            break;
+        }
+        p->marked++;
     }
     return ret;
-}
-
-int upm_mark_runs(const UpmRequest *r, UpmProgress *p, Error **errp)
-{
-    if (upm_provider->marks_extents) {
-        return mark_span(r, p, errp);
-    }
-    for (; p->marked < p->end; p->marked++) {
-        int ret = mark_or_refuse(r, upm_run_at(r, p->marked), errp);
-
-        if (ret < 0) {
-            return ret;
-        }
-    }
-    return 0;
 }
 
 void upm_flush(const UpmRequest *r)

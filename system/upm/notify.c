@@ -87,18 +87,22 @@ static int notify_run(UpmRequest *r, const UpmExtent *run, Error **errp)
     return 0;
 }
 
-int upm_notify_runs(UpmRequest *r, UpmProgress *p, Error **errp)
+int upm_notify_step(UpmRequest *r, const UpmStep *step, UpmProgress *p,
+                    Error **errp)
 {
-    QEMU_LOCK_GUARD(&notify_lock);
-    if (QLIST_EMPTY(&notifiers.notifiers)) {
-        p->notified = p->end;
-    }
-    for (; p->notified < p->end; p->notified++) {
-        int ret = notify_run(r, upm_run_at(r, p->notified), errp);
+    UpmExtent run = { .offset = step->extent.offset };
+    int ret;
 
+    if (!qatomic_read(&step->extent.block->watchers)) {
+        return 0;
+    }
+    QEMU_LOCK_GUARD(&notify_lock);
+    while (upm_step_next(step, upm_extent_end(&run), &run)) {
+        ret = notify_run(r, &run, errp);
         if (ret < 0) {
             return ret;
         }
+        p->notified++;
     }
     return 0;
 }

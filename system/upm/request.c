@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unmapped private memory: turns, and the runs of a request in groups
+ * Unmapped private memory: a conversion in steps
  */
 #include "qemu/osdep.h"
+#include "qemu/bitmap.h"
 #include "qapi/error.h"
 #include "request.h"
 
@@ -23,51 +24,72 @@ int upm_refuse(Error **errp, const UpmRequest *r, int err, const char *fmt,
 
 void upm_enter(void)
 {
-    if (upm_provider && upm_provider->enter) {
+    if (upm_provider->enter) {
         upm_provider->enter();
     }
 }
 
 void upm_leave(void)
 {
-    if (upm_provider && upm_provider->leave) {
+    if (upm_provider->leave) {
         upm_provider->leave();
     }
 }
 
-void upm_begin_turn(UpmClaim *claim, const UpmExtent *extent)
+/* From the first run, whose beginning @extent is, to the last one */
+static void make_of_several(UpmStep *step, const UpmExtent *extent,
+                            bool to_private)
 {
-    upm_enter();
-    upm_claim(claim, extent->block, extent->offset, extent->size);
+    uint64_t frames = extent->size >> UPM_FRAME_BITS;
+    unsigned long *changing = bitmap_new(frames);
+
+    upm_map_copy(changing, extent, !to_private);
+    step->extent.size = (find_last_bit(changing, frames) + 1)
+                        << UPM_FRAME_BITS;
+    step->changed = bitmap_count_one(changing, frames) << UPM_FRAME_BITS;
+    step->changing = changing;
 }
 
-void upm_end_turn(UpmClaim *claim)
+bool upm_step_make(UpmStep *step, const UpmExtent *extent, bool to_private)
 {
-    upm_release(claim);
-    upm_leave();
-}
+    UpmExtent rest = *extent;
+    UpmExtent run, more;
 
-UpmExtent upm_span(const UpmRequest *r, unsigned int first, unsigned int end)
-{
-    UpmExtent all = *upm_run_at(r, first);
-
-    all.size = upm_extent_end(upm_run_at(r, end - 1)) - all.offset;
-    return all;
-}
-
-unsigned int upm_group_end(const UpmRequest *r, unsigned int first)
-{
-    const UpmExtent *start = upm_run_at(r, first);
-    unsigned int i;
-
-    for (i = first + 1; i < r->runs->len; i++) {
-        const UpmExtent *run = upm_run_at(r, i);
-
-        if (run->block != start->block || run->offset < start->offset ||
-            run->gpa - start->gpa != run->offset - start->offset ||
-            upm_extent_end(run) - start->offset > UPM_STEP_SIZE) {
-            break;
-        }
+    if (!upm_next_run_in(extent, extent->offset, !to_private, &run)) {
+        return false;
     }
-    return i;
+    *step = (UpmStep) { .extent = run, .changed = run.size };
+    if (upm_extent_end(&run) < upm_extent_end(extent) &&
+        upm_next_run_in(extent, upm_extent_end(&run), !to_private, &more)) {
+        upm_extent_skip(&rest, run.offset - rest.offset);
+        make_of_several(step, &rest, to_private);
+    }
+    return true;
+}
+
+void upm_step_free(void *opaque)
+{
+    UpmStep *step = opaque;
+
+    g_free(step->changing);
+}
+
+bool upm_step_next(const UpmStep *step, uint64_t from, UpmExtent *run)
+{
+    uint64_t start = step->extent.offset >> UPM_FRAME_BITS;
+    uint64_t frames = step->extent.size >> UPM_FRAME_BITS;
+    uint64_t first = (from >> UPM_FRAME_BITS) - start;
+    uint64_t end = frames;
+
+    if (step->changing && first < frames) {
+        first = find_next_bit(step->changing, frames, first);
+        end = find_next_zero_bit(step->changing, frames, first);
+    }
+    if (first >= frames) {
+        return false;
+    }
+    *run = step->extent;
+    upm_extent_skip(run, first << UPM_FRAME_BITS);
+    run->size = (end - first) << UPM_FRAME_BITS;
+    return true;
 }

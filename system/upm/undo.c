@@ -3,8 +3,8 @@
  * Unmapped private memory: taking a conversion back
  *
  * Everything but a discard can be taken back, and nothing is discarded before
- * all of a request is in effect.  Between two steps others may have converted
- * what this request had changed; what they did stays.
+ * all of a request is in effect.  Nobody else has converted any of it, nor
+ * discarded what it hides, since the request has its claim to the end.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -16,66 +16,61 @@
 static char *poison;
 static UpmExtent poisoned;
 
-static int take_back(const UpmRequest *r, const UpmExtent *run, bool notified)
+/*
+ * Between two steps memory may have come and gone: what is at the address by
+ * now has attributes of its own, and whoever comes back gets them by the map.
+ */
+static int mark_back(const UpmRequest *r, const UpmExtent *run)
+{
+    return upm_still_there(run) ? upm_mark(r, run, !r->to_private) : 0;
+}
+
+static int take_back_run(const UpmRequest *r, const UpmExtent *run,
+                         bool notified, bool mapped)
 {
     int ret = notified ? upm_notify_undone(r, run) : 0;
 
-    WITH_QEMU_LOCK_GUARD(&upm_lock) {
-        upm_map_set(run, !r->to_private);
+    if (mapped) {
+        QEMU_LOCK_GUARD(&upm_lock);
+        upm_map_set(run, !r->to_private, run->size);
     }
-    return upm_mark(r, run, !r->to_private) ?: ret;
+    return mark_back(r, run) ?: ret;
 }
 
-/* Of a run that is in the map, what nobody else has converted since */
-static int take_back_mapped(const UpmRequest *r, const UpmExtent *run,
-                            bool notified)
+int upm_take_back_step(const UpmRequest *r, const UpmStep *step,
+                       const UpmProgress *p)
 {
-    UpmExtent left = { .offset = run->offset };
+    UpmExtent run = { .offset = step->extent.offset };
+    unsigned int i;
     int result = 0;
 
-    while (upm_next_run_in(run, upm_extent_end(&left), r->to_private, &left)) {
-        result = take_back(r, &left, notified) ?: result;
+    trace_upm_undo(r->number, step->extent.gpa, step->extent.size, p->marked);
+    for (i = 0; i < p->marked &&
+         upm_step_next(step, upm_extent_end(&run), &run); i++) {
+        result = take_back_run(r, &run, i < p->notified, p->mapped) ?: result;
     }
-    return result;
-}
-
-int upm_take_back_runs(const UpmRequest *r, const UpmProgress *p)
-{
-    unsigned int i = p->end;
-    int result = 0;
-
-    trace_upm_undo(r->number, r->gpa, r->size, p->marked - p->first);
-    while (i-- > p->first) {
-        const UpmExtent *run = upm_run_at(r, i);
-
-        if (i < p->mapped) {
-            result = take_back_mapped(r, run, i < p->notified) ?: result;
-        } else if (i < p->marked) {
-            result = upm_mark(r, run, !r->to_private) ?: result;
-        }
-    }
-    if (p->marked > p->first) {
+    if (p->marked) {
         upm_flush(r);
     }
     return result;
 }
 
-int upm_take_back_steps(const UpmRequest *r)
+int upm_take_back(const UpmRequest *r)
 {
-    unsigned int first, end;
+    unsigned int i = r->steps->len;
     int result = 0;
 
-    for (first = 0; first < r->runs->len; first = end) {
-        UpmProgress all = { .first = first };
-        UpmExtent extent;
-        UpmClaim claim;
+    while (i-- > 0) {
+        const UpmStep *step = &g_array_index(r->steps, UpmStep, i);
+        const UpmProgress all = {
+            .marked = UINT_MAX,
+            .mapped = true,
+            .notified = step->extent.block->watchers ? UINT_MAX : 0,
+        };
 
-        all.end = end = upm_group_end(r, first);
-        all.marked = all.mapped = all.notified = end;
-        extent = upm_span(r, first, end);
-        upm_begin_turn(&claim, &extent);
-        result = upm_take_back_runs(r, &all) ?: result;
-        upm_end_turn(&claim);
+        upm_enter();
+        result = upm_take_back_step(r, step, &all) ?: result;
+        upm_leave();
     }
     return result;
 }
@@ -84,7 +79,7 @@ int upm_take_back_steps(const UpmRequest *r)
  * Poison
  */
 
-void upm_set_poison(const UpmRequest *r, const Error *why)
+void upm_set_poison(UpmRequest *r, const Error *why)
 {
     g_autofree char *reason =
         g_strdup_printf("%s; its undoing failed as well (%s): the page state "
@@ -92,6 +87,7 @@ void upm_set_poison(const UpmRequest *r, const Error *why)
                         error_get_pretty(why), strerror(-r->unknown), r->gpa,
                         r->size);
 
+    r->poisoned = true;
     WITH_QEMU_LOCK_GUARD(&upm_lock) {
         if (!poison) {
             poison = g_strdup(reason);
@@ -101,12 +97,13 @@ void upm_set_poison(const UpmRequest *r, const Error *why)
     upm_memory_stop_guest(reason);
 }
 
-int upm_check_poison(const UpmRequest *r, Error **errp)
+int upm_check_poison(UpmRequest *r, Error **errp)
 {
     QEMU_LOCK_GUARD(&upm_lock);
     if (!poison) {
         return 0;
     }
+    r->poisoned = true;
     return upm_refuse(errp, r, -EIO, "the page state of 0x%" HWADDR_PRIx
                       " +0x%" PRIx64 " is unknown, so that no memory is "
                       "converted any more; the guest has to be started anew",

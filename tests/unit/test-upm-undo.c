@@ -6,6 +6,8 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"
+#include "qemu/rcu.h"
+#include "qemu/thread.h"
 #include "qemu/units.h"
 #include "upm/fake-host.c.inc"
 
@@ -148,16 +150,48 @@ static void test_huge_page(void)
     fake_tear_down();
 }
 
-/* What others converted between two steps is not taken back with them. */
-static unsigned int marks_until;
+/*
+ * A request of several steps is one: who wants a part of its range, or of a
+ * huge page of it, waits for the end, so that nothing is discarded that may
+ * still be taken back, and nothing is taken back that somebody was promised.
+ */
+typedef struct Other {
+    QemuThread thread;
+    hwaddr gpa;
+    uint64_t size;
+    bool to_private;
+    unsigned int marks_until;
+} Other;
 
-static void convert_meanwhile(const UpmExtent *extent)
+static Other other;
+
+static void *convert_meanwhile(void *opaque)
 {
-    if (--marks_until) {
+    rcu_register_thread();
+    convert(other.gpa, other.size, other.to_private, &error_abort);
+    rcu_unregister_thread();
+    return NULL;
+}
+
+static void start_other(const UpmExtent *extent)
+{
+    if (--other.marks_until) {
         return;
     }
     fake_in_mark = NULL;
-    convert(0x3000, 0x2000, true, &error_abort);
+    qemu_thread_create(&other.thread, "other", convert_meanwhile, NULL,
+                       QEMU_THREAD_JOINABLE);
+    g_usleep(20 * 1000);
+}
+
+static void other_at_step(unsigned int step, hwaddr gpa, uint64_t size,
+                          bool to_private)
+{
+    other = (Other) {
+        .gpa = gpa, .size = size, .to_private = to_private,
+        .marks_until = step,
+    };
+    fake_in_mark = start_other;
 }
 
 static void test_steps(void)
@@ -170,27 +204,67 @@ static void test_steps(void)
     fake_fail(FAIL_MARK, 3, -ENOMEM);
     g_assert_cmpint(convert(0, LARGE * FRAME, false, NULL), ==, -ENOMEM);
     fake_assert_same(before);
-    g_byte_array_unref(before);
 
-    /* in the third step, when nobody has a claim of the first */
-    fake_fail(FAIL_NOTIFY_B, 4, -ENOMEM);
-    marks_until = 3;
-    fake_in_mark = convert_meanwhile;
-    g_assert_cmpint(convert(0, LARGE * FRAME, false, NULL), <, 0);
+    /* what the other one asks for is so already when its turn comes */
+    fake_fail(FAIL_NOTIFY_B, 3, -ENOMEM);
+    other_at_step(3, 0x3000, 0x2000, true);
+    g_assert_cmpint(convert(0, LARGE * FRAME, false, NULL), ==, -ENOMEM);
+    qemu_thread_join(&other.thread);
     g_assert_null(fake_stop_reason);
-    fake_check();
-    g_assert_cmpuint(fake_blocks[0].upm->shared_frames, ==, 0);
-    g_assert_cmpuint(fake_blocks[0].content[true][2], ==, 130);
+    fake_assert_same(before);
+    g_byte_array_unref(before);
     fake_forget_failures();
 
-    /* and neither discarded, once it is in sight again */
-    marks_until = 3;
-    fake_in_mark = convert_meanwhile;
+    /* and comes after it, where there is nothing to be taken back */
+    other_at_step(3, 0x3000, 0x2000, true);
     convert(0, LARGE * FRAME, false, &error_abort);
+    qemu_thread_join(&other.thread);
     fake_check();
     g_assert_cmpuint(fake_blocks[0].upm->shared_frames, ==, LARGE - 2);
-    g_assert_cmpuint(fake_blocks[0].content[true][3], ==, 131);
     g_assert_cmpuint(fake_blocks[0].content[true][5], ==, 0);
+    g_assert_cmpuint(fake_blocks[0].content[false][3], ==, 0);
+    g_assert_cmpuint(fake_blocks[0].upm->discarded[true], ==, LARGE * FRAME);
+    g_assert_cmpuint(fake_blocks[0].upm->discarded[false], ==, 2 * FRAME);
+    fake_tear_down();
+}
+
+/* The page is hidden as a whole for as long as the request is under way. */
+static void test_steps_of_huge_pages(void)
+{
+    fake_init(true);
+    fake_set_up(LARGE, FRAMES1, 2 * MiB);
+    convert(0, LARGE * FRAME, false, &error_abort);
+    fake_blocks[0].content[false][20] = 77;
+    fake_fail(FAIL_MARK, 3, -ENOMEM);
+    other_at_step(2, 0, 16 * FRAME, true);
+    g_assert_cmpint(convert(16 * FRAME, (LARGE - 16) * FRAME, true, NULL),
+                    ==, -ENOMEM);
+    qemu_thread_join(&other.thread);
+    fake_check();
+    g_assert_false(upm_block_is_private(fake_blocks[0].upm, 20 * FRAME));
+    g_assert_cmpuint(fake_blocks[0].content[false][20], ==, 77);
+    g_assert_cmpuint(fake_blocks[0].upm->hidden_frames[false], ==, 16);
+    fake_tear_down();
+}
+
+/* Memory that went away between two steps is not marked for what is there. */
+static void test_gone_meanwhile(void)
+{
+    FakeState *before;
+    Error *err = NULL;
+
+    fake_init(true);
+    fake_set_up(LARGE, FRAMES1, FRAME);
+    before = fake_state();
+    fake_gone_after = 2;
+    g_assert_cmpint(convert(0, LARGE * FRAME, false, &err), ==, -EINVAL);
+    g_assert_nonnull(strstr(error_get_pretty(err), "has changed meanwhile"));
+    error_free(err);
+    fake_gone_after = 0;
+    /* the map and who is told have gone back; the attributes come by the map */
+    memset(fake_blocks[0].private, true, LARGE);
+    fake_assert_same(before);
+    g_byte_array_unref(before);
     fake_tear_down();
 }
 
@@ -270,6 +344,8 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-undo/one-mark", test_one_mark);
     g_test_add_func("/upm-undo/huge-page", test_huge_page);
     g_test_add_func("/upm-undo/steps", test_steps);
+    g_test_add_func("/upm-undo/steps-of-huge-pages", test_steps_of_huge_pages);
+    g_test_add_func("/upm-undo/gone-meanwhile", test_gone_meanwhile);
     g_test_add_data_func("/upm-undo/poison-mark", GINT_TO_POINTER(FAIL_MARK),
                          test_poison);
     g_test_add_data_func("/upm-undo/poison-notify",

@@ -909,7 +909,7 @@ static void test_mark_fails(void)
                  "Input/output error");
     fail_at(&fail_mark, 3, -EIO);
     expect_error(RUNS_GPA, RUNS_SIZE, false, -EIO,
-                 MARK1 " " MARK2 " flush " MARK3 " " BACK2 " " BACK1 " flush",
+                 MARK1 " " MARK2 " flush " MARK3 " " BACK1 " " BACK2 " flush",
                  RUNS "unit test does not mark 0x200000 +0x1000: "
                  "Input/output error");
     /* and then it works, with all that it takes */
@@ -990,6 +990,7 @@ static void test_notifiers(void)
 
     set_up();
     upm_notifier_add(&n.notifier);
+    upm_block_watch(blocks[0], true);
     expect(0, 0x1000, false, MARK_S " n:a:0+1000=s" DROP_P);
     upm_notifier_add(&m.notifier);
     expect(0, 0x1000, true, MARK_P " m:a:0+1000=p n:a:0+1000=p" DROP_S);
@@ -1007,6 +1008,7 @@ static void test_notifier_fails(void)
 
     set_up_runs();
     upm_notifier_add(&n.notifier);
+    upm_block_watch(blocks[0], true);
     upm_notifier_add(&m.notifier);
     /* m is asked first; n refuses the second run */
     fail_at(&n.failure, 2, -EBUSY);
@@ -1014,8 +1016,9 @@ static void test_notifier_fails(void)
                  MARK1 " " MARK2 " flush "
                  "m:a:1fd000+1000=s n:a:1fd000+1000=s "
                  "m:a:1ff000+1000=s n:a:1ff000+1000=s "
-                 "m:a:1ff000+1000=p! " BACK2 " "
-                 "m:a:1fd000+1000=p! n:a:1fd000+1000=p! " BACK1 " flush",
+                 "m:a:1ff000+1000=p! "
+                 "m:a:1fd000+1000=p! n:a:1fd000+1000=p! " BACK1 " " BACK2
+                 " flush",
                  RUNS "refused for 0x1ff000 +0x1000: n objects");
     /* m refuses at once: nobody is told of an undoing */
     fail_at(&n.failure, 0, 0);
@@ -1138,7 +1141,9 @@ static void check_model(void)
     for (i = 0; i < FRAMES; i++) {
         g_assert_cmpint(upm_block_is_private(blocks[0], i * K4), ==,
                         !model_shared[i]);
-        g_assert_cmpint(test_bit(i, blocks[0]->hidden_map), ==, model_held[i]);
+        g_assert_cmpint(test_bit(i, blocks[0]->hidden_map[model_shared[i]]),
+                        ==, model_held[i]);
+        g_assert_false(test_bit(i, blocks[0]->hidden_map[!model_shared[i]]));
         shared += model_shared[i];
         held[model_shared[i]] += model_held[i];
     }

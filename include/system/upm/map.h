@@ -41,17 +41,16 @@ typedef struct UpmExtent {
  *     the map of a large guest is never touched
  * @shared_frames: number of shared frames
  * @page_size: of the shared half, in bytes; pages are discarded as a whole
- * @hidden_map: a set bit is a frame whose hidden half may occupy memory; only
- *     where there are such frames this map is ever touched
- * @hidden_frames: number of set bits, by the half that is hidden; [true] is
- *     the private one
- * @failed_map: those frames of @hidden_map whose discard failed; NULL until
- *     one does
- * @failed_frames: number of set bits, by half
- * @warned: that a discard failed was said, by half
+ * @hidden_map: by the half that is hidden, [true] is the private one: a set
+ *     bit is a frame of which it may occupy memory.  Only where there are such
+ *     frames these are ever touched.
+ * @hidden_frames: number of set bits
+ * @failed_map: those frames whose discard failed; NULL until one does
+ * @failed_frames: number of set bits
  * @discarded: bytes discarded so far, by half
  * @provider_data: what the provider keeps for this block
  * @discard_manager: what dma.c keeps for it
+ * @watchers: who follows its page states; without any no notifier is called
  *
  * All but @toggled_map, which is read without, is protected by the core's
  * lock.
@@ -68,14 +67,14 @@ struct UpmBlock {
     unsigned long *toggled_map;
     uint64_t shared_frames;
     uint64_t page_size;
-    unsigned long *hidden_map;
+    unsigned long *hidden_map[2];
     uint64_t hidden_frames[2];
-    unsigned long *failed_map;
+    unsigned long *failed_map[2];
     uint64_t failed_frames[2];
-    bool warned[2];
     uint64_t discarded[2];
     void *provider_data;
     void *discard_manager;
+    unsigned int watchers;
     QLIST_ENTRY(UpmBlock) next;
 };
 
@@ -85,6 +84,13 @@ struct UpmBlock {
  * Locking: an RCU read section, or whatever else keeps @rb alive.
  */
 UpmBlock *upm_block_find(RAMBlock *rb);
+
+/**
+ * upm_block_watch: begin or end to follow the page states of @block
+ *
+ * Locking: a claim of all of @block.
+ */
+void upm_block_watch(UpmBlock *block, bool begin);
 
 /** upm_foreach_block: call @fn for each block, under the core's lock */
 void upm_foreach_block(void (*fn)(UpmBlock *block, void *opaque),
@@ -158,7 +164,7 @@ typedef struct UpmConversion {
 } UpmConversion;
 
 /**
- * upm_notifier_add: be told of every conversion, see UpmConversion
+ * upm_notifier_add: be told of every conversion of blocks that are watched
  *
  * A notifier that returns a negative errno makes the conversion fail.  It is
  * called by the thread that converts, with or without the BQL, one at a time

@@ -11,8 +11,8 @@
  * UpmProviderOps: what makes a page state true
  *
  * The core calls in the order of the members.  A provider knows no policy; it
- * must not convert.  From @enter to @leave calls come from the thread that
- * converts, with a claim of the extent and without any lock of the core's.
+ * must not convert.  From @enter on calls come from the thread that converts,
+ * with a claim of the extent and without any lock of the core's.
  *
  * @name: for messages
  * @marks_extents: @mark takes extents in which some frames have the state
@@ -25,17 +25,17 @@
  * @block_removed: release @provider_data, a grace period after the block has
  *     left.  Optional.  Locking: BQL.
  * @enter: wait until page states may be changed, and keep away who changes
- *     what they depend on, such as memory slots, until @leave.  Called
- *     without a claim, with or without the BQL.  Optional.
+ *     what they depend on, such as memory slots, until @leave: for one step.
+ *     With or without the BQL.  Optional.
  * @mark: give every frame of @extent the page state.  Either all of it or,
  *     with a negative errno, nothing of it.  It can be taken back until
  *     @settle, by the other state.
  * @flush: return only when no vCPU can reach a frame by a translation older
  *     than @mark.  Optional.
+ * @leave: what @enter kept away may go on.  Optional.
  * @settle: @run has changed its state for good.  Optional.
  * @drop_private: discard the private half of @extent, all of which is hidden.
  *     Returns 0 or a negative errno.
- * @leave: what @enter kept away may go on.  Optional.
  */
 typedef struct UpmProviderOps {
     const char *name;
@@ -46,9 +46,9 @@ typedef struct UpmProviderOps {
     void (*enter)(void);
     int (*mark)(const UpmExtent *extent, bool to_private);
     void (*flush)(void);
+    void (*leave)(void);
     void (*settle)(const UpmExtent *run, bool to_private);
     int (*drop_private)(const UpmExtent *extent);
-    void (*leave)(void);
 } UpmProviderOps;
 
 /**
@@ -72,9 +72,10 @@ int upm_punch_hole(int fd, uint64_t offset, uint64_t size);
  * UpmClaim: frames whose page states do not change
  *
  * In the order of arrival: who claims frames that somebody else has claimed,
- * or waits for, waits for him.  A thread has one claim at a time.
+ * or waits for, waits for him.
  */
 typedef struct UpmClaim {
+    struct UpmClaim *owner;
     UpmBlock *block;
     uint64_t first;
     uint64_t end;
@@ -86,10 +87,13 @@ typedef struct UpmClaim {
  * @claim: to be given to upm_release()
  * @offset, @size: in bytes; whole pages of the shared half are claimed
  *
- * For what has to be in step with conversions, such as a memory slot that
- * gets the page states of its memory, or a new listener that is told of all
- * shared runs first.  Never waits longer than the steps that are under way
- * take.  Locking: with or without the BQL; the block must be kept alive.
+ * For what has to be in step with conversions, such as a new listener that is
+ * told of all shared runs first.  Waits for the requests that are under way
+ * there.  Not for between a provider's @enter and @leave, nor for who keeps
+ * others from coming there: a request has its claim before it enters.
+ *
+ * Locking: with or without the BQL; the block must be kept alive.  A thread
+ * has one claim at a time.
  */
 void upm_claim(UpmClaim *claim, UpmBlock *block, uint64_t offset,
                uint64_t size);

@@ -44,6 +44,8 @@ extern FakeBlock fake_blocks[BLOCKS];
 extern FakeFailure fake_failures[FAILS];
 extern char *fake_stop_reason;
 extern unsigned int fake_marks;
+/* After so many marks there is no memory; 0: never */
+extern unsigned int fake_gone_after;
 /* Called inside of mark and notify, if not NULL */
 extern void (*fake_in_mark)(const UpmExtent *extent);
 
