@@ -84,8 +84,9 @@ static struct Block *block_of(const UpmExtent *extent)
     return extent->block == blocks[BIOS].upm ? &blocks[BIOS] : &blocks[RAM];
 }
 
-void upm_memory_prepare(UpmBlock *block)
+bool upm_memory_prepare(UpmBlock *block, Error **errp)
 {
+    return true;
 }
 
 void upm_memory_reclaim(UpmBlock *block)

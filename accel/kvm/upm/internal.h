@@ -51,13 +51,53 @@ bool upm_kvm_again(int ret, unsigned int *tries);
 int upm_kvm_mark(const UpmExtent *extent, bool to_private);
 
 /**
- * upm_kvm_enter: no memory slot is deleted from here to upm_kvm_leave()
+ * upm_kvm_enter: no memory slot changes from here to upm_kvm_leave()
  *
  * With the BQL held neither does anything, since slots change under it.
  * Does not nest; upm_convert() calls both for each of its steps.
  */
 void upm_kvm_enter(void);
 void upm_kvm_leave(void);
+
+/*
+ * Whose states the attributes have, marked.c
+ */
+
+/* far more than there are slots in one machine */
+#define UPM_KVM_MARKED_MAX 1024
+
+/**
+ * upm_kvm_marked_add: the attributes of @extent are those of its memory
+ *
+ * Locking: BQL, and no conversion is between its attributes and its map.
+ */
+void upm_kvm_marked_add(const UpmExtent *extent);
+
+/**
+ * upm_kvm_marked_gap: the next part whose attributes may be other ones
+ * @rest: where to look; set to what is behind @gap
+ * @gap: set to the part
+ *
+ * Locking: as above.  Returns: false where there is none.
+ */
+bool upm_kvm_marked_gap(UpmExtent *rest, UpmExtent *gap);
+
+/**
+ * upm_kvm_marked_converted: @extent is converted where it has its guest address
+ *
+ * So the attributes of its memory at other addresses are old now, and those at
+ * this address are not other memory's.
+ */
+void upm_kvm_marked_converted(const UpmExtent *extent);
+
+/** upm_kvm_marked_forget: the attributes of a range are nobody's */
+void upm_kvm_marked_forget(hwaddr gpa, uint64_t size);
+
+/** upm_kvm_marked_forget_block: a block has gone */
+void upm_kvm_marked_forget_block(UpmBlock *block);
+
+/** upm_kvm_marked_count: number of entries, UPM_KVM_MARKED_MAX at most */
+unsigned int upm_kvm_marked_count(void);
 
 /**
  * MapGpa: what KVM_HC_MAP_GPA_RANGE asks for

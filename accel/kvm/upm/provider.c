@@ -7,14 +7,14 @@
  * KVM_SET_MEMORY_ATTRIBUTES).  KVM zaps its mappings when the attribute
  * changes, so there is nothing to flush.
  *
- * Locking: a vCPU converts without the BQL.  Where memory slots are deleted,
- * QEMU holds it, lets no further ioctl begin that comes without it, and waits
- * for those that are under way (accel_ioctl_inhibit_begin()); the new slots
- * then wait for frames that somebody is converting (upm_kvm_slot_added()).  A
- * vCPU that had such frames and could not begin its ioctl would wait for ever.
- * So a conversion counts as an ioctl from before it touches any frame until it
- * is done with all of them, see upm_kvm_enter(); the ioctls inside of it are
- * let through, since the count is not 0.
+ * Locking: a vCPU converts without the BQL.  Where memory slots change, QEMU
+ * holds it, lets no further ioctl begin that comes without it, and waits for
+ * those that are under way (accel_ioctl_inhibit_begin()).  The new slots are
+ * given their page states then (upm_kvm_slot_added()), for which attributes
+ * and map have to be in step.  So each step of a conversion counts as an ioctl
+ * from before it sets an attribute until the map says so, or neither, see
+ * upm_kvm_enter(); the ioctls inside of it are let through, since the count is
+ * not 0.  Who waits to enter may have claims: slots wait for none.
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
@@ -98,6 +98,29 @@ int upm_kvm_mark(const UpmExtent *extent, bool to_private)
     return ret;
 }
 
+/*
+ * Where it fails, it may have been to take something back, and the map does
+ * not wait for it.
+ */
+static int mark_conversion(const UpmExtent *extent, bool to_private)
+{
+    int ret;
+
+    upm_kvm_marked_converted(extent);
+    ret = upm_kvm_mark(extent, to_private);
+    if (ret < 0) {
+        upm_kvm_marked_forget(extent->gpa, extent->size);
+    }
+    return ret;
+}
+
+/* Other memory is there by now, or none: the attributes stay. */
+static void unmarked(const UpmExtent *extent)
+{
+    upm_kvm_marked_converted(extent);
+    upm_kvm_marked_forget(extent->gpa, extent->size);
+}
+
 static int drop_private(const UpmExtent *extent)
 {
     return upm_punch_hole(upm_memory_private_fd(extent->block),
@@ -108,8 +131,10 @@ static const UpmProviderOps kvm_provider = {
     .name = "KVM",
     .marks_extents = true,
     .create_private = create_private,
+    .block_removed = upm_kvm_marked_forget_block,
     .enter = upm_kvm_enter,
-    .mark = upm_kvm_mark,
+    .mark = mark_conversion,
+    .unmarked = unmarked,
     .drop_private = drop_private,
     .leave = upm_kvm_leave,
 };

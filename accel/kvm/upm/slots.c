@@ -3,8 +3,9 @@
  * Unmapped private memory under KVM: page states of memory slots
  *
  * Attributes belong to guest addresses and outlive the slots that they were
- * set for.  So a new slot is given the states that its memory has, and where
- * there is no memory any more they are taken away when somebody meets them.
+ * set for.  So a new slot is given the states that its memory has, unless it
+ * still has them (marked.c), and where there is no memory any more they are
+ * taken away when somebody meets them.
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
@@ -16,9 +17,9 @@
 #include "trace/trace-upm.h"
 #include "internal.h"
 
-bool upm_kvm_inhibits(bool deletes)
+bool upm_kvm_inhibits(void)
 {
-    return deletes && upm_kvm.in_use;
+    return upm_kvm.in_use;
 }
 
 int upm_kvm_mem_flags(int flags)
@@ -27,16 +28,11 @@ int upm_kvm_mem_flags(int flags)
                                        : flags;
 }
 
-/*
- * Run by run, while nobody converts any of it; the attributes may be those of
- * other memory.  Returns 0 or a negative errno.
- */
-static int mark_slot(UpmExtent rest)
+/* Run by run.  Returns 0 or a negative errno. */
+static int mark_runs(UpmExtent rest)
 {
-    UpmClaim claim;
     int ret = 0;
 
-    upm_claim(&claim, rest.block, rest.offset, rest.size);
     while (!ret && rest.size) {
         UpmExtent run;
         bool private;
@@ -45,7 +41,29 @@ static int mark_slot(UpmExtent rest)
         ret = upm_kvm_mark(&run, private);
         upm_extent_skip(&rest, run.size);
     }
-    upm_release(&claim);
+    return ret;
+}
+
+/*
+ * Only where the attributes are not those of this memory already.  There is
+ * no claim: nobody is between upm_kvm_enter() and upm_kvm_leave() while slots
+ * are added, so that the map does not change, and who has a claim waits for
+ * the slots.
+ */
+static int mark_slot(const UpmExtent *slot)
+{
+    UpmExtent rest = *slot;
+    UpmExtent gap;
+    int ret = 0;
+
+    while (!ret && upm_kvm_marked_gap(&rest, &gap)) {
+        ret = mark_runs(gap);
+    }
+    if (ret < 0) {
+        upm_kvm_marked_forget(slot->gpa, slot->size);
+    } else {
+        upm_kvm_marked_add(slot);
+    }
     return ret;
 }
 
@@ -81,7 +99,7 @@ bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size)
         return false;
     }
     slot.offset = offset;
-    ret = mark_slot(slot);
+    ret = mark_slot(&slot);
     trace_upm_kvm_slot(slot.block->name, start, offset, size, ret);
     if (ret < 0) {
         slot_failed(&slot, ret);
@@ -107,5 +125,6 @@ bool upm_kvm_clear_stale(hwaddr gpa, uint64_t size)
             return false;
         }
     }
+    upm_kvm_marked_forget(gpa, size);
     return !upm_kvm_mark(&page, false);
 }

@@ -68,23 +68,25 @@ uint32_t upm_kvm_features(void);
  * @size: bytes
  *
  * Attributes belong to addresses and outlive slots, so those of other memory
- * may be left behind here.  Where KVM can not set them, the guest is stopped,
- * or QEMU ends if there is no guest yet.
+ * may be left behind here; a slot that comes back finds its own and costs no
+ * ioctl.  Where KVM can not set them, the guest is stopped, or QEMU ends if
+ * there is no guest yet.
  *
- * Locking: BQL.
+ * Locking: BQL, and other threads' ioctls inhibited, see upm_kvm_inhibits().
  */
 bool upm_kvm_slot_added(hwaddr start, void *host, uint64_t size);
 
 /**
  * upm_kvm_inhibits: must no ioctl be under way while memory slots change?
- * @deletes: some are deleted
  *
- * KVM waits in the deletion for everybody who looks at the old slots.  Linux
- * 6.12 lets KVM_PRE_FAULT_MEMORY look at them for as long as the slot is being
- * deleted (kvm_tdp_map_page() in arch/x86/kvm/mmu/mmu.c), and only a signal
- * ends that: both would wait for ever, one of them with the BQL.
+ * With private memory it must not.  Conversions are ioctls, so that none is
+ * between the attributes and the map while a new slot is given its states.
+ * And where slots are deleted, KVM waits for everybody who looks at the old
+ * ones.  Linux 6.12 lets KVM_PRE_FAULT_MEMORY look at them for as long as the
+ * slot is being deleted (kvm_tdp_map_page() in arch/x86/kvm/mmu/mmu.c), and
+ * only a signal ends that: both would wait for ever, one of them with the BQL.
  */
-bool upm_kvm_inhibits(bool deletes);
+bool upm_kvm_inhibits(void);
 
 /**
  * upm_kvm_mem_flags: the flags that KVM takes for a memory slot

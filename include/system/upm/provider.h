@@ -30,6 +30,9 @@
  * @mark: give every frame of @extent the page state.  Either all of it or,
  *     with a negative errno, nothing of it.  It can be taken back until
  *     @settle, by the other state.
+ * @unmarked: the map of @extent goes back to what it was, and @mark is not
+ *     asked for that since its memory is not at the address any more.
+ *     Optional.
  * @flush: return only when no vCPU can reach a frame by a translation older
  *     than @mark.  Optional.
  * @leave: what @enter kept away may go on.  Optional.
@@ -45,6 +48,7 @@ typedef struct UpmProviderOps {
     void (*block_removed)(UpmBlock *block);
     void (*enter)(void);
     int (*mark)(const UpmExtent *extent, bool to_private);
+    void (*unmarked)(const UpmExtent *extent);
     void (*flush)(void);
     void (*leave)(void);
     void (*settle)(const UpmExtent *run, bool to_private);
