@@ -3,17 +3,13 @@
  * Unmapped private memory: what the core asks of QEMU's memory
  */
 #include "qemu/osdep.h"
-#include "hw/core/cpu.h"
 #include "migration/blocker.h"
 #include "qapi/error.h"
-#include "qemu/error-report.h"
 #include "qemu/mmap-alloc.h"
-#include "system/runstate.h"
 #include "system/upm/compat.h"
 #include "system/upm/dma.h"
 #include "system/upm/host.h"
 #include "system/upm/provider.h"
-#include "trace/trace-upm.h"
 
 /*
  * Nothing can read private memory, so nothing can send it elsewhere; that
@@ -190,16 +186,4 @@ int upm_memory_drop_shared(const UpmExtent *extent)
     }
     return upm_punch_hole(rb->fd, rb->fd_offset + extent->offset,
                           extent->size);
-}
-
-void upm_memory_stop_guest(const char *reason)
-{
-    trace_upm_stop_guest(reason);
-    error_report("guest stopped: %s", reason);
-    /* The main loop stops the vCPUs: a caller may lack the BQL for that. */
-    qemu_system_vmstop_request_prepare();
-    qemu_system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
-    if (current_cpu) {
-        cpu_exit(current_cpu);
-    }
 }

@@ -110,7 +110,22 @@ bool upm_memory_prepare(UpmBlock *block, Error **errp);
  */
 void upm_memory_reclaim(UpmBlock *block);
 
-/** upm_memory_stop_guest: stop the guest for good, with a reason */
+/**
+ * upm_memory_stop_guest: stop the guest for good
+ * @reason: for a message; copied.  The first one is kept.
+ *
+ * The main loop does it soon, whatever the guest or "stop", "cont" and their
+ * like do at the same time; the run state is RUN_STATE_INTERNAL_ERROR then, or
+ * stays RUN_STATE_SHUTDOWN, and leaves it by a system reset only.  After one
+ * the guest can run again, unless this was called after the reset began, or
+ * upm_poison() has a reason.
+ *
+ * The calling vCPU, if any, leaves guest code as soon as it can, and may come
+ * back before it is stopped.
+ *
+ * Locking: any thread, with the BQL or without, also in a reset and where no
+ * vCPU runs.
+ */
 void upm_memory_stop_guest(const char *reason);
 
 #endif
