@@ -30,7 +30,8 @@ static bool check_size_of_huge_pages(MemfdPrivate *m, Error **errp)
     if (fd < 0) {
         return false;
     }
-    fits = memfd_private_check_size(backend->size, qemu_fd_getpagesize(fd), errp);
+    fits = memfd_private_check_size(backend->size, qemu_fd_getpagesize(fd),
+                                    errp);
     close(fd);
     return fits;
 }

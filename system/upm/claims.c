@@ -4,8 +4,8 @@
  *
  * One list in the order of arrival, of claims that hold and claims that wait.
  * A claim holds when no earlier one overlaps it, so nobody can be overtaken
- * for ever.  All that a thread claims stands together in the list, so that no two
- * threads can wait for each other.
+ * for ever.  All that a thread claims stands together in the list, so that no
+ * two threads can wait for each other.
  */
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"

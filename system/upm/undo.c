@@ -22,7 +22,13 @@ static UpmExtent poisoned;
  */
 static int mark_back(const UpmRequest *r, const UpmExtent *run)
 {
-    return upm_still_there(run) ? upm_mark(r, run, !r->to_private) : 0;
+    if (upm_still_there(run)) {
+        return upm_mark(r, run, !r->to_private);
+    }
+    if (upm_provider->unmarked) {
+        upm_provider->unmarked(run);
+    }
+    return 0;
 }
 
 static int take_back_run(const UpmRequest *r, const UpmExtent *run,
