@@ -108,25 +108,13 @@ static UpmBlock *block_new(RAMBlock *rb, const char *name, uint64_t size,
     return block;
 }
 
-/* What provider and host keep for a block; the last to come can not fail. */
-static bool block_prepare(UpmBlock *block, Error **errp)
+static bool block_publish(UpmBlock *block, int fd, Error **errp)
 {
     if (upm_provider->block_added && !upm_provider->block_added(block, errp)) {
         return false;
     }
-    if (block->recorded || upm_memory_prepare(block, errp)) {
-        return true;
-    }
-    if (upm_provider->block_removed) {
-        upm_provider->block_removed(block);
-    }
-    return false;
-}
-
-static bool block_publish(UpmBlock *block, int fd, Error **errp)
-{
-    if (!block_prepare(block, errp)) {
-        return false;
+    if (!block->recorded) {
+        upm_memory_prepare(block);
     }
     WITH_QEMU_LOCK_GUARD(&upm_lock) {
         block->own_discard = block->recorded;

@@ -4,8 +4,11 @@
  *
  * Only what is shared may be pinned and reached by a device, while the backing
  * of the rest comes and goes with the conversions.  So devices are told by a
- * RamDiscardManager for each block with a private half: from QEMU 10.1 on
- * QEMU's own RamBlockAttributes, before that one of ours.
+ * RamDiscardManager for each block with a private half.
+ *
+ * QEMU 10.1 and later have RamBlockAttributes for this, which are not made
+ * here: listeners come to them and go without a claim, while conversions that
+ * hold no BQL tell them, and they keep the new state where one refuses.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -22,55 +25,6 @@ static int cannot_follow(Error **errp, int ret)
     error_setg_errno(errp, -ret, "an assigned device cannot follow");
     return ret;
 }
-
-#ifdef TYPE_RAM_BLOCK_ATTRIBUTES
-
-/*
- * ram_block_add() makes them and reclaim_ramblock() destroys them.  Where a
- * device refuses, their bitmap has the new state nevertheless.
- */
-static int converted(NotifierWithReturn *notifier, void *data, Error **errp)
-{
-    const UpmConversion *c = data;
-    RamBlockAttributes *attributes = c->run.block->discard_manager;
-    int ret = ram_block_attributes_state_change(attributes, c->run.offset,
-                                                c->run.size, c->to_private);
-
-    if (ret) {
-        ram_block_attributes_state_change(attributes, c->run.offset,
-                                          c->run.size, !c->to_private);
-        return cannot_follow(errp, ret);
-    }
-    return 0;
-}
-
-static NotifierWithReturn notifier = { .notify = converted };
-
-static bool add(UpmBlock *block, Error **errp)
-{
-    RamBlockAttributes *attributes = ram_block_attributes_create(block->rb);
-
-    if (!attributes) {
-        error_setg(errp, "cannot set up page states of '%s' for assigned "
-                   "devices", block->name);
-        return false;
-    }
-    /* To new ones all is private; nobody listens yet, who could refuse. */
-    if (block->began_shared) {
-        ram_block_attributes_state_change(attributes, 0, block->size, false);
-    }
-    block->discard_manager = attributes;
-    /* Who listens is not told here. */
-    upm_block_watch(block, true);
-    upm_set_attributes(block->rb, attributes);
-    return true;
-}
-
-void upm_dma_remove(UpmBlock *block)
-{
-}
-
-#else
 
 #define TYPE_UPM_DISCARD "upm-discard-manager"
 
@@ -180,12 +134,20 @@ static bool is_populated(const RamDiscardManager *rdm,
 }
 
 static int replay_populated(const RamDiscardManager *rdm,
-                            MemoryRegionSection *section,
-                            ReplayRamPopulate replay_fn, void *opaque)
+                            MemoryRegionSection *section, RunFn replay_fn,
+                            void *opaque)
 {
     return walk(UPM_DISCARD(rdm), section, false, replay_fn, opaque);
 }
 
+#ifdef TYPE_RAM_BLOCK_ATTRIBUTES
+static int replay_discarded(const RamDiscardManager *rdm,
+                            MemoryRegionSection *section,
+                            ReplayRamDiscardState replay_fn, void *opaque)
+{
+    return walk(UPM_DISCARD(rdm), section, true, replay_fn, opaque);
+}
+#else
 typedef struct ReplayDiscarded {
     ReplayRamDiscard fn;
     void *opaque;
@@ -207,6 +169,7 @@ static void replay_discarded(const RamDiscardManager *rdm,
 
     walk(UPM_DISCARD(rdm), section, true, replay_one_discarded, &replay);
 }
+#endif
 
 /*
  * Listeners
@@ -324,15 +287,17 @@ static int converted(NotifierWithReturn *notifier, void *data, Error **errp)
 
 static NotifierWithReturn notifier = { .notify = converted };
 
-static bool add(UpmBlock *block, Error **errp)
+void upm_dma_add(UpmBlock *block)
 {
     UpmDiscard *manager = UPM_DISCARD(object_new(TYPE_UPM_DISCARD));
 
+    if (!notifier.node.le_prev) {
+        upm_notifier_add(&notifier);
+    }
     manager->block = block;
     block->discard_manager = manager;
     memory_region_set_ram_discard_manager(block->rb->mr,
                                           RAM_DISCARD_MANAGER(manager));
-    return true;
 }
 
 void upm_dma_remove(UpmBlock *block)
@@ -372,13 +337,3 @@ static void discard_register(void)
 }
 
 type_init(discard_register);
-
-#endif
-
-bool upm_dma_add(UpmBlock *block, Error **errp)
-{
-    if (!notifier.node.le_prev) {
-        upm_notifier_add(&notifier);
-    }
-    return add(block, errp);
-}

@@ -4,29 +4,32 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qemu/lockable.h"
 #include "request.h"
 #include "trace/trace-upm.h"
 
-/* Notifiers are called one at a time.  Taken with a claim. */
-static QemuMutex notify_lock;
+/* Taken with a claim, to read by who converts: these do not wait. */
+static GRWLock notify_lock;
 static NotifierWithReturnList notifiers;
 
 static void __attribute__((constructor)) notify_init(void)
 {
-    qemu_mutex_init(&notify_lock);
+    g_rw_lock_init(&notify_lock);
     notifier_with_return_list_init(&notifiers);
 }
 
 void upm_notifier_add(NotifierWithReturn *notifier)
 {
-    QEMU_LOCK_GUARD(&notify_lock);
+    g_autoptr(GRWLockWriterLocker) locker =
+        g_rw_lock_writer_locker_new(&notify_lock);
+
     notifier_with_return_list_add(&notifiers, notifier);
 }
 
 void upm_notifier_remove(NotifierWithReturn *notifier)
 {
-    QEMU_LOCK_GUARD(&notify_lock);
+    g_autoptr(GRWLockWriterLocker) locker =
+        g_rw_lock_writer_locker_new(&notify_lock);
+
     notifier_with_return_remove(notifier);
 }
 
@@ -62,7 +65,9 @@ static int notify_undone(const UpmRequest *r, const UpmExtent *run,
 
 int upm_notify_undone(const UpmRequest *r, const UpmExtent *run)
 {
-    QEMU_LOCK_GUARD(&notify_lock);
+    g_autoptr(GRWLockReaderLocker) locker =
+        g_rw_lock_reader_locker_new(&notify_lock);
+
     return notify_undone(r, run, NULL);
 }
 
@@ -87,22 +92,27 @@ static int notify_run(UpmRequest *r, const UpmExtent *run, Error **errp)
     return 0;
 }
 
-int upm_notify_step(UpmRequest *r, const UpmStep *step, UpmProgress *p,
-                    Error **errp)
+static int notify_runs(UpmRequest *r, const UpmStep *step, UpmProgress *p,
+                       Error **errp)
 {
+    g_autoptr(GRWLockReaderLocker) locker =
+        g_rw_lock_reader_locker_new(&notify_lock);
     UpmExtent run = { .offset = step->extent.offset };
-    int ret;
 
-    if (!qatomic_read(&step->extent.block->watchers)) {
-        return 0;
-    }
-    QEMU_LOCK_GUARD(&notify_lock);
     while (upm_step_next(step, upm_extent_end(&run), &run)) {
-        ret = notify_run(r, &run, errp);
+        int ret = notify_run(r, &run, errp);
+
         if (ret < 0) {
             return ret;
         }
         p->notified++;
     }
     return 0;
+}
+
+int upm_notify_step(UpmRequest *r, const UpmStep *step, UpmProgress *p,
+                    Error **errp)
+{
+    return qatomic_read(&step->extent.block->watchers)
+           ? notify_runs(r, step, p, errp) : 0;
 }

@@ -99,23 +99,21 @@ void upm_block_remove(RAMBlock *rb)
     }
 }
 
-bool upm_memory_prepare(UpmBlock *block, Error **errp)
+void upm_memory_prepare(UpmBlock *block)
 {
-    return upm_dma_add(block, errp);
+    upm_dma_add(block);
 }
 
 /*
- * Called before reclaim_ramblock(), since that was asked for later.  Before
- * QEMU 10.1 it would take back a demand that is not ours.
+ * Called before reclaim_ramblock(), since that was asked for later.  It would
+ * take back a demand that is not ours, or attributes that are not there.
  */
 void upm_memory_reclaim(UpmBlock *block)
 {
     upm_dma_remove(block);
-#ifndef TYPE_RAM_BLOCK_ATTRIBUTES
     ram_block_coordinated_discard_require(false);
     close(block->rb->guest_memfd);
     block->rb->guest_memfd = -1;
-#endif
 }
 
 int upm_memory_private_fd(const UpmBlock *block)

@@ -84,9 +84,8 @@ static struct Block *block_of(const UpmExtent *extent)
     return extent->block == blocks[BIOS].upm ? &blocks[BIOS] : &blocks[RAM];
 }
 
-bool upm_memory_prepare(UpmBlock *block, Error **errp)
+void upm_memory_prepare(UpmBlock *block)
 {
-    return true;
 }
 
 void upm_memory_reclaim(UpmBlock *block)

@@ -77,9 +77,11 @@ int upm_memory_drop_shared(const UpmExtent *extent)
     return 0;
 }
 
-bool upm_memory_prepare(UpmBlock *block, Error **errp)
+void upm_memory_prepare(UpmBlock *block)
 {
-    return with_manager ? upm_dma_add(block, errp) : true;
+    if (with_manager) {
+        upm_dma_add(block);
+    }
 }
 
 void upm_memory_reclaim(UpmBlock *block)
@@ -289,10 +291,11 @@ static int write_populated(MemoryRegionSection *s, void *opaque)
     return --*stop_after ? 0 : -EIO;
 }
 
-static void write_discarded(MemoryRegionSection *s, void *opaque)
+static int write_discarded(MemoryRegionSection *s, void *opaque)
 {
     g_string_append_printf(calls, "-%" PRIx64 "+%" PRIx64 " ",
                            s->offset_within_region, int128_get64(s->size));
+    return 0;
 }
 
 static void test_replay(void)
@@ -302,18 +305,18 @@ static void test_replay(void)
     int stop_after = 100;
 
     set_up();
-    rdmc->replay_discarded(manager, &all, write_discarded, NULL);
+    rdmc->replay_discarded(manager, &all, (void *)write_discarded, NULL);
     expect_calls("-0+100000 ");
     convert(0x1000, 0x1000, false);
     convert(0x7000, 0x2000, false);
     g_assert_cmpint(rdmc->replay_populated(manager, &all, write_populated,
                                            &stop_after), ==, 0);
     expect_calls("+1000+1000 +7000+2000 ");
-    rdmc->replay_discarded(manager, &all, write_discarded, NULL);
+    rdmc->replay_discarded(manager, &all, (void *)write_discarded, NULL);
     expect_calls("-0+1000 -2000+5000 -9000+f7000 ");
     rdmc->replay_populated(manager, &part, write_populated, &stop_after);
     expect_calls("+1800+800 +7000+800 ");
-    rdmc->replay_discarded(manager, &part, write_discarded, NULL);
+    rdmc->replay_discarded(manager, &part, (void *)write_discarded, NULL);
     expect_calls("-2000+5000 ");
     stop_after = 1;
     g_assert_cmpint(rdmc->replay_populated(manager, &all, write_populated,

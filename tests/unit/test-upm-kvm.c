@@ -1308,48 +1308,56 @@ static void test_convert(void)
 static void test_pre_fault(void)
 {
     set_up();
-    g_assert_cmpuint(hypercall(0x1000, 4, 0), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, 0), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 0);
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
-    g_assert_cmpuint(pre_faulted, ==, 4 * K4);
+    g_assert_cmpuint(pre_faulted, ==, 16 * K4);
 
     /* partial progress */
     forget();
     pre_fault_step = K4;
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
-    g_assert_cmpuint(pre_faults.calls, ==, 4);
-    g_assert_cmpuint(pre_faulted, ==, 4 * K4);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
+    g_assert_cmpuint(pre_faults.calls, ==, 16);
+    g_assert_cmpuint(pre_faulted, ==, 16 * K4);
 
     /* refused for now */
     forget();
     pre_faults.result[0] = -EAGAIN;
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
 
     /* a signal, and what the guest will see for itself */
     forget();
     pre_faults.always = -EINTR;
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
     forget();
     pre_faults.always = -ENOMEM;
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
     g_assert_null(stop_reason);
     tear_down();
 }
 
 /* Pieces of 2 MiB, 64 MiB of a request */
+/* Neither a page or two nor more than is used at once */
 static void test_pre_fault_bounded(void)
 {
-    MapGpa request = { .gpa = 3 * K4, .size = 65 * MiB, .to_private = true };
+    MapGpa request = { .gpa = 3 * K4, .to_private = true };
 
     set_up();
+    request.size = 15 * K4;
     upm_kvm_pre_fault(&request);
+    request.size = 2 * MiB + K4;
+    upm_kvm_pre_fault(&request);
+    g_assert_cmpuint(pre_faults.calls, ==, 0);
+    request.size = 16 * K4;
+    upm_kvm_pre_fault(&request);
+    request.size = 2 * MiB;
+    upm_kvm_pre_fault(&request);
+    g_assert_cmpuint(pre_faults.calls, ==, 2);
     g_assert_cmpuint(largest_pre_fault, ==, 2 * MiB);
-    g_assert_cmpuint(pre_faults.calls, ==, 32);
-    g_assert_cmpuint(pre_faulted, ==, 64 * MiB);
     /* KVM says that it is done and has not begun */
     forget();
     pre_fault_step = UINT64_MAX;
@@ -1371,9 +1379,10 @@ static void kick(void)
 /* The vCPU is wanted while a piece is mapped, or before the first one. */
 static void test_pre_fault_yields(void)
 {
-    MapGpa request = { .size = 8 * MiB, .to_private = true };
+    MapGpa request = { .size = 2 * MiB, .to_private = true };
 
     set_up();
+    pre_fault_step = MiB;
     in_pre_fault = want_elsewhere;
     upm_kvm_pre_fault(&request);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
@@ -1382,6 +1391,7 @@ static void test_pre_fault_yields(void)
     current_cpu->exit_request = false;
 
     forget();
+    pre_fault_step = MiB;
     in_pre_fault = kick;
     upm_kvm_pre_fault(&request);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
@@ -1395,10 +1405,10 @@ static void test_pre_fault_unwanted(void)
 {
     set_up();
     upm_kvm_set_pre_fault(false);
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 0);
     upm_kvm_set_pre_fault(true);
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
     tear_down();
 }
@@ -1407,10 +1417,10 @@ static void test_pre_fault_off(void)
 {
     set_up();
     pre_faults.always = -EOPNOTSUPP;
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
-    g_assert_cmpuint(hypercall(0x1000, 4, ENC), ==, 0);
-    g_assert_cmpuint(hypercall(0x9000, 4, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x1000, 16, ENC), ==, 0);
+    g_assert_cmpuint(hypercall(0x20000, 16, ENC), ==, 0);
     g_assert_cmpuint(pre_faults.calls, ==, 1);
     tear_down();
 }

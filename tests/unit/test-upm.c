@@ -65,7 +65,7 @@ typedef struct Failure {
     bool onwards;
 } Failure;
 
-static Failure fail_create, fail_added, fail_prepare;
+static Failure fail_create, fail_added;
 static Failure fail_mark, fail_drop_shared, fail_drop_private;
 
 static int fails(Failure *failure)
@@ -201,13 +201,8 @@ char *upm_memory_describe(hwaddr gpa)
     return g_strdup(gpa == HOLE ? "a hole" : "something else");
 }
 
-bool upm_memory_prepare(UpmBlock *block, Error **errp)
+void upm_memory_prepare(UpmBlock *block)
 {
-    if (fails(&fail_prepare)) {
-        error_setg(errp, "no manager for it");
-        return false;
-    }
-    return true;
 }
 
 void upm_memory_reclaim(UpmBlock *block)
@@ -309,7 +304,7 @@ static const UpmObserver test_observer = {
 
 static void forget_failures(void)
 {
-    fail_create = fail_added = fail_prepare = fail_mark = (Failure) {};
+    fail_create = fail_added = fail_mark = (Failure) {};
     fail_drop_shared = fail_drop_private = (Failure) {};
     g_clear_pointer(&stop_reason, g_free);
     g_string_truncate(calls, 0);
@@ -466,22 +461,6 @@ static void test_added_fails(void)
     error_free(err);
     g_assert_null(upm_block_find(rb));
     /* its descriptor is closed */
-    g_assert_cmpint(fcntl(last_fd, F_GETFD), ==, -1);
-    forget_failures();
-}
-
-static void test_prepare_fails(void)
-{
-    RAMBlock *rb = (RAMBlock *)ram_blocks;
-    Error *err = NULL;
-
-    fail_at(&fail_prepare, 1, -1);
-    g_assert_cmpint(upm_block_register(rb, "ram", MiB, K4, &err), ==, -1);
-    g_assert_cmpstr(error_get_pretty(err), ==,
-                    "cannot set up the private half of 'ram' (1048576 bytes): "
-                    "no manager for it");
-    error_free(err);
-    g_assert_null(upm_block_find(rb));
     g_assert_cmpint(fcntl(last_fd, F_GETFD), ==, -1);
     forget_failures();
 }
@@ -1251,7 +1230,6 @@ int main(int argc, char **argv)
     add_test("block/no-provider", test_no_provider);
     add_test("block/create-fails", test_create_fails);
     add_test("block/added-fails", test_added_fails);
-    add_test("block/prepare-fails", test_prepare_fails);
     add_test("block/add-and-remove", test_blocks);
     add_test("block/begin-shared", test_begin_shared);
     add_test("block/map-bytes", test_map_bytes);

@@ -12,12 +12,12 @@
 #include "internal.h"
 
 /*
- * Between two pieces the vCPU sees that it is wanted elsewhere; 512 pages are
- * a millisecond or less.  The bound is for guests that accept more than they
- * use soon: they get the rest page by page, as without pre-fault.
+ * What a guest makes private to use it now.  A few pages cost as much here as
+ * their faults would, of which no other thread hears either; who accepts more
+ * than this at once does not use all of it soon.
  */
-#define PIECE       (2 * MiB)
-#define PIECES_SIZE (64 * MiB)
+#define SMALLEST (64 * KiB)
+#define LARGEST  (2 * MiB)
 
 void upm_kvm_set_pre_fault(bool on)
 {
@@ -25,8 +25,8 @@ void upm_kvm_set_pre_fault(bool on)
 }
 
 /*
- * A kick is a signal, which ends a piece; one that came before the piece has
- * left immediate_exit behind.
+ * A kick is a signal, which ends the call; one that came before it has left
+ * immediate_exit behind.
  */
 static bool is_wanted_elsewhere(CPUState *cpu)
 {
@@ -35,7 +35,7 @@ static bool is_wanted_elsewhere(CPUState *cpu)
 }
 
 /* KVM may return early, and has advanced @range then. */
-static int pre_fault_piece(struct kvm_pre_fault_memory *range)
+static int pre_fault_some(struct kvm_pre_fault_memory *range)
 {
     uint64_t left = range->size;
     int ret = kvm_vcpu_ioctl(current_cpu, KVM_PRE_FAULT_MEMORY, range);
@@ -49,26 +49,22 @@ static int pre_fault_piece(struct kvm_pre_fault_memory *range)
  */
 void upm_kvm_pre_fault(const MapGpa *request)
 {
-    hwaddr at = request->gpa;
-    hwaddr end = at + MIN(request->size, PIECES_SIZE);
+    struct kvm_pre_fault_memory range = {
+        .gpa = request->gpa,
+        .size = request->size,
+    };
     int ret = 0;
 
-    if (upm_kvm.no_pre_fault || !qatomic_read(&upm_kvm.can_pre_fault)) {
+    if (upm_kvm.no_pre_fault || !qatomic_read(&upm_kvm.can_pre_fault) ||
+        request->size < SMALLEST || request->size > LARGEST) {
         return;
     }
-    while (at < end && !ret && !is_wanted_elsewhere(current_cpu)) {
-        struct kvm_pre_fault_memory range = {
-            .gpa = at,
-            .size = MIN(end - at, PIECE),
-        };
-
-        ret = pre_fault_piece(&range);
-        at = range.gpa;
+    while (range.size && !ret && !is_wanted_elsewhere(current_cpu)) {
+        ret = pre_fault_some(&range);
     }
     if (ret == -EOPNOTSUPP) {
         qatomic_set(&upm_kvm.can_pre_fault, false);
     }
     trace_upm_kvm_pre_fault(current_cpu->cpu_index, request->gpa,
-                            request->size, request->gpa + request->size - at,
-                            ret);
+                            request->size, range.size, ret);
 }

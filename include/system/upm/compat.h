@@ -23,15 +23,6 @@
 #include "exec/ramblock.h"
 #endif
 
-/* From QEMU 10.1 on, reclaim_ramblock() destroys what is found there. */
-#ifdef TYPE_RAM_BLOCK_ATTRIBUTES
-static inline void upm_set_attributes(RAMBlock *rb,
-                                      RamBlockAttributes *attributes)
-{
-    rb->attributes = attributes;
-}
-#endif
-
 #if __has_include("hw/core/boards.h")
 #include "hw/core/boards.h"
 #else

@@ -13,9 +13,9 @@
  * @block: all of its frames have the initial state, and its region is not
  *     mapped yet
  *
- * Locking: BQL.  Returns: true, or false with @errp set and nothing left.
+ * Locking: BQL.
  */
-bool upm_dma_add(UpmBlock *block, Error **errp);
+void upm_dma_add(UpmBlock *block);
 
 /**
  * upm_dma_remove: the end of that, a grace period after @block has left

@@ -99,9 +99,9 @@ int upm_memory_drop_shared(const UpmExtent *extent);
  * upm_memory_prepare: what the host keeps for a block with a private half
  *
  * All of its frames have the initial state, and nothing is mapped yet.
- * Locking: BQL.  Returns: true, or false with @errp set and nothing left.
+ * Locking: BQL.
  */
-bool upm_memory_prepare(UpmBlock *block, Error **errp);
+void upm_memory_prepare(UpmBlock *block);
 
 /**
  * upm_memory_reclaim: nobody can reach the private half of @block any more

@@ -167,9 +167,9 @@ typedef struct UpmConversion {
  * upm_notifier_add: be told of every conversion of blocks that are watched
  *
  * A notifier that returns a negative errno makes the conversion fail.  It is
- * called by the thread that converts, with or without the BQL, one at a time
- * and with a claim of the run: no other conversion of it is under way.  It
- * must not convert.
+ * called by the thread that converts, with or without the BQL, and with a claim
+ * of the run: no other conversion of it is under way, but those of other runs
+ * are.  It must not convert.
  */
 void upm_notifier_add(NotifierWithReturn *notifier);
 void upm_notifier_remove(NotifierWithReturn *notifier);
