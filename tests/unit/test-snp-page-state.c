@@ -7,7 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "target/i386/tcg/snp/page-state.h"
+#include "target/i386/tcg/snp/guest/page-state.h"
 
 #define PRIVATE 1
 #define SHARED 2

@@ -9,7 +9,7 @@
 #include <linux/kvm.h>
 #include "cpu.h"
 #include "sev-firmware.h"
-#include "tcg/snp/snp.h"
+#include "tcg/snp/processor.h"
 #include "psp.h"
 
 enum { EAX, EBX, ECX, EDX };

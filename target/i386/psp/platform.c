@@ -16,7 +16,8 @@
 #include "sev-firmware.h"
 #include "sev-certs.h"
 #include "sev-vcpus.h"
-#include "tcg/snp/snp.h"
+#include "tcg/snp/guest/launch.h"
+#include "tcg/snp/processor.h"
 #include "upm-guest.h"
 #include "attest.h"
 
@@ -49,7 +50,7 @@ static void processor_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
 {
     CPUX86State *env = cpu_env(sev_vcpu(index));
-    const char *why = snp_vmsa_load(env, vmsa);
+    const char *why = snp_launch_vcpu(env, vmsa);
 
     /* Outside of the execution loop, which takes all flags from here */
     env->eflags = cpu_compute_eflags(env);
@@ -113,7 +114,7 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
     if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
         psp_guest()->platform_info |= PSP_PLATFORM_SMT;
     }
-    return snp_init_machine(cgs, cbitpos, errp);
+    return snp_guest_start(cgs, cbitpos, errp);
 }
 
 bool sev_firmware_is_platform(void)

@@ -15,23 +15,9 @@
 #define MSR_SEV_ES_GHCB 0xc0010130
 #define MSR_SEV_STATUS 0xc0010131
 
-typedef struct ConfidentialGuestSupport ConfidentialGuestSupport;
 typedef struct MemoryRegion MemoryRegion;
 
 #if defined(CONFIG_TCG) && !defined(CONFIG_USER_ONLY)
-
-/** snp_active: this machine runs an SNP guest on the emulated processor */
-bool snp_active(void);
-
-/**
- * snp_init_machine: turn the machine's processor into an SNP one
- *
- * Called when the accelerator starts, before there is RAM or a vCPU.
- * Refuses a list of accelerators that would end here unasked, and whatever
- * cannot work with private memory (record/replay).
- */
-bool snp_init_machine(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                      Error **errp);
 
 /** snp_cpu_memory: root of @cs's physical memory, on any guest */
 MemoryRegion *snp_cpu_memory(CPUState *cs);
@@ -48,36 +34,44 @@ bool snp_sipi_signal(X86CPU *cpu);
 
 /**
  * snp_tlb_fill: the last step of a translation, on any guest
+ * @page_size: bytes that page tables map at once there
  *
  * Applies the C-bit rules to @paddr and @prot and does the RMP check.  May
  * raise #VC or convert the page and start the instruction again.
  *
  * Returns: false when @probe and the access cannot be made.
  */
-bool snp_tlb_fill(CPUX86State *env, MMUAccessType access_type, int mmu_idx,
-                  bool probe, uintptr_t retaddr, hwaddr *paddr, int *prot);
+bool snp_tlb_fill(CPUX86State *env, vaddr addr, MMUAccessType access_type,
+                  int mmu_idx, bool probe, uintptr_t retaddr, hwaddr *paddr,
+                  int *prot, uint64_t page_size);
 
 /** snp_walk_faulted: the page walk ended at a table it could not read */
 bool snp_walk_faulted(CPUX86State *env);
 
-/** snp_walk_fault: raise what snp_walk_faulted() saw, on any guest */
-void snp_walk_fault(CPUX86State *env, bool probe, uintptr_t retaddr);
+/**
+ * snp_walk_fault: raise what snp_walk_faulted() saw, on any guest
+ * @at_stage2: the walk has ended at such a table, and not at what it says
+ */
+void snp_walk_fault(CPUX86State *env, bool at_stage2, bool probe,
+                    uintptr_t retaddr);
 
-/** snp_intercept: #VC for what KVM intercepts, on SNP guests */
+/** snp_intercept: #VC or an exit for what is intercepted, on SNP guests */
 void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
                    uintptr_t retaddr);
 
 /** snp_intercept_io: the same for IN, OUT, INS and OUTS */
-void snp_intercept_io(CPUX86State *env, uintptr_t retaddr);
+void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
+                      uintptr_t retaddr);
 
 /**
  * snp_no_vmexit: #GP for what TCG makes a #VMEXIT of, on SNP guests
  *
- * Reserved bits of CR3 and CR4, that is.  There is no VMCB to exit to.
+ * Reserved bits of CR3 and CR4, that is, and anything where there is no VMCB
+ * to exit to.
  */
-G_NORETURN void snp_no_vmexit(CPUX86State *env, uintptr_t retaddr);
+void snp_no_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr);
 
-/** snp_rdmsr, snp_wrmsr: GHCB and SEV_STATUS; false if not on this guest */
+/** snp_rdmsr, snp_wrmsr: GHCB, SEV_STATUS and others; false if unknown here */
 bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
 bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
                uintptr_t retaddr);
@@ -91,11 +85,6 @@ bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
 bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
 
 #else
-
-static inline bool snp_active(void)
-{
-    return false;
-}
 
 static inline void snp_cpu_reset(X86CPU *cpu)
 {

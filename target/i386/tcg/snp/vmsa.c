@@ -1,43 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Starting vCPUs: VMSA pages, SNP AP creation, INIT and SIPI
+ * Loading a VMSA, as VMRUN does
  *
- * The hypervisor of an encrypted guest cannot set registers.  A vCPU starts
- * with the VMSA that the launch has measured, or with one that the guest has
- * made of a page of its own (GHCB specification, 4.1.9).  INIT and SIPI
- * only say when.  What KVM does with them is followed, step by step.
- *
- * A vCPU that waits for a signal, or has no usable VMSA, is kept halted with
- * GIF clear, so that neither interrupt nor NMI wakes it.
+ * AMD64 APM volume 2, table B-4 for the fields, 15.5.1 and 15.35.8 for the
+ * checks.
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "qemu/log.h"
-#include "qemu/main-loop.h"
 #include "cpu.h"
-#include "hw/i386/apic.h"
-#include "svm.h"
-#include "target/i386/sev-vmsa.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
-#include "tcg/snp/snp.h"
-#include "trace.h"
-
-/* The requests of SNP AP Creation, SW_EXITINFO1 bits 31:0 */
-#define AP_CREATE_ON_INIT   0
-#define AP_CREATE           1
-#define AP_DESTROY          2
-
-#define GHCB_ERROR_INVALID_INPUT 5
-
-#define VMSA_RMP_FLAGS \
-    (SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED | SNP_RMP_VMSA)
-
-#define PAGE_2M (2ULL << 20)
-
-/*
- * Loading a VMSA
- */
+#include "tcg/snp/processor.h"
 
 static bool long_mode(const SevVmsa *vmsa)
 {
@@ -52,13 +25,16 @@ static uint64_t xcr0_supported(CPUX86State *env)
            (uint64_t)env->features[FEAT_XSAVE_XCR0_HI] << 32 | XSTATE_FP_MASK;
 }
 
-static const char *check_sev(const SevVmsa *vmsa)
+static const char *check_sev(const SevVmsa *vmsa, const SnpVmsaRules *rules)
 {
-    if (le64_to_cpu(vmsa->sev_features) != snp_sev_features()) {
+    uint64_t features = le64_to_cpu(vmsa->sev_features);
+
+    if (features & ~rules->features ||
+        (features & rules->features_set) != rules->features_set) {
         return "SEV_FEATURES are not the guest's";
     }
-    if (vmsa->vmpl) {
-        return "VMPL is not 0";
+    if (vmsa->vmpl >= rules->vmpls) {
+        return "VMPL is higher than the guest has";
     }
     if (vmsa->cpl > 3) {
         return "CPL is above 3";
@@ -125,9 +101,10 @@ static const char *check_rest(const SevVmsa *vmsa)
     return NULL;
 }
 
-static const char *vmsa_check(CPUX86State *env, const SevVmsa *vmsa)
+static const char *vmsa_check(CPUX86State *env, const SevVmsa *vmsa,
+                              const SnpVmsaRules *rules)
 {
-    const char *why = check_sev(vmsa);
+    const char *why = check_sev(vmsa, rules);
 
     why = why ?: check_efer(env, vmsa);
     why = why ?: check_control(env, vmsa);
@@ -209,11 +186,15 @@ static void load_flags(CPUX86State *env, const SevVmsa *vmsa)
     cpu_load_eflags(env, le64_to_cpu(vmsa->rflags), mask);
 }
 
-/* CR0 last but one: setting PG is what enters long mode. */
+/*
+ * Setting CR0.PG is what enters long mode and clearing it what leaves it, so
+ * that it is clear meanwhile, whatever the vCPU did before.
+ */
 static void load_control(CPUX86State *env, const SevVmsa *vmsa)
 {
     uint64_t cr3 = le64_to_cpu(vmsa->cr3);
 
+    cpu_x86_update_cr0(env, env->cr[0] & ~CR0_PG_MASK);
     env->xcr0 = le64_to_cpu(vmsa->xcr0) | XSTATE_FP_MASK;
     cpu_load_efer(env, le64_to_cpu(vmsa->efer) & ~MSR_EFER_LMA);
     cpu_x86_update_cr4(env, le64_to_cpu(vmsa->cr4));
@@ -242,7 +223,8 @@ static void load_general(CPUX86State *env, const SevVmsa *vmsa)
     env->eip = env->hflags & HF_CS64_MASK ? rip : (uint32_t)rip;
 }
 
-static void load_msrs(CPUX86State *env, const SevVmsa *vmsa)
+static void load_msrs(CPUX86State *env, const SevVmsa *vmsa,
+                      const SnpVmsaRules *rules)
 {
     uint64_t xss = env->features[FEAT_XSAVE_XSS_LO] |
                    (uint64_t)env->features[FEAT_XSAVE_XSS_HI] << 32;
@@ -256,7 +238,9 @@ static void load_msrs(CPUX86State *env, const SevVmsa *vmsa)
     env->sysenter_esp = canonical(le64_to_cpu(vmsa->sysenter_esp));
     env->sysenter_eip = canonical(le64_to_cpu(vmsa->sysenter_eip));
     env->pat = le64_to_cpu(vmsa->g_pat);
-    env->tsc_aux = le32_to_cpu(vmsa->tsc_aux);
+    if (rules->tsc_aux) {
+        env->tsc_aux = le32_to_cpu(vmsa->tsc_aux);
+    }
     env->pkru = le32_to_cpu(vmsa->pkru);
     env->xss = le64_to_cpu(vmsa->xss) & xss;
 }
@@ -297,10 +281,10 @@ static void load_vectors(CPUX86State *env, const SevVmsa *vmsa)
     }
 }
 
-const char *snp_vmsa_load(CPUX86State *env, const void *page)
+const char *snp_vmsa_load(CPUX86State *env, const SevVmsa *vmsa,
+                          const SnpVmsaRules *rules)
 {
-    const SevVmsa *vmsa = page;
-    const char *why = vmsa_check(env, vmsa);
+    const char *why = vmsa_check(env, vmsa, rules);
 
     if (why) {
         return why;
@@ -310,248 +294,8 @@ const char *snp_vmsa_load(CPUX86State *env, const void *page)
     load_flags(env, vmsa);
     load_segments(env, vmsa);
     load_general(env, vmsa);
-    load_msrs(env, vmsa);
+    load_msrs(env, vmsa, rules);
     load_x87(env, vmsa);
     load_vectors(env, vmsa);
     return NULL;
-}
-
-/*
- * Whether a vCPU runs: in its thread outside of guest code, with the BQL, or
- * before the machine runs
- */
-
-static void wait_in(X86CPU *cpu, SnpRunState state)
-{
-    snp_vcpu(&cpu->env)->run_state = state;
-    cpu->env.hflags2 &= ~HF2_GIF_MASK;
-    CPU(cpu)->halted = 1;
-}
-
-static void start(X86CPU *cpu)
-{
-    snp_vcpu(&cpu->env)->run_state = SNP_RUN_STARTED;
-    cpu->env.hflags2 |= HF2_GIF_MASK;
-    CPU(cpu)->halted = 0;
-}
-
-void snp_wait_for_init(X86CPU *cpu)
-{
-    if (!cpu_is_bsp(cpu)) {
-        wait_in(cpu, SNP_RUN_RESET);
-    }
-}
-
-/*
- * AP creation
- */
-
-/* Loads from a copy: nothing may change between check and use. */
-static const char *load_guest_vmsa(CPUX86State *env, uint64_t gpa)
-{
-    g_autofree void *copy = NULL;
-    void *page;
-
-    if (gpa == SNP_NO_VMSA) {
-        return "destroyed by the guest";
-    }
-    page = snp_private_ptr(gpa, VMSA_RMP_FLAGS);
-    if (!page) {
-        return "not a VMSA page";
-    }
-    copy = g_memdup2(page, SEV_VMSA_PAGE_SIZE);
-    return snp_vmsa_load(env, copy);
-}
-
-static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
-{
-    int index = CPU(cpu)->cpu_index;
-
-    trace_snp_ap_offline(index, vmsa_gpa, why);
-    if (vmsa_gpa != SNP_NO_VMSA) {
-        qemu_log_mask(LOG_GUEST_ERROR, "SEV-SNP: vCPU %d cannot start with "
-                      "the VMSA at 0x%" PRIx64 ": %s\n", index, vmsa_gpa, why);
-    }
-    wait_in(cpu, SNP_RUN_OFFLINE);
-}
-
-/*
- * In the vCPU's thread, outside of guest code, with the BQL.  KVM keeps the
- * GHCB's MSR and registration, which are no part of a VMSA.
- */
-static void replace_vmsa(X86CPU *cpu)
-{
-    CPUX86State *env = &cpu->env;
-    SnpVcpu *vcpu = snp_vcpu(env);
-    uint64_t ghcb_msr = vcpu->ghcb_msr, ghcb_gpa = vcpu->ghcb_gpa;
-    uint64_t vmsa_gpa = vcpu->vmsa_gpa;
-    bool first_sipi_done = vcpu->first_sipi_done;
-    const char *why;
-
-    vcpu->resetting = true;
-    do_cpu_init(cpu);
-    vcpu->resetting = false;
-    vcpu->vmsa_pending = false;
-    vcpu->reset_hold = SNP_RESET_HOLD_NONE;
-    vcpu->ghcb_msr = ghcb_msr;
-    vcpu->ghcb_gpa = ghcb_gpa;
-    vcpu->first_sipi_done = first_sipi_done;
-
-    why = load_guest_vmsa(env, vmsa_gpa);
-    if (why) {
-        go_offline(cpu, vmsa_gpa, why);
-        return;
-    }
-    start(cpu);
-    trace_snp_ap_start(CPU(cpu)->cpu_index, vmsa_gpa, env->eip);
-}
-
-static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
-{
-    X86CPU *cpu = X86_CPU(cs);
-    SnpVcpu *vcpu = snp_vcpu(&cpu->env);
-
-    /* An INIT may have come first, or another request that waits for one. */
-    if (vcpu->vmsa_pending && !vcpu->vmsa_on_init) {
-        replace_vmsa(cpu);
-        /* Outside of the execution loop, which takes all flags from here */
-        cpu->env.eflags = cpu_compute_eflags(&cpu->env);
-    }
-}
-
-/* NULL, or why the guest may not start a vCPU like that */
-static const char *check_creation(uint64_t vmsa_gpa, uint64_t sev_features)
-{
-    uint32_t rmp;
-
-    if (sev_features != snp_sev_features()) {
-        return "SEV_FEATURES are not the guest's";
-    }
-    if (vmsa_gpa % SEV_VMSA_PAGE_SIZE) {
-        return "VMSA address is not that of a page";
-    }
-    /*
-     * Hardware may take an access to the large page around it for an RMP
-     * violation, so KVM refuses it.
-     */
-    if (vmsa_gpa % PAGE_2M == 0) {
-        return "VMSA address is a multiple of 2 MiB";
-    }
-    if (!snp_rmp_read(vmsa_gpa, &rmp) ||
-        (rmp & VMSA_RMP_FLAGS) != VMSA_RMP_FLAGS) {
-        return "not a VMSA page";
-    }
-    return NULL;
-}
-
-static const char *create(CPUState *target, uint32_t request,
-                          uint64_t vmsa_gpa, uint64_t sev_features)
-{
-    SnpVcpu *vcpu;
-    const char *why;
-
-    if (!target) {
-        return "no vCPU with that APIC ID";
-    }
-    switch (request) {
-    case AP_CREATE_ON_INIT:
-    case AP_CREATE:
-        why = check_creation(vmsa_gpa, sev_features);
-        if (why) {
-            return why;
-        }
-        break;
-    case AP_DESTROY:
-        vmsa_gpa = SNP_NO_VMSA;
-        break;
-    default:
-        return "unknown request";
-    }
-
-    vcpu = snp_vcpu(cpu_env(target));
-    bql_lock();
-    vcpu->vmsa_gpa = vmsa_gpa;
-    vcpu->vmsa_pending = true;
-    vcpu->vmsa_on_init = request == AP_CREATE_ON_INIT;
-    bql_unlock();
-    if (request != AP_CREATE_ON_INIT) {
-        async_run_on_cpu(target, replace_vmsa_work, RUN_ON_CPU_NULL);
-    }
-    return NULL;
-}
-
-uint64_t snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
-                       uint64_t sev_features)
-{
-    uint32_t request = info1, apic_id = info1 >> 32;
-    const char *why = create(cpu_by_arch_id(apic_id), request, vmsa_gpa,
-                             sev_features);
-
-    trace_snp_ap_create(env_cpu(env)->cpu_index, apic_id, request, vmsa_gpa,
-                        why ?: "done");
-    return why ? GHCB_ERROR_INVALID_INPUT : 0;
-}
-
-/*
- * INIT and SIPI, in the vCPU's thread and with the BQL
- */
-
-/* The execution loop has woken the vCPU to look at a signal. */
-static G_NORETURN void stay_halted(CPUState *cs)
-{
-    cs->halted = 1;
-    cs->exception_index = EXCP_HLT;
-    cpu_loop_exit(cs);
-}
-
-bool snp_init_signal(X86CPU *cpu)
-{
-    CPUState *cs = CPU(cpu);
-    SnpVcpu *vcpu;
-
-    if (!snp_active()) {
-        return false;
-    }
-    vcpu = snp_vcpu(&cpu->env);
-    if (vcpu->resetting) {
-        return false;
-    }
-    trace_snp_init_signal(cs->cpu_index, vcpu->run_state);
-    cpu_reset_interrupt(cs, ~CPU_INTERRUPT_SIPI);
-    apic_init_reset(cpu->apic_state);
-    if (vcpu->vmsa_pending) {
-        replace_vmsa(cpu);
-    }
-    /* Registers are the guest's: it goes on where it was after a SIPI. */
-    if (vcpu->run_state != SNP_RUN_OFFLINE && !cpu_is_bsp(cpu)) {
-        wait_in(cpu, SNP_RUN_WAIT_SIPI);
-    }
-    return true;
-}
-
-bool snp_sipi_signal(X86CPU *cpu)
-{
-    CPUX86State *env = &cpu->env;
-    CPUState *cs = CPU(cpu);
-    SnpVcpu *vcpu;
-
-    if (!snp_active()) {
-        return false;
-    }
-    vcpu = snp_vcpu(env);
-    trace_snp_sipi_signal(cs->cpu_index, vcpu->run_state, vcpu->reset_hold);
-    if (vcpu->run_state == SNP_RUN_OFFLINE ||
-        (vcpu->run_state == SNP_RUN_RESET && !cpu_is_bsp(cpu))) {
-        stay_halted(cs);
-    }
-    /* Only after an INIT, and whatever its vector */
-    if (vcpu->run_state != SNP_RUN_WAIT_SIPI) {
-        return true;
-    }
-    start(cpu);
-    if (vcpu->first_sipi_done) {
-        snp_reset_hold_release(env);
-    }
-    vcpu->first_sipi_done = true;
-    return true;
 }

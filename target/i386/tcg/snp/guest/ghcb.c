@@ -25,8 +25,8 @@
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
 #include "system/upm/events.h"
-#include "tcg/snp/snp.h"
-#include "page-state.h"
+#include "tcg/snp/guest/guest.h"
+#include "tcg/snp/guest/page-state.h"
 #include "trace.h"
 
 #define GHCB_PAGE_SIZE 4096
@@ -136,9 +136,6 @@ static const unsigned nae_reg_offset[4] = {
     [R_EDX] = GHCB_RDX,
     [R_EBX] = GHCB_RBX,
 };
-
-/* The address of the AP jump table, which SEV-ES guests leave here */
-static uint64_t ap_jump_table;
 
 /*
  * The page
@@ -422,10 +419,10 @@ static void nae_jump_table(SnpNae *nae)
 {
     switch (nae->info1) {
     case 0:
-        qatomic_set_u64(&ap_jump_table, nae->info2);
+        qatomic_set_u64(&snp_guest()->ap_jump_table, nae->info2);
         break;
     case 1:
-        nae_answer(nae, qatomic_read_u64(&ap_jump_table));
+        nae_answer(nae, qatomic_read_u64(&snp_guest()->ap_jump_table));
         break;
     default:
         nae_error(nae, ERROR_INVALID_INPUT, "unknown AP jump table request");
@@ -715,16 +712,6 @@ static uint64_t msr_protocol(CPUX86State *env, uint64_t request)
     default:
         return request;
     }
-}
-
-uint64_t snp_ghcb_msr_read(CPUX86State *env)
-{
-    return snp_vcpu(env)->ghcb_msr;
-}
-
-void snp_ghcb_msr_write(CPUX86State *env, uint64_t value)
-{
-    snp_vcpu(env)->ghcb_msr = value;
 }
 
 /*

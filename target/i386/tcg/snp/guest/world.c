@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The emulated SEV-SNP processor: what belongs to the machine
+ * The guest world of a machine: its table, and how it begins
  */
 #include "qemu/osdep.h"
 #include "qemu/config-file.h"
@@ -15,37 +15,47 @@
 #include "system/runstate.h"
 #include "system/upm/compat.h"
 #include "target/i386/sev-launch/launch.h"
-#include "target/i386/sev-vmsa.h"
 #include "target/i386/upm-guest.h"
 #include "target/i386/upm-compat.h"
-#include "tcg/snp/snp.h"
-#include "trace.h"
+#include "tcg/snp/guest/guest.h"
+#include "tcg/snp/guest/launch.h"
 
-static struct {
-    bool active;
-    uint64_t cbit_mask;
-    SnpVcpu *vcpus;
-} snp;
+#define TYPE_SNP_GUEST "snp-guest-world"
+OBJECT_DECLARE_SIMPLE_TYPE(SnpGuest, SNP_GUEST)
 
-bool snp_active(void)
+static const TypeInfo guest_info = {
+    .name = TYPE_SNP_GUEST,
+    .parent = TYPE_OBJECT,
+    .instance_size = sizeof(SnpGuest),
+};
+
+static void register_guest(void)
 {
-    return snp.active;
+    type_register_static(&guest_info);
 }
 
-uint64_t snp_cbit_mask(void)
-{
-    return snp.cbit_mask;
-}
+type_init(register_guest);
 
-uint64_t snp_sev_features(void)
-{
-    return SEV_FEATURES_SNP_ACTIVE;
-}
-
-SnpVcpu *snp_vcpu(CPUX86State *env)
-{
-    return &snp.vcpus[env_cpu(env)->cpu_index];
-}
+static const SnpWorldOps guest_world = {
+    .name = "an SEV-SNP guest",
+    .intercepted = snp_guest_intercepted,
+    .io_intercepted = snp_guest_io_intercepted,
+    .vmgexit = snp_vmgexit,
+    .rdmsr = snp_guest_rdmsr,
+    .wrmsr = snp_guest_wrmsr,
+    .cpuid = snp_guest_cpuid,
+    .access = snp_guest_access,
+    .fault = snp_guest_fault,
+    .operand = snp_guest_operand,
+    .fit = snp_guest_fit,
+    .set = snp_guest_set,
+    .memory = snp_guest_memory,
+    .realize = snp_guest_realize,
+    .reset = snp_guest_reset,
+    .init_signal = snp_guest_init_signal,
+    .sipi_signal = snp_guest_sipi_signal,
+    .debug_translate = snp_guest_debug_translate,
+};
 
 static bool cpus_are_not_resettable(void)
 {
@@ -92,23 +102,34 @@ static bool check_machine(ConfidentialGuestSupport *cgs, Error **errp)
     return true;
 }
 
-bool snp_init_machine(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                      Error **errp)
+static bool make_guest(MachineState *machine, uint32_t cbitpos, Error **errp)
 {
-    MachineState *machine = MACHINE(qdev_get_machine());
+    g_autoptr(Object) obj = object_new(TYPE_SNP_GUEST);
+    SnpGuest *guest = SNP_GUEST(obj);
+
+    if (!snp_world_enter(&guest_world, guest, cbitpos, errp)) {
+        return false;
+    }
+    object_property_add_child(OBJECT(machine), "snp-guest-world", obj);
+    guest->vcpus = g_new0(SnpVcpu, machine->smp.max_cpus);
+    snp_memory_init(&guest->mem, obj, cbitpos);
+    snp_provider_init();
+    return true;
+}
+
+bool snp_guest_start(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
+                     Error **errp)
+{
     AccelOpsClass *ops;
 
-    if (!check_machine(cgs, errp)) {
+    if (!check_machine(cgs, errp) ||
+        !make_guest(MACHINE(qdev_get_machine()), cbitpos, errp)) {
         return false;
     }
     ops = ACCEL_OPS_CLASS(object_class_by_name(ACCEL_OPS_NAME("tcg")));
     if (ops) {
         ops->cpus_are_resettable = cpus_are_not_resettable;
     }
-    snp.cbit_mask = 1ULL << cbitpos;
-    snp.vcpus = g_new0(SnpVcpu, machine->smp.max_cpus);
-    snp_memory_init(cbitpos);
-    snp.active = true;
     if (!sev_launch_only_measures()) {
         warn_report("SEV-SNP is emulated: nothing in this guest is"
                     " confidential");

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The life of a vCPU: SNP AP creation, INIT and SIPI
+ *
+ * The hypervisor of an encrypted guest cannot set registers.  A vCPU starts
+ * with the VMSA that the launch has measured, or with one that the guest has
+ * made of a page of its own (GHCB specification, 4.1.9).  INIT and SIPI
+ * only say when.  What KVM does with them is followed, step by step.
+ *
+ * A vCPU that waits for a signal, or has no usable VMSA, is kept halted with
+ * GIF clear, so that neither interrupt nor NMI wakes it.
+ */
+#include "qemu/osdep.h"
+#include "qemu/log.h"
+#include "qemu/main-loop.h"
+#include "cpu.h"
+#include "hw/i386/apic.h"
+#include "target/i386/upm-compat.h"
+#include "tcg/helper-tcg.h"
+#include "tcg/snp/guest/guest.h"
+#include "tcg/snp/guest/launch.h"
+#include "trace.h"
+
+/* The requests of SNP AP Creation, SW_EXITINFO1 bits 31:0 */
+#define AP_CREATE_ON_INIT   0
+#define AP_CREATE           1
+#define AP_DESTROY          2
+
+#define GHCB_ERROR_INVALID_INPUT 5
+
+#define VMSA_RMP_FLAGS \
+    (SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED | SNP_RMP_VMSA)
+
+const SnpVmsaRules snp_guest_vmsa_rules = {
+    .features_set = SEV_FEATURES_SNP_ACTIVE,
+    .features = SEV_FEATURES_SNP_ACTIVE,
+    .vmpls = 1,
+    .tsc_aux = true,
+};
+
+const char *snp_launch_vcpu(CPUX86State *env, const SevVmsa *vmsa)
+{
+    return snp_vmsa_load(env, vmsa, &snp_guest_vmsa_rules);
+}
+
+/*
+ * Whether a vCPU runs: in its thread outside of guest code, with the BQL, or
+ * before the machine runs
+ */
+
+static void wait_in(X86CPU *cpu, SnpRunState state)
+{
+    snp_vcpu(&cpu->env)->run_state = state;
+    cpu->env.hflags2 &= ~HF2_GIF_MASK;
+    CPU(cpu)->halted = 1;
+}
+
+static void start(X86CPU *cpu)
+{
+    snp_vcpu(&cpu->env)->run_state = SNP_RUN_STARTED;
+    cpu->env.hflags2 |= HF2_GIF_MASK;
+    CPU(cpu)->halted = 0;
+}
+
+void snp_wait_for_init(X86CPU *cpu)
+{
+    if (!cpu_is_bsp(cpu)) {
+        wait_in(cpu, SNP_RUN_RESET);
+    }
+}
+
+/*
+ * AP creation
+ */
+
+/* Loads from a copy: nothing may change between check and use. */
+static const char *load_guest_vmsa(CPUX86State *env, uint64_t gpa)
+{
+    g_autofree void *copy = NULL;
+    void *page;
+
+    if (gpa == SNP_NO_VMSA) {
+        return "destroyed by the guest";
+    }
+    page = snp_private_ptr(gpa, VMSA_RMP_FLAGS);
+    if (!page) {
+        return "not a VMSA page";
+    }
+    copy = g_memdup2(page, SEV_VMSA_PAGE_SIZE);
+    return snp_vmsa_load(env, copy, &snp_guest_vmsa_rules);
+}
+
+static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
+{
+    int index = CPU(cpu)->cpu_index;
+
+    trace_snp_ap_offline(index, vmsa_gpa, why);
+    if (vmsa_gpa != SNP_NO_VMSA) {
+        qemu_log_mask(LOG_GUEST_ERROR, "SEV-SNP: vCPU %d cannot start with "
+                      "the VMSA at 0x%" PRIx64 ": %s\n", index, vmsa_gpa, why);
+    }
+    wait_in(cpu, SNP_RUN_OFFLINE);
+}
+
+/*
+ * In the vCPU's thread, outside of guest code, with the BQL.  KVM keeps the
+ * GHCB's MSR and registration, which are no part of a VMSA.
+ */
+static void replace_vmsa(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    SnpVcpu *vcpu = snp_vcpu(env);
+    uint64_t ghcb_msr = vcpu->ghcb_msr, ghcb_gpa = vcpu->ghcb_gpa;
+    uint64_t vmsa_gpa = vcpu->vmsa_gpa;
+    bool first_sipi_done = vcpu->first_sipi_done;
+    const char *why;
+
+    vcpu->resetting = true;
+    do_cpu_init(cpu);
+    vcpu->resetting = false;
+    vcpu->vmsa_pending = false;
+    vcpu->reset_hold = SNP_RESET_HOLD_NONE;
+    vcpu->ghcb_msr = ghcb_msr;
+    vcpu->ghcb_gpa = ghcb_gpa;
+    vcpu->first_sipi_done = first_sipi_done;
+
+    why = load_guest_vmsa(env, vmsa_gpa);
+    if (why) {
+        go_offline(cpu, vmsa_gpa, why);
+        return;
+    }
+    start(cpu);
+    trace_snp_ap_start(CPU(cpu)->cpu_index, vmsa_gpa, env->eip);
+}
+
+static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
+{
+    X86CPU *cpu = X86_CPU(cs);
+    SnpVcpu *vcpu = snp_vcpu(&cpu->env);
+
+    /* An INIT may have come first, or another request that waits for one. */
+    if (vcpu->vmsa_pending && !vcpu->vmsa_on_init) {
+        replace_vmsa(cpu);
+        /* Outside of the execution loop, which takes all flags from here */
+        cpu->env.eflags = cpu_compute_eflags(&cpu->env);
+    }
+}
+
+/* NULL, or why the guest may not start a vCPU like that */
+static const char *check_creation(uint64_t vmsa_gpa, uint64_t sev_features)
+{
+    uint32_t rmp;
+
+    if (sev_features != SEV_FEATURES_SNP_ACTIVE) {
+        return "SEV_FEATURES are not the guest's";
+    }
+    if (vmsa_gpa % SEV_VMSA_PAGE_SIZE) {
+        return "VMSA address is not that of a page";
+    }
+    /*
+     * Hardware may take an access to the large page around it for an RMP
+     * violation, so KVM refuses it.
+     */
+    if (vmsa_gpa % SNP_PAGE_2M == 0) {
+        return "VMSA address is a multiple of 2 MiB";
+    }
+    if (!snp_rmp_read(vmsa_gpa, &rmp) ||
+        (rmp & VMSA_RMP_FLAGS) != VMSA_RMP_FLAGS) {
+        return "not a VMSA page";
+    }
+    return NULL;
+}
+
+static const char *create(CPUState *target, uint32_t request,
+                          uint64_t vmsa_gpa, uint64_t sev_features)
+{
+    SnpVcpu *vcpu;
+    const char *why;
+
+    if (!target) {
+        return "no vCPU with that APIC ID";
+    }
+    switch (request) {
+    case AP_CREATE_ON_INIT:
+    case AP_CREATE:
+        why = check_creation(vmsa_gpa, sev_features);
+        if (why) {
+            return why;
+        }
+        break;
+    case AP_DESTROY:
+        vmsa_gpa = SNP_NO_VMSA;
+        break;
+    default:
+        return "unknown request";
+    }
+
+    vcpu = snp_vcpu(cpu_env(target));
+    bql_lock();
+    vcpu->vmsa_gpa = vmsa_gpa;
+    vcpu->vmsa_pending = true;
+    vcpu->vmsa_on_init = request == AP_CREATE_ON_INIT;
+    bql_unlock();
+    if (request != AP_CREATE_ON_INIT) {
+        async_run_on_cpu(target, replace_vmsa_work, RUN_ON_CPU_NULL);
+    }
+    return NULL;
+}
+
+uint64_t snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
+                       uint64_t sev_features)
+{
+    uint32_t request = info1, apic_id = info1 >> 32;
+    const char *why = create(cpu_by_arch_id(apic_id), request, vmsa_gpa,
+                             sev_features);
+
+    trace_snp_ap_create(env_cpu(env)->cpu_index, apic_id, request, vmsa_gpa,
+                        why ?: "done");
+    return why ? GHCB_ERROR_INVALID_INPUT : 0;
+}
+
+/*
+ * INIT and SIPI, in the vCPU's thread and with the BQL
+ */
+
+/* The execution loop has woken the vCPU to look at a signal. */
+static G_NORETURN void stay_halted(CPUState *cs)
+{
+    cs->halted = 1;
+    cs->exception_index = EXCP_HLT;
+    cpu_loop_exit(cs);
+}
+
+bool snp_guest_init_signal(X86CPU *cpu)
+{
+    CPUState *cs = CPU(cpu);
+    SnpVcpu *vcpu = snp_vcpu(&cpu->env);
+
+    if (vcpu->resetting) {
+        return false;
+    }
+    trace_snp_init_signal(cs->cpu_index, vcpu->run_state);
+    cpu_reset_interrupt(cs, ~CPU_INTERRUPT_SIPI);
+    apic_init_reset(cpu->apic_state);
+    if (vcpu->vmsa_pending) {
+        replace_vmsa(cpu);
+    }
+    /* Registers are the guest's: it goes on where it was after a SIPI. */
+    if (vcpu->run_state != SNP_RUN_OFFLINE && !cpu_is_bsp(cpu)) {
+        wait_in(cpu, SNP_RUN_WAIT_SIPI);
+    }
+    return true;
+}
+
+bool snp_guest_sipi_signal(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    CPUState *cs = CPU(cpu);
+    SnpVcpu *vcpu = snp_vcpu(env);
+
+    trace_snp_sipi_signal(cs->cpu_index, vcpu->run_state, vcpu->reset_hold);
+    if (vcpu->run_state == SNP_RUN_OFFLINE ||
+        (vcpu->run_state == SNP_RUN_RESET && !cpu_is_bsp(cpu))) {
+        stay_halted(cs);
+    }
+    /* Only after an INIT, and whatever its vector */
+    if (vcpu->run_state != SNP_RUN_WAIT_SIPI) {
+        return true;
+    }
+    start(cpu);
+    if (vcpu->first_sipi_done) {
+        snp_reset_hold_release(env);
+    }
+    vcpu->first_sipi_done = true;
+    return true;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A vCPU of an SNP guest: set-up, reset and CPUID
+ */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qapi/error.h"
+#include "cpu.h"
+#include "hw/i386/apic_internal.h"
+#include "qom/object.h"
+#include "system/upm/compat.h"
+#include "target/i386/confidential-guest.h"
+#include "target/i386/sev.h"
+#include "target/i386/upm-compat.h"
+#include "tcg/helper-tcg.h"
+#include "tcg/snp/guest/guest.h"
+
+#define CPUID_8000_001F_EAX_RMPQUERY (1U << 6)
+#define CPUID_8000_001F_EBX_COHERENCY_SFW_NO (1U << 31)
+
+enum { EAX, EBX, ECX, EDX };
+
+MemoryRegion *snp_guest_memory(CPUState *cs)
+{
+    return &snp_guest()->mem.root;
+}
+
+/*
+ * The processor takes the C-bit out of an address before it looks at the
+ * reserved ones; here it is an address bit like the others, so the limit
+ * must lie above it.
+ */
+void snp_guest_realize(CPUState *cs)
+{
+    X86CPU *cpu = X86_CPU(cs);
+    uint32_t needed;
+
+    if (!(cpu->env.features[FEAT_XSAVE] & CPUID_XSAVE_XSAVEC)) {
+        warn_report_once("this CPU model has no XSAVEC: OVMF and Linux refuse "
+                         "it as an SEV-SNP guest's, use -cpu EPYC-v4");
+    }
+    needed = ctz64(snp_cbit_mask()) + 1;
+    if (cpu->phys_bits < needed) {
+        snp_guest()->phys_bits = cpu->phys_bits ?: TCG_PHYS_ADDR_BITS;
+        cpu->phys_bits = needed;
+    }
+    /* What monitor and gdbstub call physical memory is the shared half. */
+    cs->as = &address_space_memory;
+}
+
+void snp_guest_reset(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    SnpVcpu *vcpu;
+
+    /* Before the VMSA, which has SVME set: that is how hardware has it */
+    env->hflags |= HF_SNP_MASK;
+    cpu_x86_update_cr0(env, CR0_ET_MASK);
+    cpu_x86_update_cr4(env, CR4_MCE_MASK);
+    cpu_load_efer(env, MSR_EFER_SVME);
+    sev_es_set_reset_vector(CPU(cpu));
+
+    vcpu = snp_vcpu(env);
+    *vcpu = (SnpVcpu) {
+        .ghcb_msr = snp_ghcb_msr_reset_value(),
+        .ghcb_gpa = SNP_NO_GHCB,
+        .flush_queued = qatomic_read(&vcpu->flush_queued),
+    };
+    snp_wait_for_init(cpu);
+}
+
+static uint32_t masked(uint32_t leaf, uint32_t subleaf, int reg,
+                       uint32_t value)
+{
+    X86ConfidentialGuest *guest = X86_CONFIDENTIAL_GUEST(current_machine->cgs);
+
+    return x86_confidential_guest_mask_cpuid_features(guest, leaf, subleaf,
+                                                      reg, value);
+}
+
+/* What CPUID says to this guest, as KVM would filter it */
+void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
+                     uint32_t regs[4])
+{
+    static const int order[4] = { R_EAX, R_EBX, R_ECX, R_EDX };
+
+    for (int i = 0; i < 4; i++) {
+        regs[i] = masked(leaf, subleaf, order[i], regs[i]);
+    }
+    switch (leaf) {
+    case 1:
+        /* KVM offers MONITOR to no guest unless asked to. */
+        regs[ECX] &= ~CPUID_EXT_MONITOR;
+        break;
+    case 0x80000001:
+        /* No nested virtualization below an encrypted guest */
+        regs[ECX] &= ~(CPUID_EXT3_SVM | CPUID_EXT3_SKINIT);
+        break;
+    case 0x80000008:
+        if (snp_guest()->phys_bits) {
+            regs[EAX] = (regs[EAX] & ~0xff) | snp_guest()->phys_bits;
+        }
+        break;
+    case 0x8000000a:
+        memset(regs, 0, 4 * sizeof(regs[0]));
+        break;
+    case 0x8000001f:
+        regs[EAX] |= CPUID_8000_001F_EAX_RMPQUERY;
+        /* Memory is coherent whatever the C-bit: no cache eviction needed */
+        regs[EBX] |= CPUID_8000_001F_EBX_COHERENCY_SFW_NO;
+        break;
+    }
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest world: QEMU is the hypervisor of the one SNP guest
+ *
+ * What the files of this folder offer each other.
+ */
+#ifndef TARGET_I386_TCG_SNP_GUEST_H
+#define TARGET_I386_TCG_SNP_GUEST_H
+
+#include "cpu.h"
+#include "qom/object.h"
+#include "tcg/snp/processor.h"
+#include "tcg/snp/guest/memory.h"
+
+#define SNP_NO_GHCB UINT64_MAX
+#define SNP_NO_VMSA UINT64_MAX
+
+typedef enum SnpResetHold {
+    SNP_RESET_HOLD_NONE,
+    SNP_RESET_HOLD_MSR,
+    SNP_RESET_HOLD_NAE,
+} SnpResetHold;
+
+/*
+ * What INIT and SIPI find.  As a reset leaves it, the boot processor runs
+ * and the others wait for INIT.  OFFLINE is a vCPU without a usable VMSA.
+ */
+typedef enum SnpRunState {
+    SNP_RUN_RESET,
+    SNP_RUN_WAIT_SIPI,
+    SNP_RUN_STARTED,
+    SNP_RUN_OFFLINE,
+} SnpRunState;
+
+typedef struct SnpNae SnpNae;
+
+/**
+ * SnpVcpu: what the hypervisor side knows of one vCPU
+ * @ghcb_msr: value of MSR C001_0130
+ * @ghcb_gpa: the registered GHCB, SNP_NO_GHCB before; survives AP creation
+ * @serving: an NAE event is being served on behalf of this vCPU; an
+ *     exception raised meanwhile belongs into its GHCB
+ * @nae: that event
+ * @reset_hold: waits in an AP reset hold, by MSR or by NAE event
+ * @hold_rip: where the hold continues; the vCPU that is elsewhere has left it
+ * @run_state: what INIT and SIPI find
+ * @first_sipi_done: has left the state that the launch gave it
+ * @vmsa_pending: AP creation has named another VMSA (BQL)
+ * @vmsa_on_init: to be loaded by an INIT, not at once (BQL)
+ * @vmsa_gpa: which one, SNP_NO_VMSA to go offline (BQL)
+ * @resetting: this vCPU is being reset to load a VMSA
+ * @flush_queued: a TLB flush is on its way to this vCPU (atomic)
+ */
+typedef struct SnpVcpu {
+    uint64_t ghcb_msr;
+    uint64_t ghcb_gpa;
+    bool serving;
+    SnpNae *nae;
+    SnpResetHold reset_hold;
+    uint64_t hold_rip;
+    SnpRunState run_state;
+    bool first_sipi_done;
+    bool vmsa_pending;
+    bool vmsa_on_init;
+    uint64_t vmsa_gpa;
+    bool resetting;
+    bool flush_queued;
+} SnpVcpu;
+
+/**
+ * SnpGuest: the guest world of a machine, a child of it
+ * @mem: the guest's memory
+ * @vcpus: by index of the vCPU
+ * @phys_bits: physical address bits that the guest is told, without the
+ *     C-bit's; 0: as the CPU model says
+ * @ap_jump_table: address that SEV-ES guests leave with the hypervisor
+ *     (atomic)
+ */
+typedef struct SnpGuest {
+    Object parent_obj;
+    SnpMemory mem;
+    SnpVcpu *vcpus;
+    uint32_t phys_bits;
+    uint64_t ap_jump_table;
+} SnpGuest;
+
+/** snp_guest: the guest of this machine; in this world only */
+static inline SnpGuest *snp_guest(void)
+{
+    return snp_world_opaque();
+}
+
+/** snp_vcpu: never NULL; owned by the vCPU's thread */
+static inline SnpVcpu *snp_vcpu(CPUX86State *env)
+{
+    return &snp_guest()->vcpus[env_cpu(env)->cpu_index];
+}
+
+/** snp_guest_vmsa_rules: what this hypervisor lets a vCPU run with */
+extern const SnpVmsaRules snp_guest_vmsa_rules;
+
+/**
+ * snp_terminate: the guest is over, for a named reason; QEMU is not
+ *
+ * For requests to terminate and for states the architecture calls a
+ * shutdown.  May be called from a vCPU thread, with or without the BQL.
+ */
+void G_GNUC_PRINTF(2, 3) snp_terminate(CPUX86State *env, const char *fmt, ...);
+
+/*
+ * cpu.c, debug.c: parts of the world's table
+ */
+
+MemoryRegion *snp_guest_memory(CPUState *cs);
+void snp_guest_realize(CPUState *cs);
+void snp_guest_reset(X86CPU *cpu);
+void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
+                     uint32_t regs[4]);
+bool snp_guest_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
+
+/*
+ * intercept.c
+ */
+
+/**
+ * snp_msr_is_direct: an MSR that the guest reaches by itself
+ *
+ * It lives in the VMSA, so the hypervisor can serve it to nobody.
+ */
+bool snp_msr_is_direct(uint32_t index);
+
+bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
+                           uintptr_t ra);
+bool snp_guest_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
+                              uintptr_t ra);
+bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
+bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
+                     uintptr_t ra);
+
+/*
+ * ghcb.c, guest-request.c
+ */
+
+/**
+ * snp_vmgexit: serve a VMGEXIT, see world.h
+ *
+ * Does not return where the guest asked for an AP reset hold.
+ */
+void snp_vmgexit(CPUX86State *env);
+
+/** snp_ghcb_msr_reset_value: MSR C001_0130 after a reset */
+uint64_t snp_ghcb_msr_reset_value(void);
+
+/**
+ * snp_serve_exception: an exception was raised while serving an NAE event
+ *
+ * Finishes the event with the exception as the one to inject (SW_EXITINFO1 =
+ * 1, SW_EXITINFO2 = EVENTINJ) and puts the guest's registers back.  As with
+ * KVM, EVENTINJ carries no error code.  The caller leaves the translation
+ * block.
+ */
+void snp_serve_exception(CPUX86State *env, int vector, int error_code);
+
+/**
+ * snp_reset_hold_release: a SIPI ends the AP reset hold of this vCPU, if it
+ * still is in one
+ *
+ * In the vCPU's thread, in the execution loop.
+ */
+void snp_reset_hold_release(CPUX86State *env);
+
+/**
+ * SnpGuestRequest: what a guest gives with SNP Guest Request
+ * @request, @response: guest-physical addresses of the messages
+ * @extended: SNP Extended Guest Request
+ * @has_data: @data and @pages were given
+ * @data: guest-physical address of the room for certificates
+ * @pages: its size; set to what is needed where that is more
+ */
+typedef struct SnpGuestRequest {
+    uint64_t request, response;
+    bool extended;
+    bool has_data;
+    uint64_t data, pages;
+} SnpGuestRequest;
+
+/**
+ * snp_guest_request: carry a guest message to the firmware
+ * @result: SW_EXITINFO2: the hypervisor's part in the upper half, the
+ *     firmware's status in the lower one
+ *
+ * The pages are the guest's shared memory: the message is copied before
+ * anything is looked at, and written back once.
+ *
+ * Called in a vCPU's execution loop, without the BQL.
+ *
+ * Returns: false where addresses are misplaced or missing.
+ */
+bool snp_guest_request(SnpGuestRequest *request, uint64_t *result);
+
+/*
+ * ap.c
+ */
+
+/**
+ * snp_wait_for_init: the end of a vCPU's reset; all but the boot processor
+ * wait for INIT and SIPI, or for AP creation
+ */
+void snp_wait_for_init(X86CPU *cpu);
+
+/** snp_guest_init_signal, snp_guest_sipi_signal: see world.h */
+bool snp_guest_init_signal(X86CPU *cpu);
+bool snp_guest_sipi_signal(X86CPU *cpu);
+
+/**
+ * snp_ap_create: NAE event 80000013h, SNP AP Creation
+ * @info1: request in bits 31:0, APIC ID in bits 63:32
+ * @vmsa_gpa: guest-physical address of the VMSA page
+ * @sev_features: SEV_FEATURES of the new VMSA
+ *
+ * From a vCPU thread, without the BQL.
+ *
+ * Returns: 0, or the GHCB error code for SW_EXITINFO2.
+ */
+uint64_t snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
+                       uint64_t sev_features);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What KVM intercepts of an SEV-SNP guest
+ *
+ * The intercepts are those that KVM sets for an SEV-ES guest and that are
+ * not automatic exits (APM volume 2, 15.35.5), no others.  Nothing exits by
+ * itself: HLT and PAUSE run natively.
+ */
+#include "qemu/osdep.h"
+#include "cpu.h"
+#include "svm.h"
+#include "system/upm/compat.h"
+#include "target/i386/upm-compat.h"
+#include "tcg/helper-tcg.h"
+#include "tcg/snp/guest/guest.h"
+
+bool snp_msr_is_direct(uint32_t index)
+{
+    switch (index) {
+    case MSR_SEV_ES_GHCB:
+    case MSR_SEV_STATUS:
+    case MSR_EFER:
+    case MSR_PAT:
+    case MSR_STAR:
+    case MSR_LSTAR:
+    case MSR_CSTAR:
+    case MSR_FMASK:
+    case MSR_FSBASE:
+    case MSR_GSBASE:
+    case MSR_KERNELGSBASE:
+    case MSR_IA32_SYSENTER_CS:
+    case MSR_IA32_SYSENTER_ESP:
+    case MSR_IA32_SYSENTER_EIP:
+    case MSR_TSC_AUX:
+    case MSR_IA32_XSS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The hypervisor's own helper, at work for the guest, has raised it. */
+static void end_serving(CPUX86State *env, int vector, int error_code)
+{
+    if (!snp_vcpu(env)->serving) {
+        return;
+    }
+    snp_serve_exception(env, vector, error_code);
+    cpu_loop_exit_noexc(env_cpu(env));
+}
+
+bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
+                           uintptr_t ra)
+{
+    if (type >= SVM_EXIT_EXCP_BASE && type < SVM_EXIT_EXCP_BASE + 32) {
+        end_serving(env, type - SVM_EXIT_EXCP_BASE, param);
+        return false;
+    }
+    if (snp_vcpu(env)->serving) {
+        return false;
+    }
+    switch (type) {
+    case SVM_EXIT_MSR:
+        return !snp_msr_is_direct(env->regs[R_ECX]);
+    case SVM_EXIT_READ_DR0 + 7:
+    case SVM_EXIT_WRITE_DR0 + 7:
+    case SVM_EXIT_CPUID:
+    case SVM_EXIT_INVD:
+    case SVM_EXIT_WBINVD:
+    case SVM_EXIT_RDPMC:
+    case SVM_EXIT_MONITOR:
+    case SVM_EXIT_MWAIT:
+    case SVM_EXIT_VMMCALL:
+        return true;
+    case SVM_EXIT_VMRUN:
+    case SVM_EXIT_VMLOAD:
+    case SVM_EXIT_VMSAVE:
+    case SVM_EXIT_STGI:
+    case SVM_EXIT_CLGI:
+    case SVM_EXIT_SKINIT:
+    case SVM_EXIT_INVLPGA:
+        /* No nested virtualization below an encrypted guest */
+        raise_exception_ra(env, EXCP06_ILLOP, ra);
+    default:
+        return false;
+    }
+}
+
+bool snp_guest_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
+                              uintptr_t ra)
+{
+    return true;
+}
+
+bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
+{
+    switch (index) {
+    case MSR_SEV_ES_GHCB:
+        *value = snp_vcpu(env)->ghcb_msr;
+        return true;
+    case MSR_SEV_STATUS:
+        /* SEV, SEV-ES and SEV-SNP, APM volume 2, 15.34.10 */
+        *value = 7;
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
+                     uintptr_t ra)
+{
+    switch (index) {
+    case MSR_SEV_ES_GHCB:
+        snp_vcpu(env)->ghcb_msr = value;
+        return true;
+    case MSR_SEV_STATUS:
+        raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
+    default:
+        return false;
+    }
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest world's memory: private frames with their RMP entries, and RAM as
+ * the hypervisor sees it
+ */
+#ifndef TARGET_I386_TCG_SNP_GUEST_MEMORY_H
+#define TARGET_I386_TCG_SNP_GUEST_MEMORY_H
+
+#include "cpu.h"
+#include "system/upm/compat.h"
+#include "system/upm/host.h"
+#include "system/upm/provider.h"
+#include "tcg/snp/world.h"
+
+#define SNP_PAGE_2M         (2ULL << 20)
+#define SNP_FRAMES_PER_2M   (SNP_PAGE_2M / UPM_FRAME_SIZE)
+
+/**
+ * SnpBlock: the private half of a block, UpmBlock's provider_data
+ * @rmp: an RMP entry a frame, SNP_RMP_* (atomic)
+ * @region, @host: made when the block is first mapped, as blocks cannot be
+ *     made while another one is being added; @host is NULL before
+ */
+typedef struct SnpBlock {
+    uint32_t *rmp;
+    MemoryRegion region;
+    uint8_t *host;
+} SnpBlock;
+
+typedef struct SnpWindow SnpWindow;
+typedef struct SnpMap SnpMap;
+
+/**
+ * SnpMemory: a guest's physical memory
+ * @root: what a vCPU's physical addresses resolve to: @shared below the
+ *     C-bit, @private above it
+ * @map: what readers see of the windows; replaced as a whole (RCU)
+ * @windows, @changed: all of them, and whether the transaction at hand
+ *     changes them (BQL)
+ * @stale: a translation in use may be stale (in an exclusive section)
+ */
+typedef struct SnpMemory {
+    MemoryRegion root;
+    MemoryRegion shared;
+    MemoryRegion private;
+    SnpMap *map;
+    QTAILQ_HEAD(, SnpWindow) windows;
+    bool changed;
+    bool stale;
+    MemoryListener listener;
+} SnpMemory;
+
+/**
+ * SnpFrame: a guest frame that has a private half
+ * @extent: its place; size is one frame
+ * @rmp: its RMP entry
+ * @private_host: host address of its private half
+ *
+ * Valid in the RCU read section in which it was found.
+ */
+typedef struct SnpFrame {
+    UpmExtent extent;
+    uint32_t *rmp;
+    uint8_t *private_host;
+} SnpFrame;
+
+/*
+ * windows.c
+ */
+
+/** snp_memory_init: prepare the private half of the physical address space */
+void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos);
+
+/**
+ * snp_memory_find: the block at a guest-physical address without C-bit
+ * @offset: of @gpa in the block
+ *
+ * Returns: NULL where there is no RAM with a private half.  Locking: the
+ * caller is in an RCU read section.
+ */
+UpmBlock *snp_memory_find(SnpMemory *mem, hwaddr gpa, uint64_t *offset);
+
+/*
+ * frames.c; all of them in an RCU read section
+ */
+
+/** snp_frame_find: the frame at an address, false where there is none */
+bool snp_frame_find(hwaddr gpa, SnpFrame *frame);
+
+/** snp_frame_is_private: the frame's page state */
+static inline bool snp_frame_is_private(const SnpFrame *frame)
+{
+    return upm_block_is_private(frame->extent.block, frame->extent.offset);
+}
+
+/**
+ * snp_frame_assign: what the hypervisor does when the guest first touches a
+ * private frame
+ *
+ * Assigns the whole 2 MiB around it where that is untouched.  Returns the
+ * RMP entry.
+ */
+uint32_t snp_frame_assign(const SnpFrame *frame);
+
+/** snp_frame_split: PSMASH of the 2 MiB page around a frame, if it is one */
+void snp_frame_split(const SnpFrame *frame);
+
+/**
+ * snp_rmp_read: RMP entry of the frame at @gpa
+ *
+ * Returns: false where @gpa is not RAM with a private half.
+ */
+bool snp_rmp_read(hwaddr gpa, uint32_t *entry);
+
+/**
+ * snp_private_ptr: host address of a private frame, for reading a VMSA
+ *
+ * Returns: NULL unless the page state is private and the RMP entry has all
+ * of @rmp_flags.  Locking: the caller is in an RCU read section or holds the
+ * BQL.
+ */
+void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags);
+
+/*
+ * shared.c
+ */
+
+/**
+ * SnpShared: guest RAM as the hypervisor sees it, in its shared half
+ * @host: where it is mapped
+ * @mr, @offset: its region, see snp_shared_dirty()
+ *
+ * Valid in the RCU read section in which it was found.  The guest may write
+ * it at any time.
+ */
+typedef struct SnpShared {
+    uint8_t *host;
+    MemoryRegion *mr;
+    hwaddr offset;
+} SnpShared;
+
+/**
+ * snp_shared_find: the RAM at a guest-physical address
+ * @size: in bytes
+ * @is_write: ROM will not do
+ *
+ * Devices are not to be touched in passing.
+ *
+ * Returns: false where not all of it is RAM.  Locking: the caller is in an
+ * RCU read section.
+ */
+bool snp_shared_find(hwaddr gpa, uint64_t size, bool is_write,
+                     SnpShared *shared);
+
+/** snp_shared_dirty: the hypervisor has written the first @size bytes */
+void snp_shared_dirty(const SnpShared *shared, uint64_t size);
+
+/**
+ * snp_shared_is_mapped: memory that a vCPU reaches without an exit, like an
+ * ordinary memory slot
+ */
+bool snp_shared_is_mapped(hwaddr gpa, bool is_write);
+
+/*
+ * provider.c
+ */
+
+/** snp_provider_init: page states are made true by this processor */
+void snp_provider_init(void);
+
+/*
+ * exclusive.c
+ */
+
+/**
+ * snp_exclusive: run @fn while no vCPU runs guest code
+ *
+ * For a vCPU thread in the middle of an instruction.  The translation block
+ * that called must not be returned to: restore the state first and end with
+ * cpu_loop_exit().
+ */
+void snp_exclusive(CPUState *cs, void (*fn)(void *opaque), void *opaque);
+
+/**
+ * snp_flush_others: make other vCPUs forget their translations before they
+ * run guest code again; in an exclusive section
+ */
+void snp_flush_others(CPUState *cs);
+
+/**
+ * snp_convert: upm_convert() in an exclusive section, from a vCPU thread
+ *
+ * Returns: 0, or the negative errno of upm_convert(), whose message has
+ * been traced.
+ */
+int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
+                UpmCause cause);
+
+/*
+ * rmp.c: the RMP for the processor, see world.h
+ */
+
+SnpOutcome snp_guest_access(CPUX86State *env, SnpAccess *access);
+void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
+                     uintptr_t ra);
+bool snp_guest_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra);
+bool snp_guest_fit(CPUX86State *env, SnpOperand *operand, bool large,
+                   uintptr_t ra);
+bool snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
+                   uint32_t value);
+
+#endif

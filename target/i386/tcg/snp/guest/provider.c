@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Page states are made true by the emulated processor's RMP
+ */
+#include "qemu/osdep.h"
+#include "qemu/memfd.h"
+#include "qapi/error.h"
+#include "exec/cputlb.h"
+#include "hw/core/cpu.h"
+#include "target/i386/upm-compat.h"
+#include "tcg/snp/guest/guest.h"
+
+static int snp_create_private(uint64_t size, Error **errp)
+{
+    return qemu_memfd_create("snp-private", size, false, 0,
+                             F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL, errp);
+}
+
+static bool snp_block_added(UpmBlock *block, Error **errp)
+{
+    SnpBlock *snp = g_new0(SnpBlock, 1);
+
+    snp->rmp = g_try_new0(uint32_t, block->size >> UPM_FRAME_BITS);
+    if (!snp->rmp) {
+        error_setg(errp, "no memory for the RMP of %s", block->name);
+        g_free(snp);
+        return false;
+    }
+    block->provider_data = snp;
+    return true;
+}
+
+static void snp_block_removed(UpmBlock *block)
+{
+    SnpBlock *snp = block->provider_data;
+
+    if (snp->host) {
+        object_unparent(OBJECT(&snp->region));
+    }
+    g_free(snp->rmp);
+    g_free(snp);
+}
+
+/*
+ * The map has the page states, and no vCPU runs meanwhile, so that the RMP can
+ * stay as it is for as long as the conversion may be taken back.
+ */
+static int snp_mark(const UpmExtent *extent, bool to_private)
+{
+    SnpBlock *snp = extent->block->provider_data;
+    uint64_t first = extent->offset >> UPM_FRAME_BITS;
+    uint64_t count = extent->size >> UPM_FRAME_BITS;
+    SnpMemory *mem = &snp_guest()->mem;
+    uint64_t i;
+
+    for (i = first; i < first + count; i++) {
+        if (snp->rmp[i] & SNP_RMP_IMMUTABLE) {
+            return -EBUSY;
+        }
+    }
+    for (i = first; i < first + count; i++) {
+        mem->stale |= to_private || snp->rmp[i] & SNP_RMP_VALIDATED;
+    }
+    return 0;
+}
+
+/*
+ * A frame that becomes shared is the hypervisor's; one that becomes private
+ * is assigned when the guest touches it, and is not validated until then.
+ */
+static void snp_settle(const UpmExtent *extent, bool to_private)
+{
+    SnpBlock *snp = extent->block->provider_data;
+    uint64_t first = extent->offset >> UPM_FRAME_BITS;
+    uint64_t count = extent->size >> UPM_FRAME_BITS;
+    SnpFrame frame = { .extent = *extent, .rmp = &snp->rmp[first] };
+    uint64_t i;
+
+    /* A large page that is left in part has to go through small ones. */
+    snp_frame_split(&frame);
+    frame.extent.offset += extent->size - UPM_FRAME_SIZE;
+    frame.extent.gpa += extent->size - UPM_FRAME_SIZE;
+    frame.rmp += count - 1;
+    snp_frame_split(&frame);
+
+    for (i = first; i < first + count; i++) {
+        qatomic_set(&snp->rmp[i], 0);
+    }
+}
+
+static void snp_flush(void)
+{
+    SnpMemory *mem = &snp_guest()->mem;
+
+    if (mem->stale) {
+        mem->stale = false;
+        snp_flush_others(current_cpu);
+    }
+}
+
+static int snp_drop_private(const UpmExtent *extent)
+{
+    SnpBlock *snp = extent->block->provider_data;
+    ram_addr_t start;
+
+    if (snp->host) {
+        start = memory_region_get_ram_addr(&snp->region) + extent->offset;
+        tb_invalidate_phys_range(start, start + extent->size - 1);
+    }
+    return upm_punch_hole(upm_memory_private_fd(extent->block),
+                          extent->offset, extent->size);
+}
+
+static const UpmProviderOps snp_provider = {
+    .name = "emulated SEV-SNP processor",
+    .create_private = snp_create_private,
+    .block_added = snp_block_added,
+    .block_removed = snp_block_removed,
+    .mark = snp_mark,
+    .flush = snp_flush,
+    .settle = snp_settle,
+    .drop_private = snp_drop_private,
+};
+
+void snp_provider_init(void)
+{
+    upm_set_provider(&snp_provider);
+}

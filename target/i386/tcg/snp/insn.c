@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * VMGEXIT, PVALIDATE, RMPADJUST and RMPQUERY
+ *
+ * AMD64 APM volume 3, chapter 4, and volume 2, 15.36 (SEV-SNP).  What the
+ * instructions check and answer; where the RMP lies, and what the hypervisor
+ * does before they can, is the world's.
+ */
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "cpu.h"
+#include "exec/helper-proto.h"
+#include "target/i386/upm-compat.h"
+#include "tcg/helper-tcg.h"
+#include "tcg/snp/processor.h"
+#include "trace.h"
+
+/* Return codes in EAX */
+enum {
+    SNP_SUCCESS = 0,
+    SNP_FAIL_INPUT = 1,
+    SNP_FAIL_PERMISSION = 2,
+    SNP_FAIL_SIZEMISMATCH = 6,
+};
+
+/* RDX of RMPADJUST and RMPQUERY */
+#define RMP_ATTR_VMPL(rdx)   ((rdx) & 0xff)
+#define RMP_ATTR_PERM(rdx)   (((rdx) >> 8) & 0xff)
+#define RMP_ATTR_VMSA        (1ULL << 16)
+
+/* The state is in env already; only the instruction is left behind. */
+static void skip_instruction(CPUX86State *env, uint32_t length)
+{
+    env->eip += length;
+    if (!(env->hflags & HF_CS64_MASK)) {
+        env->eip = (uint32_t)env->eip;
+    }
+}
+
+/* No way back into a translation block that may not be there any more */
+static void leave_if_flushed(CPUX86State *env, const SnpOperand *operand,
+                             uint32_t length)
+{
+    if (operand->flushed) {
+        skip_instruction(env, length);
+        cpu_loop_exit_noexc(env_cpu(env));
+    }
+}
+
+static void set_result(CPUX86State *env, uint32_t eax, bool carry)
+{
+    env->regs[R_EAX] = eax;
+    CC_SRC = (cpu_cc_compute_all(env) & ~CC_C) | (carry ? CC_C : 0);
+    CC_OP = CC_OP_EFLAGS;
+}
+
+/* The low 12 bits are ignored: firmware names a page by any byte of it. */
+static bool is_misaligned(uint64_t gva, bool large)
+{
+    return large && gva & (2 * MiB - 4 * KiB);
+}
+
+/**
+ * find_operand: the page that RAX names
+ *
+ * Raises #GP or #PF as a one-byte read does, #PF with RSVD for an address
+ * that is not mapped private.
+ */
+static void find_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra)
+{
+    uint64_t gva = env->regs[R_EAX];
+    hwaddr paddr = snp_resolve(env, gva, ra);
+
+    *operand = (SnpOperand) {
+        .gva = gva, .gpa = paddr & ~snp_cbit_mask(), .count = 1,
+    };
+    if (!(paddr & snp_cbit_mask()) ||
+        !snp_world()->operand(env, operand, ra)) {
+        env->cr[2] = gva;
+        raise_exception_err_ra(env, EXCP0E_PAGE,
+                               PG_ERROR_P_MASK | PG_ERROR_RSVD_MASK, ra);
+    }
+}
+
+void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
+{
+    bool large = env->regs[R_ECX] & 1, validate = env->regs[R_EDX] & 1;
+    bool fits, changed;
+    SnpOperand operand;
+
+    if (is_misaligned(env->regs[R_EAX], large)) {
+        set_result(env, SNP_FAIL_INPUT, false);
+        return;
+    }
+    find_operand(env, &operand, GETPC());
+    fits = snp_world()->fit(env, &operand, large, GETPC());
+    trace_snp_pvalidate(operand.gpa, large, validate, !fits);
+    if (!fits) {
+        set_result(env, SNP_FAIL_SIZEMISMATCH, false);
+        return;
+    }
+    changed = snp_world()->set(env, &operand, SNP_RMP_VALIDATED,
+                               validate ? SNP_RMP_VALIDATED : 0);
+    set_result(env, SNP_SUCCESS, !changed);
+    leave_if_flushed(env, &operand, length);
+}
+
+/**
+ * permission_operand: the page whose permissions are named by RAX and RDX
+ *
+ * This processor runs everything at VMPL0: any other is below it.  Returns:
+ * false with EAX set where the instruction fails.
+ */
+static bool permission_operand(CPUX86State *env, bool large,
+                               SnpOperand *operand, uintptr_t ra)
+{
+    uint8_t vmpl = RMP_ATTR_VMPL(env->regs[R_EDX]);
+
+    if (is_misaligned(env->regs[R_EAX], large) || vmpl >= SNP_VMPLS) {
+        set_result(env, SNP_FAIL_INPUT, false);
+        return false;
+    }
+    find_operand(env, operand, ra);
+    if (!(operand->rmp & SNP_RMP_VALIDATED)) {
+        snp_raise_vc(env, SNP_EXIT_NPF_NOT_VALIDATED, ra);
+    }
+    if (!vmpl) {
+        set_result(env, SNP_FAIL_PERMISSION, false);
+        return false;
+    }
+    return true;
+}
+
+void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
+{
+    uint64_t rdx = env->regs[R_EDX];
+    bool large = env->regs[R_ECX] & 1;
+    unsigned shift = SNP_RMP_PERM_SHIFT(RMP_ATTR_VMPL(rdx));
+    uint32_t value;
+    SnpOperand operand;
+
+    if (!permission_operand(env, large, &operand, GETPC())) {
+        return;
+    }
+    if (!snp_world()->fit(env, &operand, large, GETPC())) {
+        set_result(env, SNP_FAIL_SIZEMISMATCH, false);
+        return;
+    }
+    trace_snp_rmpadjust(operand.gpa, large, rdx);
+    value = RMP_ATTR_PERM(rdx) << shift;
+    value |= rdx & RMP_ATTR_VMSA ? SNP_RMP_VMSA : 0;
+    snp_world()->set(env, &operand, SNP_RMP_VMSA | 0xffu << shift, value);
+    set_result(env, SNP_SUCCESS, false);
+    leave_if_flushed(env, &operand, length);
+}
+
+void helper_snp_rmpquery(CPUX86State *env)
+{
+    uint8_t vmpl = RMP_ATTR_VMPL(env->regs[R_EDX]);
+    uint32_t permissions;
+    SnpOperand operand;
+
+    if (!permission_operand(env, false, &operand, GETPC())) {
+        return;
+    }
+    permissions = (operand.rmp >> SNP_RMP_PERM_SHIFT(vmpl)) & 0xff;
+    env->regs[R_EDX] = vmpl | permissions << 8 |
+                       (operand.rmp & SNP_RMP_VMSA ? RMP_ATTR_VMSA : 0);
+    env->regs[R_ECX] = !!(operand.rmp & SNP_RMP_PAGE_2M);
+    set_result(env, SNP_SUCCESS, false);
+}
+
+void helper_snp_vmgexit(CPUX86State *env, uint32_t length)
+{
+    skip_instruction(env, length);
+    snp_world()->vmgexit(env);
+    cpu_loop_exit_noexc(env_cpu(env));
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The emulated SEV-SNP processor: its place in the machine, and a vCPU's life
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "cpu.h"
+#include "system/upm/compat.h"
+#include "tcg/snp/processor.h"
+
+/* Set once, before there is a vCPU */
+static struct {
+    const SnpWorldOps *world;
+    void *opaque;
+    uint64_t cbit_mask;
+    SnpCpu *cpus;
+} processor;
+
+bool snp_world_enter(const SnpWorldOps *ops, void *opaque, uint32_t cbitpos,
+                     Error **errp)
+{
+    if (processor.world) {
+        error_setg(errp, "the machine's processor emulates SEV-SNP for %s"
+                   " already, and cannot for %s at the same time",
+                   processor.world->name, ops->name);
+        return false;
+    }
+    processor.opaque = opaque;
+    processor.cbit_mask = 1ULL << cbitpos;
+    processor.cpus = g_new0(SnpCpu,
+                            MACHINE(qdev_get_machine())->smp.max_cpus);
+    processor.world = ops;
+    return true;
+}
+
+const SnpWorldOps *snp_world(void)
+{
+    return processor.world;
+}
+
+void *snp_world_opaque(void)
+{
+    return processor.opaque;
+}
+
+uint64_t snp_cbit_mask(void)
+{
+    return processor.cbit_mask;
+}
+
+SnpCpu *snp_cpu(CPUX86State *env)
+{
+    return &processor.cpus[env_cpu(env)->cpu_index];
+}
+
+/*
+ * Hooks that run on any machine
+ */
+
+MemoryRegion *snp_cpu_memory(CPUState *cs)
+{
+    const SnpWorldOps *world = snp_world();
+
+    return world && world->memory ? world->memory(cs) : cs->memory;
+}
+
+void snp_cpu_realize(CPUState *cs)
+{
+    const SnpWorldOps *world = snp_world();
+
+    if (world) {
+        world->realize(cs);
+    }
+}
+
+void snp_cpu_reset(X86CPU *cpu)
+{
+    const SnpWorldOps *world = snp_world();
+
+    if (world) {
+        *snp_cpu(&cpu->env) = (SnpCpu) { };
+        world->reset(cpu);
+    }
+}
+
+bool snp_init_signal(X86CPU *cpu)
+{
+    const SnpWorldOps *world = snp_world();
+
+    return world && world->init_signal && world->init_signal(cpu);
+}
+
+bool snp_sipi_signal(X86CPU *cpu)
+{
+    const SnpWorldOps *world = snp_world();
+
+    return world && world->sipi_signal && world->sipi_signal(cpu);
+}
+
+bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
+{
+    const SnpWorldOps *world = snp_world();
+
+    return world && world->rdmsr(env, index, value);
+}
+
+bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
+               uintptr_t retaddr)
+{
+    const SnpWorldOps *world = snp_world();
+
+    return world && world->wrmsr(env, index, value, retaddr);
+}
+
+bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
+{
+    return cpu_env(cs)->hflags & HF_SNP_MASK &&
+           snp_world()->debug_translate(cs, addr, paddr);
+}
+
+void snp_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
+               uint32_t *eax, uint32_t *ebx, uint32_t *ecx, uint32_t *edx)
+{
+    uint32_t regs[4];
+
+    cpu_x86_cpuid(env, leaf, subleaf, &regs[0], &regs[1], &regs[2], &regs[3]);
+    snp_world()->cpuid(env, leaf, subleaf, regs);
+    *eax = regs[0];
+    *ebx = regs[1];
+    *ecx = regs[2];
+    *edx = regs[3];
+}
