@@ -21,13 +21,6 @@
 #include "tcg/snp/guest/launch.h"
 #include "trace.h"
 
-/* The requests of SNP AP Creation, SW_EXITINFO1 bits 31:0 */
-#define AP_CREATE_ON_INIT   0
-#define AP_CREATE           1
-#define AP_DESTROY          2
-
-#define GHCB_ERROR_INVALID_INPUT 5
-
 #define VMSA_RMP_FLAGS \
     (SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED | SNP_RMP_VMSA)
 
@@ -181,14 +174,14 @@ static const char *create(CPUState *target, uint32_t request,
         return "no vCPU with that APIC ID";
     }
     switch (request) {
-    case AP_CREATE_ON_INIT:
-    case AP_CREATE:
+    case SNP_AP_CREATE_ON_INIT:
+    case SNP_AP_CREATE:
         why = check_creation(vmsa_gpa, sev_features);
         if (why) {
             return why;
         }
         break;
-    case AP_DESTROY:
+    case SNP_AP_DESTROY:
         vmsa_gpa = SNP_NO_VMSA;
         break;
     default:
@@ -199,16 +192,16 @@ static const char *create(CPUState *target, uint32_t request,
     bql_lock();
     vcpu->vmsa_gpa = vmsa_gpa;
     vcpu->vmsa_pending = true;
-    vcpu->vmsa_on_init = request == AP_CREATE_ON_INIT;
+    vcpu->vmsa_on_init = request == SNP_AP_CREATE_ON_INIT;
     bql_unlock();
-    if (request != AP_CREATE_ON_INIT) {
+    if (request != SNP_AP_CREATE_ON_INIT) {
         async_run_on_cpu(target, replace_vmsa_work, RUN_ON_CPU_NULL);
     }
     return NULL;
 }
 
-uint64_t snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
-                       uint64_t sev_features)
+bool snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
+                   uint64_t sev_features)
 {
     uint32_t request = info1, apic_id = info1 >> 32;
     const char *why = create(cpu_by_arch_id(apic_id), request, vmsa_gpa,
@@ -216,7 +209,7 @@ uint64_t snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
 
     trace_snp_ap_create(env_cpu(env)->cpu_index, apic_id, request, vmsa_gpa,
                         why ?: "done");
-    return why ? GHCB_ERROR_INVALID_INPUT : 0;
+    return !why;
 }
 
 /*

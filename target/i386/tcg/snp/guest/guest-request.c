@@ -11,7 +11,7 @@
 #include "cpu.h"
 #include "target/i386/sev-certs.h"
 #include "target/i386/sev-firmware.h"
-#include "tcg/snp/guest/guest.h"
+#include "tcg/snp/guest/ghcb.h"
 
 #define PAGE SEV_GUEST_MESSAGE_SIZE
 

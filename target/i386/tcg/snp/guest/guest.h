@@ -99,14 +99,6 @@ static inline SnpVcpu *snp_vcpu(CPUX86State *env)
 /** snp_guest_vmsa_rules: what this hypervisor lets a vCPU run with */
 extern const SnpVmsaRules snp_guest_vmsa_rules;
 
-/**
- * snp_terminate: the guest is over, for a named reason; QEMU is not
- *
- * For requests to terminate and for states the architecture calls a
- * shutdown.  May be called from a vCPU thread, with or without the BQL.
- */
-void G_GNUC_PRINTF(2, 3) snp_terminate(CPUX86State *env, const char *fmt, ...);
-
 /*
  * cpu.c, debug.c: parts of the world's table
  */
@@ -138,7 +130,8 @@ bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
                      uintptr_t ra);
 
 /*
- * ghcb.c, guest-request.c
+ * vmgexit.c, msr-protocol.c, event-cpu.c: the hypervisor's services; what they
+ * are made of is in ghcb.h
  */
 
 /**
@@ -169,35 +162,6 @@ void snp_serve_exception(CPUX86State *env, int vector, int error_code);
  */
 void snp_reset_hold_release(CPUX86State *env);
 
-/**
- * SnpGuestRequest: what a guest gives with SNP Guest Request
- * @request, @response: guest-physical addresses of the messages
- * @extended: SNP Extended Guest Request
- * @has_data: @data and @pages were given
- * @data: guest-physical address of the room for certificates
- * @pages: its size; set to what is needed where that is more
- */
-typedef struct SnpGuestRequest {
-    uint64_t request, response;
-    bool extended;
-    bool has_data;
-    uint64_t data, pages;
-} SnpGuestRequest;
-
-/**
- * snp_guest_request: carry a guest message to the firmware
- * @result: SW_EXITINFO2: the hypervisor's part in the upper half, the
- *     firmware's status in the lower one
- *
- * The pages are the guest's shared memory: the message is copied before
- * anything is looked at, and written back once.
- *
- * Called in a vCPU's execution loop, without the BQL.
- *
- * Returns: false where addresses are misplaced or missing.
- */
-bool snp_guest_request(SnpGuestRequest *request, uint64_t *result);
-
 /*
  * ap.c
  */
@@ -212,6 +176,11 @@ void snp_wait_for_init(X86CPU *cpu);
 bool snp_guest_init_signal(X86CPU *cpu);
 bool snp_guest_sipi_signal(X86CPU *cpu);
 
+/* The requests of SNP AP Creation, SW_EXITINFO1 bits 31:0 */
+#define SNP_AP_CREATE_ON_INIT   0
+#define SNP_AP_CREATE           1
+#define SNP_AP_DESTROY          2
+
 /**
  * snp_ap_create: NAE event 80000013h, SNP AP Creation
  * @info1: request in bits 31:0, APIC ID in bits 63:32
@@ -220,9 +189,9 @@ bool snp_guest_sipi_signal(X86CPU *cpu);
  *
  * From a vCPU thread, without the BQL.
  *
- * Returns: 0, or the GHCB error code for SW_EXITINFO2.
+ * Returns: false where the guest may not have it.
  */
-uint64_t snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
-                       uint64_t sev_features);
+bool snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
+                   uint64_t sev_features);
 
 #endif

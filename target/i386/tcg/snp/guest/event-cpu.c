@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * NAE events that the vCPU itself answers: instructions that are intercepted
+ */
+#include "qemu/osdep.h"
+#include "cpu.h"
+#include "exec/helper-proto.h"
+#include "tcg/helper-tcg.h"
+#include "tcg/snp/guest/ghcb.h"
+
+/* Hypercall results, linux/kvm_para.h */
+#define HYPERCALL_NOT_PERMITTED (-1LL)
+#define HYPERCALL_UNKNOWN       (-1000LL)
+
+void snp_nae_cpuid(CPUX86State *env, SnpNae *nae)
+{
+    uint64_t xcr0 = env->xcr0, given = snp_nae_get(nae, GHCB_XCR0);
+    uint64_t supported = env->features[FEAT_XSAVE_XCR0_LO] |
+        (uint64_t)env->features[FEAT_XSAVE_XCR0_HI] << 32;
+    uint32_t value[4];
+
+    /* The hypervisor cannot see XCR0; sizes follow what the guest says. */
+    if (given & XSTATE_FP_MASK && !(given & ~supported)) {
+        env->xcr0 = given;
+    }
+    snp_cpuid(env, nae->regs[R_EAX], nae->regs[R_ECX], &value[R_EAX],
+              &value[R_EBX], &value[R_ECX], &value[R_EDX]);
+    env->xcr0 = xcr0;
+    for (int i = 0; i < ARRAY_SIZE(value); i++) {
+        nae->regs[i] = value[i];
+    }
+}
+
+static void swap_in(CPUX86State *env, SnpNae *nae)
+{
+    for (int i = 0; i < ARRAY_SIZE(nae->regs); i++) {
+        nae->guest_regs[i] = env->regs[i];
+        env->regs[i] = nae->regs[i];
+    }
+    snp_vcpu(env)->nae = nae;
+    snp_vcpu(env)->serving = true;
+}
+
+static void swap_out(CPUX86State *env, SnpNae *nae)
+{
+    snp_vcpu(env)->serving = false;
+    snp_vcpu(env)->nae = NULL;
+    for (int i = 0; i < ARRAY_SIZE(nae->regs); i++) {
+        env->regs[i] = nae->guest_regs[i];
+    }
+}
+
+void snp_nae_msr(CPUX86State *env, SnpNae *nae)
+{
+    uint32_t index = nae->regs[R_ECX];
+
+    if (snp_msr_is_direct(index) && index != MSR_IA32_XSS) {
+        snp_nae_exception(nae, EXCP0D_GPF);
+        return;
+    }
+    swap_in(env, nae);
+    if (nae->info1) {
+        helper_wrmsr(env);
+    } else {
+        helper_rdmsr(env);
+        nae->regs[R_EAX] = env->regs[R_EAX];
+        nae->regs[R_EDX] = env->regs[R_EDX];
+    }
+    swap_out(env, nae);
+}
+
+void snp_serve_exception(CPUX86State *env, int vector, int error_code)
+{
+    SnpNae *nae = snp_vcpu(env)->nae;
+
+    swap_out(env, nae);
+    snp_nae_exception(nae, vector);
+    snp_nae_finish(env, nae);
+}
+
+/* SVM's decode assist names the register; the specification wants RAX */
+static unsigned dr7_register(const SnpNae *nae)
+{
+    return nae->info1 & 0xf;
+}
+
+void snp_nae_read_dr7(CPUX86State *env, SnpNae *nae)
+{
+    unsigned reg = dr7_register(nae);
+
+    if (reg < ARRAY_SIZE(nae->regs)) {
+        nae->regs[reg] = env->dr[7];
+    }
+}
+
+void snp_nae_write_dr7(CPUX86State *env, SnpNae *nae)
+{
+    unsigned reg = dr7_register(nae);
+    uint64_t value = reg < ARRAY_SIZE(nae->regs) ? nae->regs[reg] : 0;
+
+    if (value & DR_RESERVED_MASK) {
+        snp_nae_exception(nae, EXCP0D_GPF);
+        return;
+    }
+    cpu_x86_update_dr7(env, value);
+}
+
+/* No counters, as on KVM without a virtual PMU */
+void snp_nae_rdpmc(CPUX86State *env, SnpNae *nae)
+{
+    snp_nae_exception(nae, EXCP0D_GPF);
+}
+
+/* There are no hypercalls; guests see no hypervisor that would offer any. */
+void snp_nae_vmmcall(CPUX86State *env, SnpNae *nae)
+{
+    bool user = nae->save[GHCB_CPL];
+
+    nae->regs[R_EAX] = user ? HYPERCALL_NOT_PERMITTED : HYPERCALL_UNKNOWN;
+}
+
+/* Caches are coherent, and MONITOR and MWAIT may do nothing. */
+void snp_nae_nothing(CPUX86State *env, SnpNae *nae)
+{
+}
+
+void snp_nae_nmi_complete(CPUX86State *env, SnpNae *nae)
+{
+    env->hflags2 &= ~HF2_NMI_MASK;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The GHCB MSR protocol: requests that fit into MSR C001_0130 itself
+ *
+ * GHCB specification (56421), 2.3.1.
+ */
+#include "qemu/osdep.h"
+#include "qemu/bitops.h"
+#include "cpu.h"
+#include "system/upm/events.h"
+#include "tcg/snp/guest/ghcb.h"
+#include "tcg/snp/guest/page-state.h"
+
+/* What the MSR holds, in bits 11:0 */
+#define MSR_SEV_INFO            0x001
+#define MSR_SEV_INFO_REQUEST    0x002
+#define MSR_CPUID_REQUEST       0x004
+#define MSR_CPUID_RESPONSE      0x005
+#define MSR_RESET_HOLD_REQUEST  0x006
+#define MSR_RESET_HOLD_RESPONSE 0x007
+#define MSR_PREFERRED_REQUEST   0x010
+#define MSR_PREFERRED_RESPONSE  0x011
+#define MSR_REGISTER_REQUEST    0x012
+#define MSR_REGISTER_RESPONSE   0x013
+#define MSR_PAGE_STATE_REQUEST  0x014
+#define MSR_FEATURES_REQUEST    0x080
+#define MSR_FEATURES_RESPONSE   0x081
+#define MSR_TERMINATE_REQUEST   0x100
+
+#define MSR_CODE_BITS   12
+#define MSR_CODE_MASK   ((1ULL << MSR_CODE_BITS) - 1)
+
+static uint64_t with_data(uint64_t code, uint64_t data)
+{
+    return data << MSR_CODE_BITS | code;
+}
+
+uint64_t snp_ghcb_msr_reset_value(void)
+{
+    return GHCB_VERSION_MAX << 48 | GHCB_VERSION_MIN << 32 |
+           (uint64_t)ctz64(snp_cbit_mask()) << 24 | MSR_SEV_INFO;
+}
+
+uint64_t snp_ghcb_msr_hold_response(bool by_sipi)
+{
+    return with_data(MSR_RESET_HOLD_RESPONSE, by_sipi);
+}
+
+bool snp_ghcb_is_request(uint64_t value)
+{
+    return value & MSR_CODE_MASK;
+}
+
+static void serve_terminate(CPUX86State *env, uint64_t request)
+{
+    unsigned int set, code;
+
+    if (upm_termination_decode(request, &set, &code)) {
+        snp_terminate_request(env, "by GHCB MSR", set, code);
+    }
+}
+
+static uint64_t serve_cpuid(CPUX86State *env, uint64_t request)
+{
+    static const int regs[4] = { R_EAX, R_EBX, R_ECX, R_EDX };
+    uint32_t value[4];
+
+    snp_cpuid(env, extract64(request, 32, 32), 0, &value[R_EAX],
+              &value[R_EBX], &value[R_ECX], &value[R_EDX]);
+    request = deposit64(request, 32, 32,
+                        value[regs[extract64(request, 30, 2)]]);
+    return deposit64(request, 0, MSR_CODE_BITS, MSR_CPUID_RESPONSE);
+}
+
+uint64_t snp_ghcb_msr_serve(CPUX86State *env, uint64_t request)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+
+    switch (request & MSR_CODE_MASK) {
+    case MSR_SEV_INFO_REQUEST:
+        return snp_ghcb_msr_reset_value();
+    case MSR_CPUID_REQUEST:
+        return serve_cpuid(env, request);
+    case MSR_RESET_HOLD_REQUEST:
+        vcpu->reset_hold = SNP_RESET_HOLD_MSR;
+        return snp_ghcb_msr_hold_response(false);
+    case MSR_PREFERRED_REQUEST:
+        return with_data(MSR_PREFERRED_RESPONSE, UINT64_MAX);
+    case MSR_REGISTER_REQUEST:
+        vcpu->ghcb_gpa = request & ~MSR_CODE_MASK;
+        return vcpu->ghcb_gpa | MSR_REGISTER_RESPONSE;
+    case MSR_PAGE_STATE_REQUEST:
+        return snp_psc_msr(request, snp_page_state_convert, env);
+    case MSR_FEATURES_REQUEST:
+        return with_data(MSR_FEATURES_RESPONSE, GHCB_HYPERVISOR_FEATURES);
+    case MSR_TERMINATE_REQUEST:
+        serve_terminate(env, request);
+        return request;
+    default:
+        return request;
+    }
+}

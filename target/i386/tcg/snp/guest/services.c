@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Services that a guest can have by NAE event and by MSR protocol
+ */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "cpu.h"
+#include "system/runstate.h"
+#include "system/upm/events.h"
+#include "tcg/snp/guest/ghcb.h"
+#include "trace.h"
+
+int snp_page_state_convert(void *opaque, uint64_t gpa, uint64_t size,
+                           bool to_private)
+{
+    CPUX86State *env = opaque;
+    int ret = snp_convert(env, gpa, size, to_private, UPM_CAUSE_GHCB);
+
+    trace_snp_page_state(env_cpu(env)->cpu_index, gpa, size, to_private, ret);
+    return ret;
+}
+
+void snp_terminate(CPUX86State *env, const char *fmt, ...)
+{
+    g_autofree char *reason = NULL;
+    va_list args;
+    bool bql = bql_locked();
+
+    va_start(args, fmt);
+    reason = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    error_report("SEV-SNP guest terminated by vCPU %d: %s",
+                 env_cpu(env)->cpu_index, reason);
+    if (!bql) {
+        bql_lock();
+    }
+    qemu_system_guest_panicked(NULL);
+    if (!bql) {
+        bql_unlock();
+    }
+}
+
+void snp_terminate_request(CPUX86State *env, const char *how,
+                           unsigned int set, unsigned int code)
+{
+    upm_tell_terminated(env_cpu(env)->cpu_index, set, code);
+    snp_terminate(env, "request %s, %s (set 0x%x code 0x%x)", how,
+                  upm_termination_reason(set, code), set, code);
+}
