@@ -5,15 +5,14 @@
 #include "qemu/osdep.h"
 #include "qemu/config-file.h"
 #include "qemu/error-report.h"
-#include "qemu/main-loop.h"
 #include "qemu/option.h"
 #include "qapi/error.h"
 #include "hw/i386/x86.h"
 #include "system/confidential-guest-support.h"
 #include "system/cpu-timers.h"
 #include "system/replay.h"
-#include "system/runstate.h"
 #include "system/upm/compat.h"
+#include "system/upm/host.h"
 #include "target/i386/sev-launch/launch.h"
 #include "target/i386/sev-vmsa.h"
 #include "target/i386/upm-guest.h"
@@ -120,18 +119,11 @@ void snp_terminate(CPUX86State *env, const char *fmt, ...)
 {
     g_autofree char *reason = NULL;
     va_list args;
-    bool bql = bql_locked();
 
     va_start(args, fmt);
     reason = g_strdup_vprintf(fmt, args);
     va_end(args);
     error_report("SEV-SNP guest terminated by vCPU %d: %s",
                  env_cpu(env)->cpu_index, reason);
-    if (!bql) {
-        bql_lock();
-    }
-    qemu_system_guest_panicked(NULL);
-    if (!bql) {
-        bql_unlock();
-    }
+    upm_memory_guest_panicked();
 }
