@@ -13,7 +13,7 @@
 #define PM1_CONTROL     (PM_BASE + 4)
 #define SLEEP_S3        (1 << 13 | 1 << 10)
 
-static volatile u64 ready, go;
+static volatile u64 ready, go, asking;
 
 void ap_main(unsigned index)
 {
@@ -22,6 +22,7 @@ void ap_main(unsigned index)
     while (!go) {
         pause();
     }
+    asking = 1;
     vmgexit(0x100 | 5 << 12 | 0x42 << 16);
     for (;;) {
         pause();
@@ -42,6 +43,9 @@ void payload(void)
     ap_start(1);
     check(T("other-vcpu-runs"), wait_for(&ready, 1));
     go = 1;
+    while (!asking) {
+        pause();
+    }
     io_out(PM1_CONTROL, 2, SLEEP_S3);
     for (;;) {
         pause();
