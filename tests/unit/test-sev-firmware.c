@@ -761,7 +761,7 @@ static Identity good_identity(const uint8_t *digest)
 {
     Identity id = {
         .block = {
-            .family_id = "a family of image",
+            .family_id = "family of images",
             .image_id = "an image of them",
             .version = cpu_to_le32(1),
             .guest_svn = cpu_to_le32(0x01020304),
