@@ -46,8 +46,22 @@ PspPageState psp_page_state(const SevRmpEntry *entry);
 /** psp_page_state_name: for traces and messages */
 const char *psp_page_state_name(PspPageState state);
 
-/** psp_page_get: look a page up; its state is DEFAULT outside of the RMP */
-void psp_page_get(PspPlatform *platform, uint64_t spa, PspPage *page);
+/**
+ * psp_page_get: look a page up
+ * @spa: anywhere in it
+ *
+ * Its state is DEFAULT outside of the RMP.
+ *
+ * Returns: SEV_RET_SUCCESS, or INVALID_PARAM for the memory of the RMP itself,
+ * which no command may name.
+ */
+int psp_page_get(PspPlatform *platform, uint64_t spa, PspPage *page);
+
+/**
+ * psp_page_get_whole: as psp_page_get(), but where @spa lies in a 2 MiB page,
+ * that one
+ */
+int psp_page_get_whole(PspPlatform *platform, uint64_t spa, PspPage *page);
 
 /** psp_page_size: bytes of a page, 4 KiB or 2 MiB */
 uint64_t psp_page_size(const PspPage *page);
@@ -55,15 +69,16 @@ uint64_t psp_page_size(const PspPage *page);
 /**
  * psp_page_set: bring a page into another state
  *
- * Only such bits change as tell @page's state from @state; the sort of page
- * is the caller's to check.  Translations of the page are flushed.
+ * Only such bits change as tell @page's state from @state; whether that step
+ * is allowed is the caller's to know.  No translation is flushed: a step that
+ * takes access away from the processors needs PspPlatformOps.flush.
  */
 void psp_page_set(PspPlatform *platform, PspPage *page, PspPageState state);
 
 /**
  * psp_page_put: write @page's entry back as the caller has changed it
  *
- * Translations of the page are flushed.
+ * Flushes no more than psp_page_set() does.
  */
 void psp_page_put(PspPlatform *platform, PspPage *page);
 
@@ -71,10 +86,11 @@ void psp_page_put(PspPlatform *platform, PspPage *page);
  * psp_pages_writable: may the firmware write to a range?
  *
  * It may where each page is in the Firmware or the Default state.  Takes the
- * RMP's lock.
+ * RMP's lock itself.
  *
- * Returns: SEV_RET_SUCCESS, PSP_STATUS_INVALID_PAGE_STATE, or
- * SEV_RET_INVALID_ADDRESS for a range that ends beyond 2^52.
+ * Returns: SEV_RET_SUCCESS, PSP_STATUS_INVALID_PAGE_STATE, INVALID_PARAM as
+ * psp_page_get() does, or SEV_RET_INVALID_ADDRESS for a range that ends
+ * beyond 2^52.
  */
 int psp_pages_writable(PspPlatform *platform, uint64_t spa, uint64_t size);
 

@@ -23,8 +23,8 @@ typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
  *
  * @rmp_get: the entry of the 4 KiB page at @spa, as it lies in the table;
  *     false where the table does not cover it (the Default state)
- * @rmp_set: write that entry; the count of sub-pages in it is not looked at,
- *     the table keeps it.  False where there is no entry
+ * @rmp_set: write that entry just as it is, the count of sub-pages included,
+ *     which is as @rmp_get gave it; false where there is no entry
  * @rmp_lock, @rmp_unlock: keep RMPUPDATE and PSMASH of the processors out.
  *     Held for one command at most, never while a command waits or signs
  * @map: host address of memory, NULL where any of it is not RAM.  The RMP
@@ -32,6 +32,8 @@ typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
  * @unmap: what @map returned; @is_write as there
  * @flush: make all processors forget translations that they checked against
  *     an entry that has changed since
+ * @asid_pages: how many pages of memory the RMP says belong to an ASID.
+ *     NULL: not known, none
  * @wbinvd_done: has every processor executed WBINVD since an ASID was last
  *     given up?  NULL: taken for granted
  * @chip: who signs reports, see chip.h; NULL with @errp set
@@ -49,6 +51,7 @@ typedef struct PspPlatformOps {
     void *(*map)(void *opaque, uint64_t spa, uint64_t size, bool is_write);
     void (*unmap)(void *opaque, void *p, uint64_t size, bool is_write);
     void (*flush)(void *opaque);
+    uint64_t (*asid_pages)(void *opaque, unsigned asid);
     bool (*wbinvd_done)(void *opaque);
     PspChip *(*chip)(void *opaque, Error **errp);
     PspCpuidFn *cpuid;

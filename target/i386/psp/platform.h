@@ -54,7 +54,9 @@ typedef struct PspConfig {
  * @max_asid: highest ASID of a guest with encrypted memory (CPUID 8000_001F
  *     ECX), below PSP_ASID_LIMIT
  * @snp_state, @sev_state: by SNP_INIT, and by INIT
- * @asids: by ASID, 0 unused
+ * @rmp_base, @rmp_size: the RMP itself, by SNP_INIT; nothing that a command
+ *     names may lie in there.  A size of 0: there is none
+ * @asids: PspAsidState by ASID, 0 unused
  * @config: by SNP_CONFIG, gone with SNP_SHUTDOWN
  * @guests: SNP guests, by the address of their Context page
  */
@@ -66,6 +68,8 @@ typedef struct PspPlatform {
     unsigned max_asid;
     PspPlatformState snp_state;
     PspPlatformState sev_state;
+    uint64_t rmp_base;
+    uint64_t rmp_size;
     uint8_t asids[PSP_ASID_LIMIT];
     PspConfig config;
     GHashTable *guests;
@@ -80,6 +84,23 @@ void psp_platform_reset(PspPlatform *platform);
 
 /** psp_platform_destroy: free what psp_platform_init() made */
 void psp_platform_destroy(PspPlatform *platform);
+
+/** psp_platform_chip: who signs reports; NULL with @errp set */
+PspChip *psp_platform_chip(PspPlatform *platform, Error **errp);
+
+/**
+ * psp_snp_guests: SNP guests that were launched and not decommissioned yet
+ *
+ * GUEST_COUNT of SNP_PLATFORM_STATUS.
+ */
+unsigned psp_snp_guests(PspPlatform *platform);
+
+/**
+ * psp_asid_check: may a guest have this ASID, if it is clean?
+ *
+ * Returns: SEV_RET_SUCCESS, INVALID_ASID, ASID_OWNED.
+ */
+int psp_asid_check(const PspPlatform *platform, unsigned asid);
 
 /**
  * psp_asid_take: bind an ASID to a guest
