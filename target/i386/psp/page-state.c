@@ -115,26 +115,6 @@ int psp_page_get(PspPlatform *platform, uint64_t spa, PspPage *page)
     return SEV_RET_SUCCESS;
 }
 
-/*
- * The entries behind the first of a 2 MiB page say only that they are
- * assigned: whose they are stands in the first one.
- */
-int psp_page_get_whole(PspPlatform *platform, uint64_t spa, PspPage *page)
-{
-    PspPage large;
-    int status = psp_page_get(platform, spa, page);
-
-    if (status || page->state == PSP_PAGE_STATE_DEFAULT ||
-        page->entry.lo & SEV_RMP_PAGE_2M || sev_rmp_asid(&page->entry)) {
-        return status;
-    }
-    status = psp_page_get(platform, spa & ~(PAGE_2M - 1), &large);
-    if (!status && large.entry.lo & SEV_RMP_PAGE_2M) {
-        *page = large;
-    }
-    return status;
-}
-
 uint64_t psp_page_size(const PspPage *page)
 {
     return page->entry.lo & SEV_RMP_PAGE_2M ? PAGE_2M : PAGE_4K;

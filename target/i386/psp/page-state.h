@@ -50,18 +50,13 @@ const char *psp_page_state_name(PspPageState state);
  * psp_page_get: look a page up
  * @spa: anywhere in it
  *
- * Its state is DEFAULT outside of the RMP.
+ * Its state is DEFAULT outside of the RMP.  Each 4 KiB of a page of 2 MiB have
+ * the state, the size and the ASID of the whole.
  *
  * Returns: SEV_RET_SUCCESS, or INVALID_PARAM for the memory of the RMP itself,
  * which no command may name.
  */
 int psp_page_get(PspPlatform *platform, uint64_t spa, PspPage *page);
-
-/**
- * psp_page_get_whole: as psp_page_get(), but where @spa lies in a 2 MiB page,
- * that one
- */
-int psp_page_get_whole(PspPlatform *platform, uint64_t spa, PspPage *page);
 
 /** psp_page_size: bytes of a page, 4 KiB or 2 MiB */
 uint64_t psp_page_size(const PspPage *page);

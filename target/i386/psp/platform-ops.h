@@ -23,8 +23,9 @@ typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
  *
  * @rmp_get: the entry of the 4 KiB page at @spa, as it lies in the table;
  *     false where the table does not cover it (the Default state)
- * @rmp_set: write that entry just as it is, the count of sub-pages included,
- *     which is as @rmp_get gave it; false where there is no entry
+ * @rmp_set: write that entry; false where there is none.  One with
+ *     SEV_RMP_PAGE_2M is the first of 512, and all of them become part of the
+ *     large page.  The count of sub-pages is the table's own matter
  * @rmp_lock, @rmp_unlock: keep RMPUPDATE and PSMASH of the processors out.
  *     Held for one command at most, never while a command waits or signs
  * @map: host address of memory, NULL where any of it is not RAM.  The RMP

@@ -39,10 +39,14 @@ typedef enum PspAsidState {
     PSP_ASID_DIRTY,
 } PspAsidState;
 
-/* SNP_CONFIG, 56860 section 8.7: TCB_VERSION and MASK_CHIP_* as they came */
+/* Reports without the chip's ID, or without its signature */
+#define PSP_CONFIG_MASK_CHIP_ID     (1U << 0)
+#define PSP_CONFIG_MASK_CHIP_KEY    (1U << 1)
+
+/* What SNP_CONFIG has set */
 typedef struct PspConfig {
     uint64_t reported_tcb;          /* 0: the committed one */
-    uint32_t mask;                  /* bit 0: MASK_CHIP_ID, bit 1: _KEY */
+    uint32_t mask;                  /* PSP_CONFIG_MASK_* */
 } PspConfig;
 
 /**
@@ -126,14 +130,13 @@ bool psp_asids_clean(const PspPlatform *platform);
 
 /**
  * psp_snp_command: run one command of 56860 on guests and on pages
- * @command: SEV_CMD_SNP_* of Linux' include/linux/psp-sev.h, 90h to CDh, and
- *     84h, SNP_DF_FLUSH
+ * @command: 56860 table 22, see command-abi.h
  * @buffer: the command buffer as it lies in memory; not written, and read
  *     once only, as the machine may write to it at any time
  * @size: bytes that may be read there
  *
- * SNP_INIT, SNP_SHUTDOWN, SNP_PLATFORM_STATUS and their like belong to the
- * mailbox.  Whatever the buffer says, memory that the RMP does not let the
+ * SNP_INIT, SNP_SHUTDOWN, SNP_PLATFORM_STATUS, SNP_CONFIG and their like
+ * belong to the mailbox.  Whatever the buffer says, memory that the RMP does not let the
  * firmware touch is not touched.  What is refused is traced, not reported: a
  * machine's software is told by the status.
  *
