@@ -46,7 +46,7 @@ static void clear_bits(unsigned long *map, const UpmExtent *extent,
                        uint64_t *count)
 {
     if (map && *count) {
-        *count -= count_bits(map, extent);
+        qatomic_set_u64(count, *count - count_bits(map, extent));
         bitmap_clear(map, extent->offset >> UPM_FRAME_BITS,
                      extent->size >> UPM_FRAME_BITS);
     }
@@ -55,7 +55,8 @@ static void clear_bits(unsigned long *map, const UpmExtent *extent,
 static void set_bits(unsigned long *map, const UpmExtent *extent,
                      uint64_t *count)
 {
-    *count += (extent->size >> UPM_FRAME_BITS) - count_bits(map, extent);
+    qatomic_set_u64(count, *count + (extent->size >> UPM_FRAME_BITS) -
+                           count_bits(map, extent));
     bitmap_set(map, extent->offset >> UPM_FRAME_BITS,
                extent->size >> UPM_FRAME_BITS);
 }
@@ -116,14 +117,22 @@ static void hide_rest_of_pages(const UpmExtent *extent)
     }
 }
 
+/*
+ * Mostly there is nothing on account.  What of @step is, has been since before
+ * it was claimed: who sees none without the lock sees none with it.
+ */
 void upm_account_shown(const UpmStep *step, bool private)
 {
     const UpmBlock *block = step->extent.block;
+    bool huge = block->page_size > UPM_FRAME_SIZE;
 
+    if (!huge && !qatomic_read_u64(&block->hidden_frames[private])) {
+        return;
+    }
     QEMU_LOCK_GUARD(&upm_lock);
     /* What has the state already is on no account of this half. */
     show(&step->extent, private);
-    if (!private && block->page_size > UPM_FRAME_SIZE && !block->recorded) {
+    if (huge && !private) {
         hide_rest_of_pages(&step->extent);
     }
 }
@@ -255,44 +264,39 @@ static bool is_storm(uint64_t requests)
     return requests == MAX(UPM_STORM_REQUESTS, size / UPM_STORM_EXTENT);
 }
 
-/* Returns true where this request makes it a storm. */
-static bool count_storm(const UpmDone *done, int64_t now)
+static void count_storm(UpmDone *done)
 {
-    if (!storm.requests || now - storm_start >= UPM_STORM_NS) {
+    if (!storm.requests || done->end - storm_start >= UPM_STORM_NS) {
         storm = (UpmStorm) {};
-        storm_start = now;
+        storm_start = done->end;
     }
     storm.requests++;
     storm.converted[done->to_private] += done->changed;
     if (!is_storm(storm.requests)) {
-        return false;
+        return;
     }
     storm.gpa = done->gpa;
     storm.size = done->size;
     storm.cause = done->cause;
-    storm.time = now - storm_start;
-    return true;
+    storm.time = done->end - storm_start;
+    done->storm = storm;
 }
 
-/* Returns true where there is a storm to be told of. */
-static bool count(const UpmDone *done, int64_t now)
+void upm_account_request(UpmDone *done)
 {
-    counters.time += now - done->start;
+    counters.time += done->end - done->start;
     if (done->ret < 0) {
-        counters.failed_requests++;
-        return false;
-    }
-    if (!done->changed) {
+        done->failed_requests = ++counters.failed_requests;
+    } else if (!done->changed) {
         counters.unchanged_requests++;
-        return false;
+    } else {
+        counters.requests[done->cause][done->to_private]++;
+        counters.converted[done->cause][done->to_private] += done->changed;
+        count_storm(done);
     }
-    counters.requests[done->cause][done->to_private]++;
-    counters.converted[done->cause][done->to_private] += done->changed;
-    return count_storm(done, now);
 }
 
-static void tell_failure(const UpmDone *done, const Error *err,
-                         uint64_t failed_requests)
+static void tell_failure(const UpmDone *done, const Error *err)
 {
     UpmFailure failure = {
         .gpa = done->gpa,
@@ -302,33 +306,23 @@ static void tell_failure(const UpmDone *done, const Error *err,
         .step = done->step,
         .error = -done->ret,
         .reason = error_get_pretty(err),
-        .failed_requests = failed_requests,
+        .failed_requests = done->failed_requests,
         .poisoned = done->poisoned,
     };
 
     observer->failed(&failure);
 }
 
-void upm_account_request(const UpmDone *done, const Error *err)
+void upm_tell_request(const UpmDone *done, const Error *err)
 {
-    int64_t now = get_clock();
-    uint64_t failures;
-    UpmStorm told;
-    bool stormy;
-
-    WITH_QEMU_LOCK_GUARD(&upm_lock) {
-        stormy = count(done, now);
-        failures = counters.failed_requests;
-        told = storm;
-    }
     if (!observer) {
         return;
     }
     if (err) {
-        tell_failure(done, err, failures);
+        tell_failure(done, err);
     }
-    if (stormy) {
-        observer->storm(&told);
+    if (done->storm.requests) {
+        observer->storm(&done->storm);
     }
 }
 

@@ -29,11 +29,17 @@ void upm_foreach_block_locked(void (*fn)(UpmBlock *block, void *opaque),
  * upm_claim_all: upm_claim() for several extents at once
  * @all: as many as there are @extents
  */
-void upm_claim_all(UpmClaim *all, const GArray *extents);
+void upm_claim_all(UpmClaim *all, const UpmExtent *extents,
+                   unsigned int count);
+
+/** upm_release_all: the opposite.  Locking: the lock. */
 void upm_release_all(UpmClaim *all, unsigned int count);
 
 /** upm_state_name: "private" or "shared" */
-const char *upm_state_name(bool private);
+static inline const char *upm_state_name(bool private)
+{
+    return private ? "private" : "shared";
+}
 
 /**
  * upm_map_set: give all frames of @extent a state
@@ -48,7 +54,7 @@ void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private);
 
 /*
  * accounts.c.  Who calls these has a claim and not the lock, but for the
- * last two.
+ * last three.
  */
 
 typedef struct UpmStep UpmStep;
@@ -71,7 +77,13 @@ void upm_account_source(const UpmExtent *extent);
 void upm_account_discard(const UpmExtent *extent, bool private, uint64_t more,
                          int ret);
 
-/** UpmDone: a request that has come to its end */
+/**
+ * UpmDone: a request that has come to its end
+ * @step: that failed, where @ret is not 0
+ * @start, @end: ns
+ * @failed_requests: number of them so far
+ * @storm: requests, not 0 where this one makes it a storm
+ */
 typedef struct UpmDone {
     hwaddr gpa;
     uint64_t size;
@@ -80,17 +92,27 @@ typedef struct UpmDone {
     UpmConversionStep step;
     uint64_t changed;
     int64_t start;
+    int64_t end;
     bool poisoned;
     int ret;
+    uint64_t failed_requests;
+    UpmStorm storm;
 } UpmDone;
 
 /**
- * upm_account_request: count a request, and tell observers
+ * upm_account_request: count a request
+ *
+ * Sets the last two members.  Locking: the lock.
+ */
+void upm_account_request(UpmDone *done);
+
+/**
+ * upm_tell_request: tell observers, where there is something to be told
  * @err: why it failed, NULL where it did not
  *
  * Locking: neither the lock nor a claim.
  */
-void upm_account_request(const UpmDone *done, const Error *err);
+void upm_tell_request(const UpmDone *done, const Error *err);
 
 /** upm_account_unchanged: a request that was not made, as nothing was left */
 void upm_account_unchanged(void);

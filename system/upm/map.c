@@ -9,11 +9,6 @@
 #include "qemu/bitmap.h"
 #include "core.h"
 
-const char *upm_state_name(bool private)
-{
-    return private ? "private" : "shared";
-}
-
 bool upm_block_is_private(const UpmBlock *block, uint64_t offset)
 {
     uint64_t frame = offset >> UPM_FRAME_BITS;
