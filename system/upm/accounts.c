@@ -156,13 +156,15 @@ void upm_account_source(const UpmExtent *extent)
     hide_private(extent);
 }
 
+/*
+ * What of @extent was on account, and @bytes that were not.  Locking: the
+ * lock.
+ */
 static void account_discarded(const UpmExtent *extent, bool private,
-                              uint64_t more)
+                              uint64_t bytes)
 {
     UpmBlock *block = extent->block;
-    uint64_t bytes = more;
 
-    QEMU_LOCK_GUARD(&upm_lock);
     if (block->hidden_frames[private]) {
         bytes += count_bits(block->hidden_map[private], extent)
                  << UPM_FRAME_BITS;
@@ -174,6 +176,17 @@ static void account_discarded(const UpmExtent *extent, bool private,
     } else {
         counters.discarded_shared += bytes;
     }
+}
+
+void upm_account_discarded(const UpmStep *step, bool private)
+{
+    account_discarded(&step->extent, private, step->changed);
+}
+
+void upm_account_pages(const UpmExtent *extent, bool private)
+{
+    QEMU_LOCK_GUARD(&upm_lock);
+    account_discarded(extent, private, 0);
 }
 
 /* Where a part of @extent is not on the account, it was discarded before. */
@@ -212,7 +225,7 @@ static bool count_failed(const UpmExtent *extent, bool private,
     return first;
 }
 
-static void account_failed(const UpmExtent *extent, bool private, int error)
+void upm_account_failed(const UpmExtent *extent, bool private, int error)
 {
     UpmFailedDiscard failed = {
         .block = extent->block->name,
@@ -231,16 +244,6 @@ static void account_failed(const UpmExtent *extent, bool private, int error)
                 failed.offset, failed.size, strerror(error));
     if (observer && observer->discard_failed) {
         observer->discard_failed(&failed);
-    }
-}
-
-void upm_account_discard(const UpmExtent *extent, bool private, uint64_t more,
-                         int ret)
-{
-    if (ret < 0) {
-        account_failed(extent, private, -ret);
-    } else {
-        account_discarded(extent, private, more);
     }
 }
 
@@ -279,7 +282,7 @@ static void count_storm(UpmDone *done)
     storm.size = done->size;
     storm.cause = done->cause;
     storm.time = done->end - storm_start;
-    done->storm = storm;
+    done->stormy = true;
 }
 
 void upm_account_request(UpmDone *done)
@@ -313,6 +316,16 @@ static void tell_failure(const UpmDone *done, const Error *err)
     observer->failed(&failure);
 }
 
+static void tell_storm(void)
+{
+    UpmStorm told;
+
+    WITH_QEMU_LOCK_GUARD(&upm_lock) {
+        told = storm;
+    }
+    observer->storm(&told);
+}
+
 void upm_tell_request(const UpmDone *done, const Error *err)
 {
     if (!observer) {
@@ -321,8 +334,8 @@ void upm_tell_request(const UpmDone *done, const Error *err)
     if (err) {
         tell_failure(done, err);
     }
-    if (done->storm.requests) {
-        observer->storm(&done->storm);
+    if (done->stormy) {
+        tell_storm();
     }
 }
 

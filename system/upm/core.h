@@ -53,8 +53,8 @@ void upm_map_set(const UpmExtent *extent, bool private, uint64_t changed);
 void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private);
 
 /*
- * accounts.c.  Who calls these has a claim and not the lock, but for the
- * last three.
+ * accounts.c.  Who calls these has a claim and not the lock, unless it says
+ * something else.
  */
 
 typedef struct UpmStep UpmStep;
@@ -68,21 +68,29 @@ void upm_account_hidden(const UpmStep *step, bool private);
 /** upm_account_source: QEMU has written to the shared half of @extent */
 void upm_account_source(const UpmExtent *extent);
 
+/** upm_account_pages: what is hidden in @extent is discarded */
+void upm_account_pages(const UpmExtent *extent, bool private);
+
 /**
- * upm_account_discard: what is hidden in @extent was discarded, or not
- * @private: the private half is meant
- * @more: bytes that are discarded and were on no account
- * @ret: 0, or why it failed as a negative errno
+ * upm_account_failed: what is hidden in @extent could not be discarded
+ * @error: why, a positive errno
  */
-void upm_account_discard(const UpmExtent *extent, bool private, uint64_t more,
-                         int ret);
+void upm_account_failed(const UpmExtent *extent, bool private, int error);
+
+/**
+ * upm_account_discarded: a half of what has changed is discarded, and of what
+ * else is hidden between it
+ *
+ * Locking: the lock, and a claim.
+ */
+void upm_account_discarded(const UpmStep *step, bool private);
 
 /**
  * UpmDone: a request that has come to its end
  * @step: that failed, where @ret is not 0
  * @start, @end: ns
  * @failed_requests: number of them so far
- * @storm: requests, not 0 where this one makes it a storm
+ * @stormy: this one makes it a storm
  */
 typedef struct UpmDone {
     hwaddr gpa;
@@ -96,7 +104,7 @@ typedef struct UpmDone {
     bool poisoned;
     int ret;
     uint64_t failed_requests;
-    UpmStorm storm;
+    bool stormy;
 } UpmDone;
 
 /**
@@ -114,7 +122,11 @@ void upm_account_request(UpmDone *done);
  */
 void upm_tell_request(const UpmDone *done, const Error *err);
 
-/** upm_account_unchanged: a request that was not made, as nothing was left */
+/**
+ * upm_account_unchanged: a request that was not made, as nothing was left
+ *
+ * Locking: as above.
+ */
 void upm_account_unchanged(void);
 
 #endif

@@ -15,7 +15,7 @@
  *         upm_leave()               ... and memory slots have their turn
  *       upm_finish_step()         for each of them: nothing is taken back now
  *                                   settle, account what is hidden, discard it
- *       upm_release_all(), upm_account_request()
+ *       upm_account_discarded(), upm_release_all(), upm_account_request()
  *       upm_tell_request()
  *
  * A step that fails is taken back at once, upm_take_back_step(), those before
@@ -113,7 +113,7 @@ static int convert_extent(UpmRequest *r, UpmExtent rest, Error **errp)
     return ret;
 }
 
-static void finish(const UpmRequest *r)
+static void finish(UpmRequest *r)
 {
     unsigned int i;
 
@@ -172,8 +172,11 @@ static uint64_t changed(const UpmRequest *r)
     return bytes;
 }
 
+/* The lock is taken once for all that there is to write down. */
 static void end(UpmRequest *r, UpmDone *done)
 {
+    unsigned int i;
+
     done->step = r->at;
     done->poisoned = r->poisoned;
     done->changed = done->ret < 0 ? 0 : changed(r);
@@ -181,6 +184,11 @@ static void end(UpmRequest *r, UpmDone *done)
     trace_upm_convert_done(r->number, r->gpa, r->size, done->changed,
                            done->ret);
     WITH_QEMU_LOCK_GUARD(&upm_lock) {
+        for (i = 0; i < r->n_steps; i++) {
+            if (r->steps[i].discarded) {
+                upm_account_discarded(&r->steps[i], !r->to_private);
+            }
+        }
         upm_release_all(r->claims, r->n_claims);
         upm_account_request(done);
     }

@@ -102,6 +102,11 @@ bool upm_step_make(UpmStep *step, const UpmExtent *extent, bool to_private)
     UpmExtent rest = *extent;
     UpmExtent run, more;
 
+    if (extent->size == UPM_FRAME_SIZE) {
+        *step = (UpmStep) { .extent = *extent, .changed = extent->size };
+        return upm_block_is_private(extent->block, extent->offset) !=
+               to_private;
+    }
     if (!upm_next_run_in(extent, extent->offset, !to_private, &run)) {
         return false;
     }

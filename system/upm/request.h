@@ -24,11 +24,13 @@
  * @changing: a set bit is a frame of @extent that changes, the others have
  *     the state already; NULL where all change
  * @changed: bytes that change
+ * @discarded: all of @extent is discarded, and not accounted yet
  */
 struct UpmStep {
     UpmExtent extent;
     unsigned long *changing;
     uint64_t changed;
+    bool discarded;
 };
 
 /**
@@ -184,6 +186,6 @@ int upm_check_poison(UpmRequest *r, Error **errp);
 void upm_discard_hidden_in(const UpmRequest *r, const UpmExtent *extent);
 
 /** upm_finish_step: settle it, and discard what it hides */
-void upm_finish_step(const UpmRequest *r, const UpmStep *step);
+void upm_finish_step(const UpmRequest *r, UpmStep *step);
 
 #endif
