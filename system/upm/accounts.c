@@ -20,6 +20,8 @@ static UpmCounters counters;
 /* requests of the last second or less, and when the first came */
 static UpmStorm storm;
 static int64_t storm_start;
+/* the latest that is to be told of */
+static UpmStorm told;
 
 void upm_set_observer(const UpmObserver *new_observer)
 {
@@ -278,10 +280,11 @@ static void count_storm(UpmDone *done)
     if (!is_storm(storm.requests)) {
         return;
     }
-    storm.gpa = done->gpa;
-    storm.size = done->size;
-    storm.cause = done->cause;
-    storm.time = done->end - storm_start;
+    told = storm;
+    told.gpa = done->gpa;
+    told.size = done->size;
+    told.cause = done->cause;
+    told.time = done->end - storm_start;
     done->stormy = true;
 }
 
@@ -318,12 +321,12 @@ static void tell_failure(const UpmDone *done, const Error *err)
 
 static void tell_storm(void)
 {
-    UpmStorm told;
+    UpmStorm copy;
 
     WITH_QEMU_LOCK_GUARD(&upm_lock) {
-        told = storm;
+        copy = told;
     }
-    observer->storm(&told);
+    observer->storm(&copy);
 }
 
 void upm_tell_request(const UpmDone *done, const Error *err)

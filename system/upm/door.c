@@ -10,12 +10,12 @@
  *         take_effect()
  *           upm_mark_step()           the provider makes the state true
  *           upm_flush()               no vCPU has an older translation
- *           map_step()                the map says so
+ *           upm_map_set()             the map says so
  *           upm_notify_step()         who may refuse
  *         upm_leave()               ... and memory slots have their turn
  *       upm_finish_step()         for each of them: nothing is taken back now
  *                                   settle, account what is hidden, discard it
- *       upm_account_discarded(), upm_release_all(), upm_account_request()
+ *       account_steps(), upm_release_all(), upm_account_request()
  *       upm_tell_request()
  *
  * A step that fails is taken back at once, upm_take_back_step(), those before
@@ -31,12 +31,6 @@
 /* For trace events */
 static unsigned int last_request;
 
-static void map_step(const UpmRequest *r, const UpmStep *step)
-{
-    QEMU_LOCK_GUARD(&upm_lock);
-    upm_map_set(&step->extent, r->to_private, step->changed);
-}
-
 static int take_effect(UpmRequest *r, const UpmStep *step, UpmProgress *p,
                        Error **errp)
 {
@@ -48,10 +42,11 @@ static int take_effect(UpmRequest *r, const UpmStep *step, UpmProgress *p,
         return ret;
     }
     upm_flush(r);
-    map_step(r, step);
+    upm_map_set(&step->extent, r->to_private);
     p->mapped = true;
     r->at = UPM_CONVERSION_STEP_NOTIFY;
-    return upm_notify_step(r, step, p, errp);
+    return qatomic_read(&step->extent.block->watchers)
+           ? upm_notify_step(r, step, p, errp) : 0;
 }
 
 /* Memory may have come and gone since all of the range was checked. */
@@ -172,11 +167,23 @@ static uint64_t changed(const UpmRequest *r)
     return bytes;
 }
 
-/* The lock is taken once for all that there is to write down. */
-static void end(UpmRequest *r, UpmDone *done)
+static void account_steps(const UpmRequest *r)
 {
     unsigned int i;
 
+    for (i = 0; i < r->n_steps; i++) {
+        const UpmStep *step = &r->steps[i];
+
+        upm_map_count(step->extent.block, r->to_private, step->changed);
+        if (step->discarded) {
+            upm_account_discarded(step, !r->to_private);
+        }
+    }
+}
+
+/* The lock is taken once for all that there is to write down. */
+static void end(UpmRequest *r, UpmDone *done)
+{
     done->step = r->at;
     done->poisoned = r->poisoned;
     done->changed = done->ret < 0 ? 0 : changed(r);
@@ -184,10 +191,8 @@ static void end(UpmRequest *r, UpmDone *done)
     trace_upm_convert_done(r->number, r->gpa, r->size, done->changed,
                            done->ret);
     WITH_QEMU_LOCK_GUARD(&upm_lock) {
-        for (i = 0; i < r->n_steps; i++) {
-            if (r->steps[i].discarded) {
-                upm_account_discarded(&r->steps[i], !r->to_private);
-            }
+        if (!done->ret) {
+            account_steps(r);
         }
         upm_release_all(r->claims, r->n_claims);
         upm_account_request(done);
@@ -207,8 +212,10 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
     };
     Error *err = NULL;
 
-    trace_upm_convert(r.number, gpa, size, upm_state_name(to_private),
-                      UpmCause_str(cause));
+    if (trace_event_get_state_backends(TRACE_UPM_CONVERT)) {
+        trace_upm_convert(r.number, gpa, size, upm_state_name(to_private),
+                          UpmCause_str(cause));
+    }
     /* Keeps the blocks of the range until the last step. */
     WITH_RCU_READ_LOCK_GUARD() {
         done.ret = convert(&r, &err);

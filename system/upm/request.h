@@ -150,7 +150,7 @@ void upm_flush(const UpmRequest *r);
 /* notify.c */
 
 /**
- * upm_notify_step: tell everybody
+ * upm_notify_step: tell everybody, where the block is watched
  *
  * On failure nobody holds the run that was refused for converted, or
  * @r->unknown is set.

@@ -39,8 +39,7 @@ static int take_back_run(const UpmRequest *r, const UpmExtent *run,
     int ret = notified ? upm_notify_undone(r, run) : 0;
 
     if (mapped) {
-        QEMU_LOCK_GUARD(&upm_lock);
-        upm_map_set(run, !r->to_private, run->size);
+        upm_map_set(run, !r->to_private);
     }
     return mark_back(r, run) ?: ret;
 }
