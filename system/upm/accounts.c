@@ -20,6 +20,8 @@ static UpmCounters counters;
 /* requests of the last second or less, and when the first came */
 static UpmStorm storm;
 static int64_t storm_start;
+/* the latest that is to be told of */
+static UpmStorm told;
 
 void upm_set_observer(const UpmObserver *new_observer)
 {
@@ -46,7 +48,7 @@ static void clear_bits(unsigned long *map, const UpmExtent *extent,
                        uint64_t *count)
 {
     if (map && *count) {
-        *count -= count_bits(map, extent);
+        qatomic_set_u64(count, *count - count_bits(map, extent));
         bitmap_clear(map, extent->offset >> UPM_FRAME_BITS,
                      extent->size >> UPM_FRAME_BITS);
     }
@@ -55,7 +57,8 @@ static void clear_bits(unsigned long *map, const UpmExtent *extent,
 static void set_bits(unsigned long *map, const UpmExtent *extent,
                      uint64_t *count)
 {
-    *count += (extent->size >> UPM_FRAME_BITS) - count_bits(map, extent);
+    qatomic_set_u64(count, *count + (extent->size >> UPM_FRAME_BITS) -
+                           count_bits(map, extent));
     bitmap_set(map, extent->offset >> UPM_FRAME_BITS,
                extent->size >> UPM_FRAME_BITS);
 }
@@ -116,14 +119,22 @@ static void hide_rest_of_pages(const UpmExtent *extent)
     }
 }
 
+/*
+ * Mostly there is nothing on account.  What of @step is, has been since before
+ * it was claimed: who sees none without the lock sees none with it.
+ */
 void upm_account_shown(const UpmStep *step, bool private)
 {
     const UpmBlock *block = step->extent.block;
+    bool huge = block->page_size > UPM_FRAME_SIZE;
 
+    if (!huge && !qatomic_read_u64(&block->hidden_frames[private])) {
+        return;
+    }
     QEMU_LOCK_GUARD(&upm_lock);
     /* What has the state already is on no account of this half. */
     show(&step->extent, private);
-    if (!private && block->page_size > UPM_FRAME_SIZE && !block->recorded) {
+    if (huge && !private) {
         hide_rest_of_pages(&step->extent);
     }
 }
@@ -147,13 +158,15 @@ void upm_account_source(const UpmExtent *extent)
     hide_private(extent);
 }
 
+/*
+ * What of @extent was on account, and @bytes that were not.  Locking: the
+ * lock.
+ */
 static void account_discarded(const UpmExtent *extent, bool private,
-                              uint64_t more)
+                              uint64_t bytes)
 {
     UpmBlock *block = extent->block;
-    uint64_t bytes = more;
 
-    QEMU_LOCK_GUARD(&upm_lock);
     if (block->hidden_frames[private]) {
         bytes += count_bits(block->hidden_map[private], extent)
                  << UPM_FRAME_BITS;
@@ -165,6 +178,17 @@ static void account_discarded(const UpmExtent *extent, bool private,
     } else {
         counters.discarded_shared += bytes;
     }
+}
+
+void upm_account_discarded(const UpmStep *step, bool private)
+{
+    account_discarded(&step->extent, private, step->changed);
+}
+
+void upm_account_pages(const UpmExtent *extent, bool private)
+{
+    QEMU_LOCK_GUARD(&upm_lock);
+    account_discarded(extent, private, 0);
 }
 
 /* Where a part of @extent is not on the account, it was discarded before. */
@@ -203,7 +227,7 @@ static bool count_failed(const UpmExtent *extent, bool private,
     return first;
 }
 
-static void account_failed(const UpmExtent *extent, bool private, int error)
+void upm_account_failed(const UpmExtent *extent, bool private, int error)
 {
     UpmFailedDiscard failed = {
         .block = extent->block->name,
@@ -222,16 +246,6 @@ static void account_failed(const UpmExtent *extent, bool private, int error)
                 failed.offset, failed.size, strerror(error));
     if (observer && observer->discard_failed) {
         observer->discard_failed(&failed);
-    }
-}
-
-void upm_account_discard(const UpmExtent *extent, bool private, uint64_t more,
-                         int ret)
-{
-    if (ret < 0) {
-        account_failed(extent, private, -ret);
-    } else {
-        account_discarded(extent, private, more);
     }
 }
 
@@ -255,44 +269,40 @@ static bool is_storm(uint64_t requests)
     return requests == MAX(UPM_STORM_REQUESTS, size / UPM_STORM_EXTENT);
 }
 
-/* Returns true where this request makes it a storm. */
-static bool count_storm(const UpmDone *done, int64_t now)
+static void count_storm(UpmDone *done)
 {
-    if (!storm.requests || now - storm_start >= UPM_STORM_NS) {
+    if (!storm.requests || done->end - storm_start >= UPM_STORM_NS) {
         storm = (UpmStorm) {};
-        storm_start = now;
+        storm_start = done->end;
     }
     storm.requests++;
     storm.converted[done->to_private] += done->changed;
     if (!is_storm(storm.requests)) {
-        return false;
+        return;
     }
-    storm.gpa = done->gpa;
-    storm.size = done->size;
-    storm.cause = done->cause;
-    storm.time = now - storm_start;
-    return true;
+    told = storm;
+    told.gpa = done->gpa;
+    told.size = done->size;
+    told.cause = done->cause;
+    told.time = done->end - storm_start;
+    done->stormy = true;
 }
 
-/* Returns true where there is a storm to be told of. */
-static bool count(const UpmDone *done, int64_t now)
+void upm_account_request(UpmDone *done)
 {
-    counters.time += now - done->start;
+    counters.time += done->end - done->start;
     if (done->ret < 0) {
-        counters.failed_requests++;
-        return false;
-    }
-    if (!done->changed) {
+        done->failed_requests = ++counters.failed_requests;
+    } else if (!done->changed) {
         counters.unchanged_requests++;
-        return false;
+    } else {
+        counters.requests[done->cause][done->to_private]++;
+        counters.converted[done->cause][done->to_private] += done->changed;
+        count_storm(done);
     }
-    counters.requests[done->cause][done->to_private]++;
-    counters.converted[done->cause][done->to_private] += done->changed;
-    return count_storm(done, now);
 }
 
-static void tell_failure(const UpmDone *done, const Error *err,
-                         uint64_t failed_requests)
+static void tell_failure(const UpmDone *done, const Error *err)
 {
     UpmFailure failure = {
         .gpa = done->gpa,
@@ -302,33 +312,33 @@ static void tell_failure(const UpmDone *done, const Error *err,
         .step = done->step,
         .error = -done->ret,
         .reason = error_get_pretty(err),
-        .failed_requests = failed_requests,
+        .failed_requests = done->failed_requests,
         .poisoned = done->poisoned,
     };
 
     observer->failed(&failure);
 }
 
-void upm_account_request(const UpmDone *done, const Error *err)
+static void tell_storm(void)
 {
-    int64_t now = get_clock();
-    uint64_t failures;
-    UpmStorm told;
-    bool stormy;
+    UpmStorm copy;
 
     WITH_QEMU_LOCK_GUARD(&upm_lock) {
-        stormy = count(done, now);
-        failures = counters.failed_requests;
-        told = storm;
+        copy = told;
     }
+    observer->storm(&copy);
+}
+
+void upm_tell_request(const UpmDone *done, const Error *err)
+{
     if (!observer) {
         return;
     }
     if (err) {
-        tell_failure(done, err, failures);
+        tell_failure(done, err);
     }
-    if (stormy) {
-        observer->storm(&told);
+    if (done->stormy) {
+        tell_storm();
     }
 }
 

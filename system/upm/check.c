@@ -44,10 +44,13 @@ static bool find_extent(hwaddr gpa, uint64_t size, UpmExtent *extent)
     return true;
 }
 
-bool upm_still_there(const UpmExtent *extent)
+bool upm_still_there(const UpmRequest *r, const UpmExtent *extent)
 {
     UpmExtent now;
 
+    if (upm_memory_map() == r->memory_map) {
+        return true;
+    }
     return find_extent(extent->gpa, extent->size, &now) &&
            now.block == extent->block && now.offset == extent->offset &&
            now.size == extent->size;
@@ -58,8 +61,8 @@ static bool overlaps_earlier(const UpmRequest *r, const UpmExtent *extent)
 {
     unsigned int i;
 
-    for (i = 0; i < r->extents->len; i++) {
-        const UpmExtent *other = &g_array_index(r->extents, UpmExtent, i);
+    for (i = 0; i < r->n_extents; i++) {
+        const UpmExtent *other = &r->extents[i];
 
         if (other->block == extent->block &&
             other->offset < upm_extent_end(extent) &&
@@ -85,7 +88,7 @@ static int add_extent(UpmRequest *r, hwaddr gpa, uint64_t size, Error **errp)
                           "of '%s' that the range has at another address, too",
                           gpa, extent.block->name);
     }
-    g_array_append_val(r->extents, extent);
+    upm_request_add_extent(r, &extent);
     return 0;
 }
 
@@ -94,11 +97,11 @@ int upm_check_request(UpmRequest *r, Error **errp)
     int ret = check_range(r, errp);
     uint64_t done = 0;
 
+    r->memory_map = upm_memory_map();
     while (!ret && done < r->size) {
         ret = add_extent(r, r->gpa + done, r->size - done, errp);
         if (!ret) {
-            done += g_array_index(r->extents, UpmExtent,
-                                  r->extents->len - 1).size;
+            done += r->extents[r->n_extents - 1].size;
         }
     }
     return ret;

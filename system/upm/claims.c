@@ -71,17 +71,17 @@ void upm_claim(UpmClaim *claim, UpmBlock *block, uint64_t offset,
     wait_in_line(claim);
 }
 
-void upm_claim_all(UpmClaim *all, const GArray *extents)
+void upm_claim_all(UpmClaim *all, const UpmExtent *extents,
+                   unsigned int count)
 {
     unsigned int i;
 
     QEMU_LOCK_GUARD(&upm_lock);
-    for (i = 0; i < extents->len; i++) {
-        const UpmExtent *extent = &g_array_index(extents, UpmExtent, i);
-
-        get_in_line(&all[i], all, extent->block, extent->offset, extent->size);
+    for (i = 0; i < count; i++) {
+        get_in_line(&all[i], all, extents[i].block, extents[i].offset,
+                    extents[i].size);
     }
-    for (i = 0; i < extents->len; i++) {
+    for (i = 0; i < count; i++) {
         wait_in_line(&all[i]);
     }
 }
@@ -90,7 +90,6 @@ void upm_release_all(UpmClaim *all, unsigned int count)
 {
     unsigned int i;
 
-    QEMU_LOCK_GUARD(&upm_lock);
     for (i = 0; i < count; i++) {
         QTAILQ_REMOVE(&claims, &all[i], next);
     }
@@ -101,5 +100,6 @@ void upm_release_all(UpmClaim *all, unsigned int count)
 
 void upm_release(UpmClaim *claim)
 {
+    QEMU_LOCK_GUARD(&upm_lock);
     upm_release_all(claim, 1);
 }

@@ -29,26 +29,35 @@ void upm_foreach_block_locked(void (*fn)(UpmBlock *block, void *opaque),
  * upm_claim_all: upm_claim() for several extents at once
  * @all: as many as there are @extents
  */
-void upm_claim_all(UpmClaim *all, const GArray *extents);
+void upm_claim_all(UpmClaim *all, const UpmExtent *extents,
+                   unsigned int count);
+
+/** upm_release_all: the opposite.  Locking: the lock. */
 void upm_release_all(UpmClaim *all, unsigned int count);
 
 /** upm_state_name: "private" or "shared" */
-const char *upm_state_name(bool private);
+static inline const char *upm_state_name(bool private)
+{
+    return private ? "private" : "shared";
+}
+
+/** upm_map_set: give all frames of @extent a state.  Locking: a claim. */
+void upm_map_set(const UpmExtent *extent, bool private);
 
 /**
- * upm_map_set: give all frames of @extent a state
- * @changed: bytes of it that had the other one
+ * upm_map_count: frames have changed their state for good
+ * @changed: bytes
  *
- * Locking: the lock, and a claim.
+ * Locking: the lock.
  */
-void upm_map_set(const UpmExtent *extent, bool private, uint64_t changed);
+void upm_map_count(UpmBlock *block, bool private, uint64_t changed);
 
 /** upm_map_copy: bits of @extent's frames, set for those in one state */
 void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private);
 
 /*
- * accounts.c.  Who calls these has a claim and not the lock, but for the
- * last two.
+ * accounts.c.  Who calls these has a claim and not the lock, unless it says
+ * something else.
  */
 
 typedef struct UpmStep UpmStep;
@@ -62,16 +71,30 @@ void upm_account_hidden(const UpmStep *step, bool private);
 /** upm_account_source: QEMU has written to the shared half of @extent */
 void upm_account_source(const UpmExtent *extent);
 
-/**
- * upm_account_discard: what is hidden in @extent was discarded, or not
- * @private: the private half is meant
- * @more: bytes that are discarded and were on no account
- * @ret: 0, or why it failed as a negative errno
- */
-void upm_account_discard(const UpmExtent *extent, bool private, uint64_t more,
-                         int ret);
+/** upm_account_pages: what is hidden in @extent is discarded */
+void upm_account_pages(const UpmExtent *extent, bool private);
 
-/** UpmDone: a request that has come to its end */
+/**
+ * upm_account_failed: what is hidden in @extent could not be discarded
+ * @error: why, a positive errno
+ */
+void upm_account_failed(const UpmExtent *extent, bool private, int error);
+
+/**
+ * upm_account_discarded: a half of what has changed is discarded, and of what
+ * else is hidden between it
+ *
+ * Locking: the lock, and a claim.
+ */
+void upm_account_discarded(const UpmStep *step, bool private);
+
+/**
+ * UpmDone: a request that has come to its end
+ * @step: that failed, where @ret is not 0
+ * @start, @end: ns
+ * @failed_requests: number of them so far
+ * @stormy: this one makes it a storm
+ */
 typedef struct UpmDone {
     hwaddr gpa;
     uint64_t size;
@@ -80,19 +103,33 @@ typedef struct UpmDone {
     UpmConversionStep step;
     uint64_t changed;
     int64_t start;
+    int64_t end;
     bool poisoned;
     int ret;
+    uint64_t failed_requests;
+    bool stormy;
 } UpmDone;
 
 /**
- * upm_account_request: count a request, and tell observers
+ * upm_account_request: count a request
+ *
+ * Sets the last two members.  Locking: the lock.
+ */
+void upm_account_request(UpmDone *done);
+
+/**
+ * upm_tell_request: tell observers, where there is something to be told
  * @err: why it failed, NULL where it did not
  *
  * Locking: neither the lock nor a claim.
  */
-void upm_account_request(const UpmDone *done, const Error *err);
+void upm_tell_request(const UpmDone *done, const Error *err);
 
-/** upm_account_unchanged: a request that was not made, as nothing was left */
+/**
+ * upm_account_unchanged: a request that was not made, as nothing was left
+ *
+ * Locking: as above.
+ */
 void upm_account_unchanged(void);
 
 #endif

@@ -72,7 +72,13 @@ static void discard_pages(const UpmRequest *r, const UpmExtent *extent)
     UpmExtent hidden = { .offset = first };
 
     while (next_hidden(r, &pages, upm_extent_end(&hidden), &hidden)) {
-        upm_account_discard(&hidden, !r->to_private, 0, discard(r, &hidden));
+        int ret = discard(r, &hidden);
+
+        if (ret < 0) {
+            upm_account_failed(&hidden, !r->to_private, -ret);
+        } else {
+            upm_account_pages(&hidden, !r->to_private);
+        }
     }
 }
 
@@ -94,17 +100,19 @@ static void settle(const UpmRequest *r, const UpmStep *step)
 }
 
 /* All of @step, which is in frames as small as those of page states */
-static void discard_step(const UpmRequest *r, const UpmStep *step)
+static void discard_step(const UpmRequest *r, UpmStep *step)
 {
     int ret = discard(r, &step->extent);
 
-    if (ret < 0) {
-        upm_account_hidden(step, !r->to_private);
+    if (!ret) {
+        step->discarded = true;
+        return;
     }
-    upm_account_discard(&step->extent, !r->to_private, step->changed, ret);
+    upm_account_hidden(step, !r->to_private);
+    upm_account_failed(&step->extent, !r->to_private, -ret);
 }
 
-void upm_finish_step(const UpmRequest *r, const UpmStep *step)
+void upm_finish_step(const UpmRequest *r, UpmStep *step)
 {
     const UpmBlock *block = step->extent.block;
     bool discards = !(r->flags & UPM_KEEP_HIDDEN) &&

@@ -10,13 +10,13 @@
  *         take_effect()
  *           upm_mark_step()           the provider makes the state true
  *           upm_flush()               no vCPU has an older translation
- *           map_step()                the map says so
+ *           upm_map_set()             the map says so
  *           upm_notify_step()         who may refuse
  *         upm_leave()               ... and memory slots have their turn
  *       upm_finish_step()         for each of them: nothing is taken back now
  *                                   settle, account what is hidden, discard it
- *       upm_release_all()
- *       upm_account_request()
+ *       account_steps(), upm_release_all(), upm_account_request()
+ *       upm_tell_request()
  *
  * A step that fails is taken back at once, upm_take_back_step(), those before
  * it by upm_take_back(); where that fails, upm_set_poison().
@@ -31,12 +31,6 @@
 /* For trace events */
 static unsigned int last_request;
 
-static void map_step(const UpmRequest *r, const UpmStep *step)
-{
-    QEMU_LOCK_GUARD(&upm_lock);
-    upm_map_set(&step->extent, r->to_private, step->changed);
-}
-
 static int take_effect(UpmRequest *r, const UpmStep *step, UpmProgress *p,
                        Error **errp)
 {
@@ -48,17 +42,18 @@ static int take_effect(UpmRequest *r, const UpmStep *step, UpmProgress *p,
         return ret;
     }
     upm_flush(r);
-    map_step(r, step);
+    upm_map_set(&step->extent, r->to_private);
     p->mapped = true;
     r->at = UPM_CONVERSION_STEP_NOTIFY;
-    return upm_notify_step(r, step, p, errp);
+    return qatomic_read(&step->extent.block->watchers)
+           ? upm_notify_step(r, step, p, errp) : 0;
 }
 
 /* Memory may have come and gone since all of the range was checked. */
 static int check_step(UpmRequest *r, const UpmStep *step, Error **errp)
 {
     r->at = UPM_CONVERSION_STEP_CHECK;
-    if (!upm_still_there(&step->extent)) {
+    if (!upm_still_there(r, &step->extent)) {
         return upm_refuse(errp, r, -EINVAL, "the memory at 0x%" HWADDR_PRIx
                           " +0x%" PRIx64 " has changed meanwhile",
                           step->extent.gpa, step->extent.size);
@@ -95,7 +90,7 @@ static int convert_step(UpmRequest *r, const UpmExtent *extent, Error **errp)
         upm_step_free(&step);
         return ret;
     }
-    g_array_append_val(r->steps, step);
+    upm_request_add_step(r, &step);
     return 0;
 }
 
@@ -113,12 +108,12 @@ static int convert_extent(UpmRequest *r, UpmExtent rest, Error **errp)
     return ret;
 }
 
-static void finish(const UpmRequest *r)
+static void finish(UpmRequest *r)
 {
     unsigned int i;
 
-    for (i = 0; i < r->steps->len; i++) {
-        upm_finish_step(r, &g_array_index(r->steps, UpmStep, i));
+    for (i = 0; i < r->n_steps; i++) {
+        upm_finish_step(r, &r->steps[i]);
     }
 }
 
@@ -128,8 +123,8 @@ static int convert_claimed(UpmRequest *r, Error **errp)
     unsigned int i;
     int ret = 0;
 
-    for (i = 0; !ret && i < r->extents->len; i++) {
-        ret = convert_extent(r, g_array_index(r->extents, UpmExtent, i), errp);
+    for (i = 0; !ret && i < r->n_extents; i++) {
+        ret = convert_extent(r, r->extents[i], errp);
     }
     if (!ret) {
         finish(r);
@@ -142,20 +137,23 @@ static int convert_claimed(UpmRequest *r, Error **errp)
     return ret;
 }
 
+static void claim(UpmRequest *r)
+{
+    r->n_claims = r->n_extents;
+    r->claims = r->n_claims > 1 ? g_new(UpmClaim, r->n_claims) : &r->one_claim;
+    upm_claim_all(r->claims, r->extents, r->n_extents);
+}
+
 static int convert(UpmRequest *r, Error **errp)
 {
-    g_autofree UpmClaim *claims = NULL;
     int ret = upm_check_poison(r, errp);
 
     ret = ret ?: upm_check_request(r, errp);
     if (ret < 0) {
         return ret;
     }
-    claims = g_new(UpmClaim, r->extents->len);
-    upm_claim_all(claims, r->extents);
-    ret = convert_claimed(r, errp);
-    upm_release_all(claims, r->extents->len);
-    return ret;
+    claim(r);
+    return convert_claimed(r, errp);
 }
 
 static uint64_t changed(const UpmRequest *r)
@@ -163,21 +161,50 @@ static uint64_t changed(const UpmRequest *r)
     uint64_t bytes = 0;
     unsigned int i;
 
-    for (i = 0; i < r->steps->len; i++) {
-        bytes += g_array_index(r->steps, UpmStep, i).changed;
+    for (i = 0; i < r->n_steps; i++) {
+        bytes += r->steps[i].changed;
     }
     return bytes;
+}
+
+static void account_steps(const UpmRequest *r)
+{
+    unsigned int i;
+
+    for (i = 0; i < r->n_steps; i++) {
+        const UpmStep *step = &r->steps[i];
+
+        upm_map_count(step->extent.block, r->to_private, step->changed);
+        if (step->discarded) {
+            upm_account_discarded(step, !r->to_private);
+        }
+    }
+}
+
+/* The lock is taken once for all that there is to write down. */
+static void end(UpmRequest *r, UpmDone *done)
+{
+    done->step = r->at;
+    done->poisoned = r->poisoned;
+    done->changed = done->ret < 0 ? 0 : changed(r);
+    done->end = get_clock();
+    trace_upm_convert_done(r->number, r->gpa, r->size, done->changed,
+                           done->ret);
+    WITH_QEMU_LOCK_GUARD(&upm_lock) {
+        if (!done->ret) {
+            account_steps(r);
+        }
+        upm_release_all(r->claims, r->n_claims);
+        upm_account_request(done);
+    }
 }
 
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 unsigned int flags, Error **errp)
 {
-    g_autoptr(GArray) extents = g_array_new(false, false, sizeof(UpmExtent));
-    g_autoptr(GArray) steps = g_array_new(false, false, sizeof(UpmStep));
     UpmRequest r = {
         .number = qatomic_fetch_inc(&last_request) + 1,
         .gpa = gpa, .size = size, .to_private = to_private, .flags = flags,
-        .extents = extents, .steps = steps,
     };
     UpmDone done = {
         .gpa = gpa, .size = size, .to_private = to_private, .cause = cause,
@@ -185,18 +212,17 @@ int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
     };
     Error *err = NULL;
 
-    g_array_set_clear_func(steps, upm_step_free);
-    trace_upm_convert(r.number, gpa, size, upm_state_name(to_private),
-                      UpmCause_str(cause));
+    if (trace_event_get_state_backends(TRACE_UPM_CONVERT)) {
+        trace_upm_convert(r.number, gpa, size, upm_state_name(to_private),
+                          UpmCause_str(cause));
+    }
     /* Keeps the blocks of the range until the last step. */
     WITH_RCU_READ_LOCK_GUARD() {
         done.ret = convert(&r, &err);
+        end(&r, &done);
     }
-    done.step = r.at;
-    done.poisoned = r.poisoned;
-    done.changed = done.ret < 0 ? 0 : changed(&r);
-    trace_upm_convert_done(r.number, gpa, size, done.changed, done.ret);
-    upm_account_request(&done, err);
+    upm_request_free(&r);
+    upm_tell_request(&done, err);
     error_propagate(errp, err);
     return done.ret;
 }
@@ -209,8 +235,8 @@ static bool any_run(const UpmRequest *r)
 {
     unsigned int i;
 
-    for (i = 0; i < r->extents->len; i++) {
-        const UpmExtent *extent = &g_array_index(r->extents, UpmExtent, i);
+    for (i = 0; i < r->n_extents; i++) {
+        const UpmExtent *extent = &r->extents[i];
         UpmExtent run;
 
         if (upm_next_run_in(extent, extent->offset, !r->to_private, &run)) {
@@ -222,19 +248,17 @@ static bool any_run(const UpmRequest *r)
 
 bool upm_convert_needed(hwaddr gpa, uint64_t size, bool to_private)
 {
-    g_autoptr(GArray) extents = g_array_new(false, false, sizeof(UpmExtent));
-    UpmRequest r = {
-        .gpa = gpa, .size = size, .to_private = to_private,
-        .extents = extents,
-    };
+    UpmRequest r = { .gpa = gpa, .size = size, .to_private = to_private };
+    bool needed;
 
     WITH_RCU_READ_LOCK_GUARD() {
-        if (upm_check_request(&r, NULL) || any_run(&r)) {
-            return true;
-        }
+        needed = upm_check_request(&r, NULL) || any_run(&r);
     }
-    upm_account_unchanged();
-    return false;
+    upm_request_free(&r);
+    if (!needed) {
+        upm_account_unchanged();
+    }
+    return needed;
 }
 
 /* QEMU has written to the shared half of it, to launch it from there. */
@@ -250,17 +274,15 @@ static void discard_source(const UpmRequest *r, const UpmExtent *extent)
 
 int upm_discard_hidden(hwaddr gpa, uint64_t size, Error **errp)
 {
-    g_autoptr(GArray) extents = g_array_new(false, false, sizeof(UpmExtent));
-    UpmRequest r = {
-        .gpa = gpa, .size = size, .to_private = true, .extents = extents,
-    };
+    UpmRequest r = { .gpa = gpa, .size = size, .to_private = true };
     unsigned int i;
     int ret;
 
     RCU_READ_LOCK_GUARD();
     ret = upm_check_request(&r, errp);
-    for (i = 0; !ret && i < extents->len; i++) {
-        discard_source(&r, &g_array_index(extents, UpmExtent, i));
+    for (i = 0; !ret && i < r.n_extents; i++) {
+        discard_source(&r, &r.extents[i]);
     }
+    upm_request_free(&r);
     return ret;
 }

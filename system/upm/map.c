@@ -2,17 +2,13 @@
 /*
  * Unmapped private memory: one bit a frame, and the runs that they make
  *
- * Nothing else than a block's map is read or written here.  It is written
- * with the core's lock, by who has a claim, and read without.
+ * Nothing else than a block's map is read or written here, but for the number
+ * of shared frames.  It is written by who has a claim: words that frames of
+ * several claims have in common change atomically.
  */
 #include "qemu/osdep.h"
 #include "qemu/bitmap.h"
 #include "core.h"
-
-const char *upm_state_name(bool private)
-{
-    return private ? "private" : "shared";
-}
 
 bool upm_block_is_private(const UpmBlock *block, uint64_t offset)
 {
@@ -74,17 +70,21 @@ void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private)
     }
 }
 
-void upm_map_set(const UpmExtent *extent, bool private, uint64_t changed)
+void upm_map_set(const UpmExtent *extent, bool private)
 {
     UpmBlock *block = extent->block;
     uint64_t first = extent->offset >> UPM_FRAME_BITS;
     uint64_t frames = extent->size >> UPM_FRAME_BITS;
 
     if (private == block->began_shared) {
-        bitmap_set(block->toggled_map, first, frames);
+        bitmap_set_atomic(block->toggled_map, first, frames);
     } else {
-        bitmap_clear(block->toggled_map, first, frames);
+        bitmap_test_and_clear_atomic(block->toggled_map, first, frames);
     }
+}
+
+void upm_map_count(UpmBlock *block, bool private, uint64_t changed)
+{
     changed >>= UPM_FRAME_BITS;
     block->shared_frames += private ? -changed : changed;
 }

@@ -92,8 +92,8 @@ static int notify_run(UpmRequest *r, const UpmExtent *run, Error **errp)
     return 0;
 }
 
-static int notify_runs(UpmRequest *r, const UpmStep *step, UpmProgress *p,
-                       Error **errp)
+int upm_notify_step(UpmRequest *r, const UpmStep *step, UpmProgress *p,
+                    Error **errp)
 {
     g_autoptr(GRWLockReaderLocker) locker =
         g_rw_lock_reader_locker_new(&notify_lock);
@@ -108,11 +108,4 @@ static int notify_runs(UpmRequest *r, const UpmStep *step, UpmProgress *p,
         p->notified++;
     }
     return 0;
-}
-
-int upm_notify_step(UpmRequest *r, const UpmStep *step, UpmProgress *p,
-                    Error **errp)
-{
-    return qatomic_read(&step->extent.block->watchers)
-           ? notify_runs(r, step, p, errp) : 0;
 }

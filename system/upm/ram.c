@@ -147,6 +147,12 @@ bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
     return true;
 }
 
+/* A view never changes, and none is freed and made anew in a read section. */
+const void *upm_memory_map(void)
+{
+    return address_space_to_flatview(&address_space_memory);
+}
+
 char *upm_memory_describe(hwaddr gpa)
 {
     hwaddr offset, length = UPM_FRAME_SIZE;

@@ -7,6 +7,53 @@
 #include "qapi/error.h"
 #include "request.h"
 
+/*
+ * Room for one more element behind @n: there is some for a power of two, and
+ * @one is where the first is.
+ */
+static void *make_room(void *all, void *one, unsigned int n, size_t size)
+{
+    if (!n) {
+        return one;
+    }
+    if (n & (n - 1)) {
+        return all;
+    }
+    return n == 1 ? memcpy(g_malloc_n(2, size), one, size)
+                  : g_realloc_n(all, 2 * n, size);
+}
+
+void upm_request_add_extent(UpmRequest *r, const UpmExtent *extent)
+{
+    r->extents = make_room(r->extents, &r->one_extent, r->n_extents,
+                           sizeof(*extent));
+    r->extents[r->n_extents++] = *extent;
+}
+
+void upm_request_add_step(UpmRequest *r, const UpmStep *step)
+{
+    r->steps = make_room(r->steps, &r->one_step, r->n_steps, sizeof(*step));
+    r->steps[r->n_steps++] = *step;
+}
+
+void upm_request_free(UpmRequest *r)
+{
+    unsigned int i;
+
+    for (i = 0; i < r->n_steps; i++) {
+        upm_step_free(&r->steps[i]);
+    }
+    if (r->n_steps > 1) {
+        g_free(r->steps);
+    }
+    if (r->n_claims > 1) {
+        g_free(r->claims);
+    }
+    if (r->n_extents > 1) {
+        g_free(r->extents);
+    }
+}
+
 int upm_refuse(Error **errp, const UpmRequest *r, int err, const char *fmt,
                ...)
 {
@@ -55,6 +102,11 @@ bool upm_step_make(UpmStep *step, const UpmExtent *extent, bool to_private)
     UpmExtent rest = *extent;
     UpmExtent run, more;
 
+    if (extent->size == UPM_FRAME_SIZE) {
+        *step = (UpmStep) { .extent = *extent, .changed = extent->size };
+        return upm_block_is_private(extent->block, extent->offset) !=
+               to_private;
+    }
     if (!upm_next_run_in(extent, extent->offset, !to_private, &run)) {
         return false;
     }
@@ -67,10 +119,8 @@ bool upm_step_make(UpmStep *step, const UpmExtent *extent, bool to_private)
     return true;
 }
 
-void upm_step_free(void *opaque)
+void upm_step_free(UpmStep *step)
 {
-    UpmStep *step = opaque;
-
     g_free(step->changing);
 }
 

@@ -24,11 +24,13 @@
  * @changing: a set bit is a frame of @extent that changes, the others have
  *     the state already; NULL where all change
  * @changed: bytes that change
+ * @discarded: all of @extent is discarded, and not accounted yet
  */
 struct UpmStep {
     UpmExtent extent;
     unsigned long *changing;
     uint64_t changed;
+    bool discarded;
 };
 
 /**
@@ -49,8 +51,12 @@ typedef struct UpmProgress {
  * @at: the step under way, for who is told of a failure
  * @unknown: errno of what could not be taken back, or 0
  * @poisoned: nothing is converted any more
- * @extents: UpmExtent, all of the range
- * @steps: UpmStep, those that are in effect
+ * @memory_map: the one that the range was checked with
+ * @extents: all of the range
+ * @claims: one for each extent, from when they are claimed until the end
+ * @steps: those that are in effect
+ * @one_extent, @one_claim, @one_step: where these are for most requests, which
+ *     need no more than one of each, and take no allocation
  */
 typedef struct UpmRequest {
     unsigned int number;
@@ -61,13 +67,28 @@ typedef struct UpmRequest {
     UpmConversionStep at;
     int unknown;
     bool poisoned;
-    GArray *extents;
-    GArray *steps;
+    const void *memory_map;
+    UpmExtent *extents;
+    UpmClaim *claims;
+    UpmStep *steps;
+    unsigned int n_extents;
+    unsigned int n_claims;
+    unsigned int n_steps;
+    UpmExtent one_extent;
+    UpmClaim one_claim;
+    UpmStep one_step;
 } UpmRequest;
 
 /*
  * request.c
  */
+
+/** upm_request_add_extent, upm_request_add_step: behind those that are there */
+void upm_request_add_extent(UpmRequest *r, const UpmExtent *extent);
+void upm_request_add_step(UpmRequest *r, const UpmStep *step);
+
+/** upm_request_free: free what @r points to, once it has no claims */
+void upm_request_free(UpmRequest *r);
 
 /** upm_step_make: the step of @extent; false where nothing changes */
 bool upm_step_make(UpmStep *step, const UpmExtent *extent, bool to_private);
@@ -80,8 +101,8 @@ bool upm_step_make(UpmStep *step, const UpmExtent *extent, bool to_private);
  */
 bool upm_step_next(const UpmStep *step, uint64_t from, UpmExtent *run);
 
-/** upm_step_free: @opaque is an UpmStep */
-void upm_step_free(void *opaque);
+/** upm_step_free: free what @step points to */
+void upm_step_free(UpmStep *step);
 
 /** upm_enter, upm_leave: the provider's, where it has them */
 void upm_enter(void);
@@ -98,12 +119,16 @@ int upm_refuse(Error **errp, const UpmRequest *r, int err, const char *fmt,
 /**
  * upm_check_request: all of the range, before anything changes
  *
- * Fills @r->extents.  Returns: 0, or -EINVAL with @errp set.
+ * Adds its extents to @r.  Returns: 0, or -EINVAL with @errp set.
  */
 int upm_check_request(UpmRequest *r, Error **errp);
 
-/** upm_still_there: is @extent at its guest address? */
-bool upm_still_there(const UpmExtent *extent);
+/**
+ * upm_still_there: is @extent, which is a part of @r, at its guest address?
+ *
+ * Looks it up only where the memory map has changed since @r was checked.
+ */
+bool upm_still_there(const UpmRequest *r, const UpmExtent *extent);
 
 /*
  * The rest is called with a claim of the range and without the core's lock;
@@ -125,7 +150,7 @@ void upm_flush(const UpmRequest *r);
 /* notify.c */
 
 /**
- * upm_notify_step: tell everybody
+ * upm_notify_step: tell everybody, where the block is watched
  *
  * On failure nobody holds the run that was refused for converted, or
  * @r->unknown is set.
@@ -161,6 +186,6 @@ int upm_check_poison(UpmRequest *r, Error **errp);
 void upm_discard_hidden_in(const UpmRequest *r, const UpmExtent *extent);
 
 /** upm_finish_step: settle it, and discard what it hides */
-void upm_finish_step(const UpmRequest *r, const UpmStep *step);
+void upm_finish_step(const UpmRequest *r, UpmStep *step);
 
 #endif

@@ -12,7 +12,9 @@
 #include "request.h"
 #include "trace/trace-upm.h"
 
-/* What could not be taken back; protected by upm_lock. */
+/*
+ * What could not be taken back; written with upm_lock, and never taken away.
+ */
 static char *poison;
 static UpmExtent poisoned;
 
@@ -22,7 +24,7 @@ static UpmExtent poisoned;
  */
 static int mark_back(const UpmRequest *r, const UpmExtent *run)
 {
-    if (upm_still_there(run)) {
+    if (upm_still_there(r, run)) {
         return upm_mark(r, run, !r->to_private);
     }
     if (upm_provider->unmarked) {
@@ -37,8 +39,7 @@ static int take_back_run(const UpmRequest *r, const UpmExtent *run,
     int ret = notified ? upm_notify_undone(r, run) : 0;
 
     if (mapped) {
-        QEMU_LOCK_GUARD(&upm_lock);
-        upm_map_set(run, !r->to_private, run->size);
+        upm_map_set(run, !r->to_private);
     }
     return mark_back(r, run) ?: ret;
 }
@@ -63,11 +64,11 @@ int upm_take_back_step(const UpmRequest *r, const UpmStep *step,
 
 int upm_take_back(const UpmRequest *r)
 {
-    unsigned int i = r->steps->len;
+    unsigned int i = r->n_steps;
     int result = 0;
 
     while (i-- > 0) {
-        const UpmStep *step = &g_array_index(r->steps, UpmStep, i);
+        const UpmStep *step = &r->steps[i];
         const UpmProgress all = {
             .marked = UINT_MAX,
             .mapped = true,
@@ -96,19 +97,23 @@ void upm_set_poison(UpmRequest *r, const Error *why)
     r->poisoned = true;
     WITH_QEMU_LOCK_GUARD(&upm_lock) {
         if (!poison) {
-            poison = g_strdup(reason);
             poisoned = (UpmExtent) { .gpa = r->gpa, .size = r->size };
+            qatomic_set(&poison, g_strdup(reason));
         }
     }
     upm_memory_stop_guest(reason);
 }
 
+/*
+ * Looked at without the lock first: who has got a claim sees what the last one
+ * to have it has set.
+ */
 int upm_check_poison(UpmRequest *r, Error **errp)
 {
-    QEMU_LOCK_GUARD(&upm_lock);
-    if (!poison) {
+    if (likely(!qatomic_read(&poison))) {
         return 0;
     }
+    QEMU_LOCK_GUARD(&upm_lock);
     r->poisoned = true;
     return upm_refuse(errp, r, -EIO, "the page state of 0x%" HWADDR_PRIx
                       " +0x%" PRIx64 " is unknown, so that no memory is "

@@ -74,6 +74,11 @@ bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
     return true;
 }
 
+const void *upm_memory_map(void)
+{
+    return blocks;
+}
+
 char *upm_memory_describe(hwaddr gpa)
 {
     return g_strdup("nothing");

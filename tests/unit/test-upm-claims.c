@@ -191,6 +191,43 @@ static void test_threads(void)
     run_threads(16 * FRAME);
 }
 
+/* Frames whose bits are in one word of the map, each by a thread of its own */
+static void *convert_own_frame(void *opaque)
+{
+    unsigned int frame = GPOINTER_TO_UINT(opaque), i;
+
+    rcu_register_thread();
+    for (i = 0; i < 50000; i++) {
+        bool private = i % 2;
+
+        upm_convert(frame * FRAME, FRAME, private, UPM_CAUSE_HYPERCALL, 0,
+                    &error_abort);
+        g_assert_cmpint(upm_block_is_private(fake_blocks[0].upm,
+                                             frame * FRAME), ==, private);
+    }
+    rcu_unregister_thread();
+    return NULL;
+}
+
+static void test_neighbours(void)
+{
+    QemuThread threads[THREADS];
+    unsigned int i;
+
+    fake_init(true);
+    fake_set_up(FRAMES0, FRAMES1, FRAME);
+    for (i = 0; i < THREADS; i++) {
+        qemu_thread_create(&threads[i], "convert", convert_own_frame,
+                           GUINT_TO_POINTER(i), QEMU_THREAD_JOINABLE);
+    }
+    for (i = 0; i < THREADS; i++) {
+        qemu_thread_join(&threads[i]);
+    }
+    g_assert_cmpuint(fake_blocks[0].upm->shared_frames, ==, 0);
+    fake_check();
+    fake_tear_down();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -200,5 +237,6 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-claims/nobody-waits", test_nobody_waits);
     g_test_add_func("/upm-claims/huge-page", test_huge_page);
     g_test_add_func("/upm-claims/threads", test_threads);
+    g_test_add_func("/upm-claims/neighbours", test_neighbours);
     return g_test_run();
 }

@@ -1228,6 +1228,29 @@ static void test_slot_deleted(void)
     tear_down();
 }
 
+/*
+ * Who deletes slots locks the own place of each vCPU first.  What has passed it
+ * is done soon, and nothing follows.
+ */
+static void test_own_place(void)
+{
+    unsigned int before;
+    Worker worker;
+
+    set_up();
+    start_workers(&worker, 1);
+    wait_for(&worker, 10);
+    qemu_lockcnt_lock(&worker.cpu->in_ioctl_lock);
+    before = qatomic_read(&worker.done);
+    g_usleep(200 * 1000);
+    g_assert_cmpuint(qatomic_read(&worker.done) - before, <=, 2);
+    qemu_lockcnt_unlock(&worker.cpu->in_ioctl_lock);
+    wait_for(&worker, 10);
+    stop_workers(&worker, 1);
+    expect_agreement();
+    tear_down();
+}
+
 static bool converted_last_page;
 
 static void *convert_last_page(void *opaque)
@@ -1591,6 +1614,7 @@ int main(int argc, char **argv)
                     test_slot_against_conversion);
     g_test_add_func("/upm-kvm/lock/without-bql", test_without_bql);
     g_test_add_func("/upm-kvm/lock/slot-deleted", test_slot_deleted);
+    g_test_add_func("/upm-kvm/lock/own-place", test_own_place);
     g_test_add_func("/upm-kvm/convert", test_convert);
     g_test_add_func("/upm-kvm/pre-fault/ok", test_pre_fault);
     g_test_add_func("/upm-kvm/pre-fault/bounded", test_pre_fault_bounded);

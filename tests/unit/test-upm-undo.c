@@ -268,6 +268,31 @@ static void test_gone_meanwhile(void)
     fake_tear_down();
 }
 
+static void change_map(const UpmExtent *extent)
+{
+    fake_map_changes++;
+}
+
+/* Memory is looked up once, and again for each step that finds another map. */
+static void test_memory_map(void)
+{
+    fake_init(true);
+    fake_set_up(LARGE, FRAMES1, FRAME);
+    convert(0, FRAME, false, &error_abort);
+    g_assert_cmpuint(fake_lookups, ==, 1);
+    convert(0, LARGE * FRAME, false, &error_abort);
+    g_assert_cmpuint(fake_marks, >, 2);
+    g_assert_cmpuint(fake_lookups, ==, 2);
+
+    fake_in_mark = change_map;
+    fake_marks = 0;
+    convert(0, LARGE * FRAME, true, &error_abort);
+    fake_in_mark = NULL;
+    g_assert_cmpuint(fake_lookups, ==, 2 + fake_marks);
+    fake_check();
+    fake_tear_down();
+}
+
 /*
  * What can not be undone stops the guest, and is the last conversion: each of
  * these in a process of its own.
@@ -346,6 +371,7 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-undo/steps", test_steps);
     g_test_add_func("/upm-undo/steps-of-huge-pages", test_steps_of_huge_pages);
     g_test_add_func("/upm-undo/gone-meanwhile", test_gone_meanwhile);
+    g_test_add_func("/upm-undo/memory-map", test_memory_map);
     g_test_add_data_func("/upm-undo/poison-mark", GINT_TO_POINTER(FAIL_MARK),
                          test_poison);
     g_test_add_data_func("/upm-undo/poison-notify",

@@ -196,6 +196,11 @@ bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent)
     return false;
 }
 
+const void *upm_memory_map(void)
+{
+    return memory_map;
+}
+
 char *upm_memory_describe(hwaddr gpa)
 {
     return g_strdup(gpa == HOLE ? "a hole" : "something else");

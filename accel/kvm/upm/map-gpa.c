@@ -71,8 +71,8 @@ static bool has_encrypted_registers(void)
  */
 bool upm_kvm_is_page_state_change(const struct kvm_run *run)
 {
-    return has_encrypted_registers() &&
-           !(run->hypercall.flags & KVM_EXIT_HYPERCALL_LONG_MODE);
+    return !(run->hypercall.flags & KVM_EXIT_HYPERCALL_LONG_MODE) &&
+           has_encrypted_registers();
 }
 
 /*

@@ -21,15 +21,29 @@
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
 #include "qemu/main-loop.h"
+#include "qemu/seqlock.h"
 #include "internal.h"
 
 static QemuMutex marked_lock;
+/* Odd while entries are written; who looks for some needs no lock. */
+static QemuSeqLock marked_sequence;
 static UpmExtent marked[UPM_KVM_MARKED_MAX];
 static unsigned int n_marked;
 
 static void __attribute__((constructor)) marked_init(void)
 {
     qemu_mutex_init(&marked_lock);
+    seqlock_init(&marked_sequence);
+}
+
+static void write_begin(void)
+{
+    seqlock_write_lock(&marked_sequence, &marked_lock);
+}
+
+static void write_end(void)
+{
+    seqlock_write_unlock(&marked_sequence, &marked_lock);
 }
 
 /* Is the memory of both in one place, as one slot would have it? */
@@ -152,11 +166,12 @@ void upm_kvm_marked_add(const UpmExtent *extent)
     UpmExtent entry = *extent;
 
     g_assert(bql_locked());
-    QEMU_LOCK_GUARD(&marked_lock);
+    write_begin();
     cut_addresses(extent->gpa, extent->size, NULL);
     cut_aliases(extent);
     merge(&entry);
     append(&entry);
+    write_end();
 }
 
 static bool begins_in(const UpmExtent *rest, const UpmExtent *entry)
@@ -208,30 +223,62 @@ bool upm_kvm_marked_gap(UpmExtent *rest, UpmExtent *gap)
     return gap->size;
 }
 
+/* Is there something for cut_addresses() or cut_aliases()? */
+static bool is_elsewhere(const UpmExtent *extent)
+{
+    unsigned int i, n = qatomic_read(&n_marked);
+
+    for (i = 0; i < n; i++) {
+        const UpmExtent *entry = &marked[i];
+
+        if (!same_place(entry, extent) &&
+            (overlap(entry->gpa, entry->size, extent->gpa, extent->size) ||
+             (entry->block == extent->block &&
+              overlap(entry->offset, entry->size,
+                      extent->offset, extent->size)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Mostly there is nothing to forget.  No entry is made meanwhile, and where
+ * one is cut or moved it is looked at once more, with the lock.
+ */
 void upm_kvm_marked_converted(const UpmExtent *extent)
 {
-    QEMU_LOCK_GUARD(&marked_lock);
+    unsigned int sequence = seqlock_read_begin(&marked_sequence);
+
+    if (!is_elsewhere(extent) &&
+        !seqlock_read_retry(&marked_sequence, sequence)) {
+        return;
+    }
+    write_begin();
     cut_addresses(extent->gpa, extent->size, extent);
     cut_aliases(extent);
+    write_end();
 }
 
 void upm_kvm_marked_forget(hwaddr gpa, uint64_t size)
 {
-    QEMU_LOCK_GUARD(&marked_lock);
+    write_begin();
     cut_addresses(gpa, size, NULL);
+    write_end();
 }
 
 void upm_kvm_marked_forget_block(UpmBlock *block)
 {
     unsigned int i;
 
-    QEMU_LOCK_GUARD(&marked_lock);
+    write_begin();
     i = n_marked;
     while (i-- > 0) {
         if (marked[i].block == block) {
             take_out(i);
         }
     }
+    write_end();
 }
 
 unsigned int upm_kvm_marked_count(void)

@@ -51,11 +51,21 @@ bool upm_kvm_again(int ret, unsigned int *tries)
  * first by who waits, so that each of them gets past it once more at most.
  * Nobody may stay in there: it would keep the other count from 0.
  */
+static void pass_own_place(CPUState *cpu)
+{
+    /* On Linux this is the count and the lock: 0 where there is neither. */
+    if (qatomic_read(&cpu->in_ioctl_lock.count)) {
+        accel_cpu_ioctl_begin(cpu);
+        accel_cpu_ioctl_end(cpu);
+    }
+}
+
 void upm_kvm_enter(void)
 {
-    if (current_cpu) {
-        accel_cpu_ioctl_begin(current_cpu);
-        accel_cpu_ioctl_end(current_cpu);
+    CPUState *cpu = current_cpu;
+
+    if (cpu) {
+        pass_own_place(cpu);
     }
     accel_ioctl_begin();
 }

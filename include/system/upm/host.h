@@ -78,6 +78,14 @@ bool upm_block_unregister(RAMBlock *rb);
 bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent);
 
 /**
+ * upm_memory_map: which memory map upm_memory_resolve() looks at
+ *
+ * Returns: what is another one when the map has changed since, in the same
+ * RCU read section; a map that changes back is another one, too.
+ */
+const void *upm_memory_map(void);
+
+/**
  * upm_memory_describe: what is at @gpa instead, for a message
  *
  * Returns: a string to be freed.

@@ -46,6 +46,10 @@ extern char *fake_stop_reason;
 extern unsigned int fake_marks;
 /* After so many marks there is no memory; 0: never */
 extern unsigned int fake_gone_after;
+/* How often the memory map has become another one, with the same memory */
+extern unsigned int fake_map_changes;
+/* How often it was looked into */
+extern unsigned int fake_lookups;
 /* Called inside of mark and notify, if not NULL */
 extern void (*fake_in_mark)(const UpmExtent *extent);
 
