@@ -23,14 +23,19 @@ help:
 	@echo 'make bench            measure, see build/bench.jsonl'
 	@echo 'make docs             the manual: build/docs/index.html'
 	@echo 'make check-patches    try the patches on each supported QEMU'
+	@echo 'make check-versions   build and try each supported QEMU'
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
 	@echo 'make clean            remove build/; downloads and ccache stay'
 
 setup:
 	@scripts/setup $(PACKAGES)
 
+# The series of QEMU that is built, of those in patches/series
+SERIES := 10.0
+
 source: setup
-	@pristine=$$(scripts/fetch source) && scripts/lay-over $$pristine $(TREE)
+	@pristine=$$(scripts/fetch source $(SERIES)) && \
+		scripts/lay-over $$pristine $(TREE)
 
 all: source
 	@scripts/build $(TREE) qemu-system-x86_64 qemu-img $(ALSO)
@@ -60,6 +65,25 @@ check: plain
 		--continue-on-collection-errors tests/lab tests/functional \
 		tests/libvirt tests/guest tests/unit tests/qtest $(PYTEST_ARGS)
 
+# Unit tests, qtests, and small guests that boot and end
+unit: export ALSO := $(TESTS)
+unit: all
+	@$(MAKE) -s -C tests/guest out=$(BUILD)/guest
+	@$(PYTEST) tests/unit tests/qtest $(PYTEST_ARGS)
+	@$(PYTEST) tests/guest/test_guest.py -k 'hello or terminate'
+
+# Another version than the usual one has a folder of its own, such as
+# build/10.2, and takes 2 GB.  All are tried before a failure counts.
+check-versions: setup
+	@failed=; for version in $$(sed -n 's/^supported //p' patches/series); do \
+		folder=$(BUILD)/$$version; \
+		[ $$version != $(SERIES) ] || folder=$(BUILD); \
+		echo "==> QEMU $$version in $$folder" >&2; \
+		UPM_BUILD=$$folder $(MAKE) --no-print-directory unit \
+			SERIES=$$version || failed="$$failed $$version"; \
+	done; [ -z "$$failed" ] || { echo "==> failed with QEMU$$failed" >&2; \
+		exit 1; }
+
 # Private memory on a real KVM, in an emulated machine.  The first time its
 # kernel is built, which takes some ten minutes of CPU time.
 check lab bench: export PACKAGES += bc cpio libelf-dev libssl-dev rsync
@@ -78,7 +102,8 @@ fuzz: all
 # QEMU as Debian has it, of the same version and with the same options, and
 # with one object that lets the lab run it.
 plain: setup
-	@pristine=$$(scripts/fetch source) && scripts/lay-over -n $$pristine $(PLAIN)
+	@pristine=$$(scripts/fetch source $(SERIES)) && \
+		scripts/lay-over -n $$pristine $(PLAIN)
 	@scripts/build $(PLAIN) qemu-system-x86_64
 	@scripts/equip $(PLAIN)
 
@@ -116,4 +141,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: help setup source all demo check docs lab fuzz plain bench \
-	check-patches install clean
+	unit check-patches check-versions install clean

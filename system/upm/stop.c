@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unmapped private memory: stopping the guest for good
+ * Unmapped private memory: a guest that has to stop
+ *
+ * Either for good, since QEMU can not run it any further, or since it is over
+ * by its own account, as a guest that has panicked.
  *
  * A request by vm_stop() of a vCPU is not enough: the main loop drops it where
  * the guest is paused just then or about to continue, and aborts where another
@@ -13,7 +16,9 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qemu/main-loop.h"
+#include "system/cpus.h"
 #include "system/reset.h"
+#include "system/runstate-action.h"
 #include "system/runstate.h"
 #include "system/upm/host.h"
 #include "trace/trace-upm.h"
@@ -21,7 +26,8 @@
 /* There is one guest.  Protected by stop_lock, but for @watched: by the BQL. */
 static QemuMutex stop_lock;
 static char *stop_reason;
-static bool pending;
+static bool stop_pending;
+static bool panic_pending;
 static bool watched;
 
 static void __attribute__((__constructor__)) init_stop_lock(void)
@@ -44,7 +50,7 @@ static void schedule(void)
 static bool remember(const char *reason)
 {
     QEMU_LOCK_GUARD(&stop_lock);
-    pending = true;
+    stop_pending = true;
     if (!g_strcmp0(stop_reason, reason)) {
         return false;
     }
@@ -54,64 +60,80 @@ static bool remember(const char *reason)
     return true;
 }
 
-static bool take_pending(void)
+static bool take(bool *pending)
 {
     bool taken;
 
     QEMU_LOCK_GUARD(&stop_lock);
-    taken = pending;
-    pending = false;
+    taken = *pending;
+    *pending = false;
     return taken;
 }
 
-/* False where there is nothing to enforce */
-static bool enforce_again(void)
+/* False where the guest is not stopped for good */
+static bool stop_again(void)
 {
     WITH_QEMU_LOCK_GUARD(&stop_lock) {
         if (!stop_reason) {
             return false;
         }
-        pending = true;
+        stop_pending = true;
         error_report("guest stopped: %s", stop_reason);
     }
     schedule();
     return true;
 }
 
+static void panic_soon(void)
+{
+    WITH_QEMU_LOCK_GUARD(&stop_lock) {
+        panic_pending = true;
+    }
+    schedule();
+}
+
 /*
  * When something else changes the run state
  */
 
+/* A panic that is still pending has waited for this. */
 static void on_change(void *opaque, bool running, RunState state)
 {
     if (running) {
-        enforce_again();
+        stop_again();
+        schedule();
     }
 }
 
 /*
  * A vCPU can have asked for S3 before it was stopped; that is tried now, and
- * aborts QEMU in a guest with an internal error.
+ * aborts QEMU in a guest with an internal error and in one that has panicked.
  */
 static void on_suspend(Notifier *notifier, void *data)
 {
-    if (runstate_check(RUN_STATE_INTERNAL_ERROR) && enforce_again()) {
+    if (runstate_check(RUN_STATE_GUEST_PANICKED)) {
+        panic_soon();
+        runstate_set(RUN_STATE_RUNNING);
+    } else if (runstate_check(RUN_STATE_INTERNAL_ERROR) && stop_again()) {
         runstate_set(RUN_STATE_PAUSED);
     }
 }
 
-/* What is pending has been asked for by the reset itself, or at its side. */
+/*
+ * What is pending has been asked for by the reset itself, or at its side.  A
+ * panic is no reason for another one after it, but one that is pending stays.
+ */
 static void on_reset(void *opaque)
 {
     UpmExtent range;
     g_autofree char *poison = upm_poison(&range);
 
     if (poison) {
-        enforce_again();
+        stop_again();
         return;
     }
     WITH_QEMU_LOCK_GUARD(&stop_lock) {
-        if (!pending) {
+        if (!stop_pending) {
             g_clear_pointer(&stop_reason, g_free);
         }
     }
@@ -131,24 +153,23 @@ static void watch_changes(void)
 }
 
 /*
- * Few states may turn into an internal error, but RUNNING does, and all states
- * in which a guest waits for "cont" or a wake-up may turn into that one.  No
- * vCPU notices, since only the main loop has them continue.
+ * The main loop
  */
-static void enforce(void *opaque)
-{
-    if (!take_pending()) {
-        return;
-    }
-    watch_changes();
 
+/*
+ * Few states may turn into @state, but RUNNING does, and all states in which a
+ * guest waits for "cont" or a wake-up may turn into that one.  No vCPU notices,
+ * since only the main loop has them continue.
+ *
+ * Afterwards vm_stop() of @state does what is left to do.  Returns: false while
+ * something is under way that ends by on_change(), or by a reset.
+ */
+static bool prepare(RunState state)
+{
     switch (runstate_get()) {
     case RUN_STATE_SUSPENDED:
         runstate_set(RUN_STATE_RUNNING);
-        /* fall through */
-    case RUN_STATE_RUNNING:
-        vm_stop(RUN_STATE_INTERNAL_ERROR);
-        break;
+        return true;
     case RUN_STATE_DEBUG:
     case RUN_STATE_GUEST_PANICKED:
     case RUN_STATE_IO_ERROR:
@@ -156,11 +177,42 @@ static void enforce(void *opaque)
     case RUN_STATE_PRELAUNCH:
     case RUN_STATE_WATCHDOG:
         runstate_set(RUN_STATE_RUNNING);
-        runstate_set(RUN_STATE_INTERNAL_ERROR);
-        break;
+        runstate_set(state);
+        /* "cont" would abort where the guest was paused in S3 */
+        vm_set_suspended(false);
+        return true;
+    case RUN_STATE_RUNNING:
+    case RUN_STATE_INTERNAL_ERROR:
+    case RUN_STATE_SHUTDOWN:
+        /* The last two need a reset as they are. */
+        return true;
     default:
-        /* It needs a reset as it is, or what runs now ends by on_change(). */
-        break;
+        return false;
+    }
+}
+
+/* The user may want to know of a panic only, and a vCPU waits for us then. */
+static void panic(void)
+{
+    if (panic_action != PANIC_ACTION_NONE &&
+        !prepare(RUN_STATE_GUEST_PANICKED)) {
+        WITH_QEMU_LOCK_GUARD(&stop_lock) {
+            panic_pending = true;
+        }
+        return;
+    }
+    qemu_system_guest_panicked(NULL);
+    resume_all_vcpus();
+}
+
+static void enforce(void *opaque)
+{
+    watch_changes();
+    if (take(&stop_pending) && prepare(RUN_STATE_INTERNAL_ERROR)) {
+        vm_stop(RUN_STATE_INTERNAL_ERROR);
+    }
+    if (take(&panic_pending)) {
+        panic();
     }
 }
 
@@ -174,4 +226,16 @@ void upm_memory_stop_guest(const char *reason)
     if (current_cpu) {
         cpu_exit(current_cpu);
     }
+}
+
+void upm_memory_guest_panicked(void)
+{
+    BQL_LOCK_GUARD();
+
+    trace_upm_guest_panicked(current_cpu ? current_cpu->cpu_index : -1);
+    if (current_cpu) {
+        current_cpu->crash_occurred = true;
+        cpu_stop_current();
+    }
+    panic_soon();
 }

@@ -70,7 +70,8 @@ typedef struct QEMU_PACKED SevVmsa {
     uint8_t pad_298[0x2e8 - 0x298];
     uint32_t pkru;
     uint32_t tsc_aux;
-    uint8_t pad_2f0[0x308 - 0x2f0];
+    uint64_t tsc_scale, tsc_offset;
+    uint8_t pad_300[0x308 - 0x300];
     uint64_t rcx, rdx, rbx;
     uint64_t pad_320;
     uint64_t rbp, rsi, rdi;
@@ -131,6 +132,7 @@ SEV_VMSA_CHECK(g_pat, 0x268);
 SEV_VMSA_CHECK(last_excp_to, 0x290);
 SEV_VMSA_CHECK(pkru, 0x2e8);
 SEV_VMSA_CHECK(tsc_aux, 0x2ec);
+SEV_VMSA_CHECK(tsc_scale, 0x2f0);
 SEV_VMSA_CHECK(rcx, 0x308);
 SEV_VMSA_CHECK(rbx, 0x318);
 SEV_VMSA_CHECK(rbp, 0x328);

@@ -13,10 +13,14 @@
 
 #if __has_include("exec/exec-all.h")
 #include "exec/exec-all.h"
+#define upm_invalidate_code(start, last) tb_invalidate_phys_range(start, last)
 #else
 #include "accel/tcg/cpu-mmu-index.h"
 #include "exec/cputlb.h"
 #include "exec/icount.h"
+#include "exec/translation-block.h"
+#define upm_invalidate_code(start, last) \
+    tb_invalidate_phys_range(NULL, start, last)
 #define x86_confidential_guest_mask_cpuid_features \
     x86_confidential_guest_adjust_cpuid_features
 #endif

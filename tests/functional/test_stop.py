@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A guest that is stopped for good, whatever else becomes of its run state.
+"""A guest that is stopped for good, or over, whatever its run state was.
 
 What the guest does, qtest does here, and gdb what goes wrong in QEMU.
 """
@@ -39,22 +39,39 @@ class Stopped(QEMUQtestMachine):
         self.qtest(f'outw {PM_BASE + 4:#x} {SLEEP_S3:#x}')
         assert self.event_wait('SUSPEND', timeout=LIMIT)
 
-    def fail(self):
+    def call(self, *calls):
+        """Call functions of QEMU, with nothing in between."""
+        args = [arg for call in calls
+                for arg in ('-ex', f'call (void){call}')]
         done = subprocess.run(
-            [GDB, '-batch', '-nx', '-p', str(self.get_pid()), '-ex',
-             f'call (void)upm_memory_stop_guest("{REASON}")', '-ex', 'detach'],
+            [GDB, '-batch', '-nx', '-p', str(self.get_pid()), *args, '-ex',
+             'detach'],
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=LIMIT, check=False)
         if 'ptrace: ' in done.stderr:
             pytest.skip(f'gdb may not attach: {done.stderr}')
+
+    def fail(self):
+        self.call(f'upm_memory_stop_guest("{REASON}")')
         # no event comes from a QEMU that has ended
         self.state()
+
+    def panic(self, action='pause', with_calls=()):
+        """The guest is over; the action is what the user is told of."""
+        self.call('upm_memory_guest_panicked()', *with_calls)
+        self.state()
+        event = self.event_wait('GUEST_PANICKED', timeout=LIMIT)
+        assert event['data'] == {'action': action}
 
     def expect_stopped(self):
         assert self.state() == 'internal-error'
         with pytest.raises(QMPError, match='Resetting'):
             self.cmd('cont')
         assert self.state() == 'internal-error'
+
+    def expect_panicked(self):
+        assert self.state() == 'guest-panicked'
+        assert not self.event_wait('GUEST_PANICKED', timeout=0)
 
     def expect_cured(self):
         self.cmd('system_reset')
@@ -64,15 +81,34 @@ class Stopped(QEMUQtestMachine):
         assert self.state() == 'running'
 
 
-@pytest.fixture
-def machine(folder):
-    with Stopped(str(QEMU), base_temp_dir=str(folder)) as vm:
-        vm.add_args('-machine', 'q35', '-nodefaults')
+def launched(folder, *args):
+    vm = Stopped(str(QEMU), base_temp_dir=str(folder))
+    vm.add_args('-machine', 'q35', '-nodefaults', *args)
+    with vm:
         vm.launch()
         yield vm
         assert vm.is_running()
         vm.shutdown()
+
+
+@pytest.fixture
+def machine(folder):
+    for vm in launched(folder):
+        yield vm
     assert f'guest stopped: {REASON}' in vm.get_log()
+
+
+@pytest.fixture
+def paused(folder):
+    """A machine that is paused by a panic, and waits for "cont" at first."""
+    yield from launched(folder, '-action', 'panic=pause', '-S')
+
+
+@pytest.fixture
+def panicking(paused):
+    """The same, running."""
+    paused.cmd('cont')
+    return paused
 
 
 def test_running(machine):
@@ -112,3 +148,111 @@ def test_paused(machine):
     machine.fail()
     machine.expect_stopped()
     machine.expect_cured()
+
+
+def test_panic(panicking):
+    """A guest that is over stops, and "cont" has it run."""
+    panicking.panic()
+    panicking.expect_panicked()
+    panicking.cmd('cont')
+    assert panicking.state() == 'running'
+    panicking.panic()
+    panicking.expect_panicked()
+    panicking.expect_cured()
+
+
+def test_panic_suspended(panicking):
+    """S3 comes first: QEMU stays, and no wake-up leads out of it."""
+    panicking.suspend()
+    panicking.panic()
+    assert panicking.event_wait('STOP', timeout=LIMIT)
+    panicking.expect_panicked()
+    with pytest.raises(QMPError, match='not in suspended state'):
+        panicking.cmd('system_wakeup')
+    panicking.expect_cured()
+
+
+def test_panic_suspended_paused(panicking):
+    """The same while it is paused, and "cont" does not lead back to S3."""
+    panicking.suspend()
+    panicking.cmd('stop')
+    assert panicking.state() == 'paused'
+    panicking.panic()
+    panicking.expect_panicked()
+    panicking.cmd('cont')
+    assert panicking.state() == 'running'
+
+
+def test_panic_suspended_later(panicking):
+    """S3 comes from a vCPU that is about to be stopped."""
+    panicking.panic()
+    panicking.suspend()
+    assert panicking.event_wait('GUEST_PANICKED', timeout=LIMIT)
+    panicking.expect_panicked()
+    panicking.expect_cured()
+    panicking.suspend()
+    assert panicking.state() == 'suspended'
+
+
+def test_panic_woken(panicking):
+    """A wake-up comes before the main loop has looked."""
+    panicking.suspend()
+    panicking.panic(with_calls=['qemu_system_wakeup_request(1, 0)'])
+    panicking.expect_panicked()
+    panicking.expect_cured()
+
+
+def test_panic_paused(panicking):
+    """The guest is paused meanwhile, and that is not all."""
+    panicking.cmd('stop')
+    panicking.panic()
+    panicking.expect_panicked()
+    panicking.expect_cured()
+
+
+def test_panic_not_started(paused):
+    """The same before "cont" has it run for the first time."""
+    assert paused.state() == 'prelaunch'
+    paused.panic()
+    paused.expect_panicked()
+    paused.expect_cured()
+
+
+def test_panic_reset(panicking):
+    """A reset is asked for at the same time, and loses nothing."""
+    panicking.panic(with_calls=['qemu_system_reset_request(3)'])
+    assert panicking.event_wait('RESET', timeout=LIMIT)
+    assert panicking.state() in ('guest-panicked', 'prelaunch')
+    panicking.expect_cured()
+
+
+@pytest.mark.parametrize('state', ['running', 'suspended', 'paused'])
+def test_panic_none(folder, state):
+    """The user wants to be told only, and nothing becomes of the guest."""
+    for vm in launched(folder, '-action', 'panic=none'):
+        if state == 'suspended':
+            vm.suspend()
+        if state == 'paused':
+            vm.cmd('stop')
+        vm.panic(action='run')
+        assert vm.state() == state
+
+
+@pytest.mark.parametrize('action, status', [
+    ('shutdown', 0), ('exit-failure', 1)])
+@pytest.mark.parametrize('suspended', [True, False],
+                         ids=['suspended', 'running'])
+def test_panic_ends(folder, action, status, suspended):
+    """QEMU ends as the user wants it."""
+    vm = Stopped(str(QEMU), base_temp_dir=str(folder))
+    vm.add_args('-machine', 'q35', '-nodefaults', '-action',
+                f'panic={action}')
+    with vm:
+        vm.launch()
+        if suspended:
+            vm.suspend()
+        vm.call('upm_memory_guest_panicked()')
+        event = vm.event_wait('GUEST_PANICKED', timeout=LIMIT)
+        assert event['data'] == {'action': 'poweroff'}
+        vm.wait(timeout=LIMIT)
+        assert vm.exitcode() == status

@@ -38,7 +38,7 @@ static const struct {
 
 static uint8_t chip_id[PSP_CHIP_ID_SIZE];
 
-static PspChip *fake_chip(Error **errp)
+PspChip *psp_platform_chip(PspPlatform *platform, Error **errp)
 {
     return (PspChip *)chip_id;
 }
@@ -180,9 +180,9 @@ static void one_step(PspGuest *guest, const Step *step)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const PspProcessor processor = { .chip = fake_chip };
+    static PspPlatform platform;
     PspGuest guest = {
-        .processor = &processor,
+        .platform = &platform,
         .state = PSP_STATE_RUNNING,
         .identity = { .guest_svn = 5 },
     };

@@ -64,6 +64,8 @@ STOPPED = {
     'lost_tss': (*SHUT_DOWN, ()),
     'storm': (*PANICKED, ('PVALIDATE failed (set 0x1 code 0x2)',)),
 }
+# Two requests that come at the same time, so often
+RACES = 5
 # What UPM_GUEST_TERMINATED says of those that ask for it
 TERMINATED = {
     'terminate_msr': {'vcpu': 0, 'reason-set': 5, 'reason-code': 0x42,
@@ -158,6 +160,34 @@ def test_stopped_guest(payload, tmp_path):
         assert word in (machine.get_log() or '')
 
 
+def test_terminated_in_s3(tmp_path):
+    """One vCPU suspends to RAM just when the other one is over; QEMU stays.
+
+    Where S3 wins by much, the other vCPU never asks.
+    """
+    sys.path.insert(0, str(guest.BUILD / 'qemu/python'))
+    from qemu.machine import QEMUMachine
+    states = set()
+    for _ in range(RACES):
+        machine = QEMUMachine(guest.qemu_binary(),
+                              base_temp_dir=str(tmp_path))
+        machine.add_args(*guest.arguments('terminate_s3', smp=2), '-action',
+                         'panic=pause', '-S')
+        with machine:
+            machine.launch()
+            machine.cmd('cont')
+            asked = machine.events_wait([('UPM_GUEST_TERMINATED', None),
+                                         ('SUSPEND', None)],
+                                        timeout=guest.LIMIT)
+            assert asked
+            # what comes next has been asked for by now
+            time.sleep(0.2)
+            state = machine.cmd('query-status')['status']
+            assert state in ('guest-panicked', 'suspended')
+            states.add(state)
+    assert 'guest-panicked' in states
+
+
 def test_events(tmp_path):
     """A storm of conversions and refusals is told of once a second.
 
@@ -216,7 +246,7 @@ def test_events(tmp_path):
     assert count == 4000
 
 
-@pytest.mark.parametrize('payload', [*VARIANTS, *STOPPED])
+@pytest.mark.parametrize('payload', [*VARIANTS, *STOPPED, 'terminate_s3'])
 def test_image(payload):
     """The image is one that any SNP host can launch."""
     subprocess.run([str(guest.HERE / 'check_image.py'),

@@ -47,7 +47,7 @@ static PspChip *chip(void)
     return the_chip;
 }
 
-static PspChip *fake_chip(Error **errp)
+static PspChip *fake_chip(void *opaque, Error **errp)
 {
     if (chip_broken) {
         error_setg(errp, "the chip is broken");
@@ -56,15 +56,15 @@ static PspChip *fake_chip(Error **errp)
     return chip();
 }
 
-static const PspProcessor fake_processor = { .chip = fake_chip };
+static const PspPlatformOps fake_ops = { .chip = fake_chip };
+static PspPlatform platform = { .ops = &fake_ops, .platform_info = 0x25 };
 
 static PspGuest new_guest(void)
 {
     PspGuest guest = {
-        .processor = &fake_processor,
+        .platform = &platform,
         .state = PSP_STATE_RUNNING,
         .policy = POLICY,
-        .platform_info = 0x25,
         .identity = { .guest_svn = 7, .author_key_en = true },
     };
 

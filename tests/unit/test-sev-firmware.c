@@ -21,7 +21,7 @@
 #include "qemu/memalign.h"
 #include "qemu/units.h"
 #include "qemu/uuid.h"
-#include "target/i386/psp/psp.h"
+#include "target/i386/psp/kvm-rules.h"
 #include "target/i386/sev-launch/plan.h"
 
 #define POLICY          0x30000
@@ -122,10 +122,12 @@ static const char *fake_vcpu_load(unsigned index, const SevVmsa *vmsa)
     return NULL;
 }
 
+static const PspPlatformOps fake_ops = { .cpuid = fake_cpuid };
+static PspPlatform platform;
+
 static const PspProcessor fake_processor = {
     .page = fake_page,
     .page_done = fake_page_done,
-    .cpuid = fake_cpuid,
     .vcpus = fake_vcpus,
     .vcpu_reset = fake_vcpu_reset,
     .vcpu_load = fake_vcpu_load,
@@ -136,7 +138,7 @@ static void *page_at(uint64_t gpa)
     return g_hash_table_lookup(memory, &gpa);
 }
 
-static PspGuest new_guest(void)
+static PspKvmGuest new_guest(void)
 {
     if (memory) {
         g_hash_table_unref(memory);
@@ -149,9 +151,13 @@ static PspGuest new_guest(void)
     loads = 0;
     finished_pages = 0;
     broken_vcpu = -1;
-    return (PspGuest) {
-        .processor = &fake_processor,
+    platform = (PspPlatform) {
+        .ops = &fake_ops,
         .platform_info = PSP_PLATFORM_SMT | PSP_PLATFORM_RAPL_DIS,
+    };
+    return (PspKvmGuest) {
+        .processor = &fake_processor,
+        .guest.platform = &platform,
     };
 }
 
@@ -164,31 +170,31 @@ static void *new_pages(size_t count)
     return pages;
 }
 
-static void expect(PspGuest *guest, int command, void *data, int ret,
+static void expect(PspKvmGuest *vm, int command, void *data, int ret,
                    int fw_error)
 {
     int status = 12345;
 
-    g_assert_cmpint(psp_command(guest, command, data, &status), ==, ret);
+    g_assert_cmpint(psp_kvm_command(vm, command, data, &status), ==, ret);
     g_assert_cmpint(status, ==, fw_error);
 }
 
-static void init_guest(PspGuest *guest)
+static void init_guest(PspKvmGuest *vm)
 {
     struct kvm_sev_init init = { 0 };
 
-    expect(guest, KVM_SEV_INIT2, &init, 0, 0);
+    expect(vm, KVM_SEV_INIT2, &init, 0, 0);
 }
 
-static void start_guest(PspGuest *guest)
+static void start_guest(PspKvmGuest *vm)
 {
     struct kvm_sev_snp_launch_start start = { .policy = POLICY };
 
     for (size_t i = 0; i < sizeof(start.gosvw); i++) {
         start.gosvw[i] = 0x70 + i;
     }
-    init_guest(guest);
-    expect(guest, KVM_SEV_SNP_LAUNCH_START, &start, 0, 0);
+    init_guest(vm);
+    expect(vm, KVM_SEV_SNP_LAUNCH_START, &start, 0, 0);
 }
 
 static struct kvm_sev_snp_launch_update update_of(uint64_t gpa, void *source,
@@ -205,7 +211,7 @@ static struct kvm_sev_snp_launch_update update_of(uint64_t gpa, void *source,
 /* A plan that all that is launched goes into, too; NULL: none */
 static SevLaunchPlan *planned;
 
-static void launch(PspGuest *guest, uint64_t gpa, void *source, size_t size,
+static void launch(PspKvmGuest *vm, uint64_t gpa, void *source, size_t size,
                    int type)
 {
     struct kvm_sev_snp_launch_update update =
@@ -219,16 +225,16 @@ static void launch(PspGuest *guest, uint64_t gpa, void *source, size_t size,
         sev_plan_add(planned, &range);
         g_assert_true(sev_plan_measure(planned, &error_abort));
     }
-    expect(guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
+    expect(vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
     g_assert_cmpuint(update.len, ==, 0);
     g_assert_cmphex(update.gfn_start, ==, (gpa + size) >> PSP_PAGE_BITS);
 }
 
-static void finish_guest(PspGuest *guest)
+static void finish_guest(PspKvmGuest *vm)
 {
     struct kvm_sev_snp_launch_finish finish = { 0 };
 
-    expect(guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
+    expect(vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
 }
 
 static char *to_hex(const uint8_t digest[PSP_DIGEST_SIZE])
@@ -241,9 +247,9 @@ static char *to_hex(const uint8_t digest[PSP_DIGEST_SIZE])
     return g_string_free(hex, FALSE);
 }
 
-static char *digest_of(const PspGuest *guest)
+static char *digest_of(const PspKvmGuest *vm)
 {
-    return to_hex(guest->digest);
+    return to_hex(vm->guest.digest);
 }
 
 /* The digest that is foretold, with what KVM is asked for by INIT2 */
@@ -301,7 +307,7 @@ static void test_page_info(void)
 
 static void test_digest_synthetic(void)
 {
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     uint8_t *image = new_pages(3), *other = new_pages(1);
     PspCpuidPage *cpuid = good_cpuid_page();
     g_autofree char *digest = NULL;
@@ -312,20 +318,20 @@ static void test_digest_synthetic(void)
     memset(other, 0x5a, PSP_PAGE_SIZE);
     vcpus = 2;
 
-    start_guest(&guest);
-    launch(&guest, 0xffffd000, image, 3 * PSP_PAGE_SIZE,
+    start_guest(&vm);
+    launch(&vm, 0xffffd000, image, 3 * PSP_PAGE_SIZE,
            KVM_SEV_SNP_PAGE_TYPE_NORMAL);
-    launch(&guest, 0x800000, NULL, 2 * PSP_PAGE_SIZE,
+    launch(&vm, 0x800000, NULL, 2 * PSP_PAGE_SIZE,
            KVM_SEV_SNP_PAGE_TYPE_ZERO);
-    launch(&guest, 0x802000, other, PSP_PAGE_SIZE,
+    launch(&vm, 0x802000, other, PSP_PAGE_SIZE,
            KVM_SEV_SNP_PAGE_TYPE_UNMEASURED);
-    launch(&guest, 0x80d000, other, PSP_PAGE_SIZE,
+    launch(&vm, 0x80d000, other, PSP_PAGE_SIZE,
            KVM_SEV_SNP_PAGE_TYPE_SECRETS);
-    launch(&guest, 0x80e000, cpuid, PSP_PAGE_SIZE,
+    launch(&vm, 0x80e000, cpuid, PSP_PAGE_SIZE,
            KVM_SEV_SNP_PAGE_TYPE_CPUID);
-    finish_guest(&guest);
+    finish_guest(&vm);
 
-    digest = digest_of(&guest);
+    digest = digest_of(&vm);
     g_assert_cmpstr(digest, ==, SYNTHETIC_DIGEST);
 
     /* and the pages are where they belong */
@@ -334,9 +340,9 @@ static void test_digest_synthetic(void)
     g_assert_true(buffer_is_zero(page_at(0x801000), PSP_PAGE_SIZE));
     g_assert_cmpmem(page_at(0x802000), PSP_PAGE_SIZE, other, PSP_PAGE_SIZE);
     g_assert_cmpmem(page_at(0x80e000), PSP_PAGE_SIZE, cpuid, PSP_PAGE_SIZE);
-    g_assert_cmpuint(guest.pages[PSP_PAGE_NORMAL], ==, 3);
-    g_assert_cmpuint(guest.pages[PSP_PAGE_ZERO], ==, 2);
-    g_assert_cmpuint(guest.pages[PSP_PAGE_VMSA], ==, 2);
+    g_assert_cmpuint(vm.guest.pages[PSP_PAGE_NORMAL], ==, 3);
+    g_assert_cmpuint(vm.guest.pages[PSP_PAGE_ZERO], ==, 2);
+    g_assert_cmpuint(vm.guest.pages[PSP_PAGE_VMSA], ==, 2);
 
     qemu_vfree(image);
     qemu_vfree(other);
@@ -374,11 +380,11 @@ static void test_vmsa(void)
         { 0x408, 0x1f80, 0x1f80 },                          /* MXCSR */
         { 0x410, 0x37f, 0x37f },                            /* FCW */
     };
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
 
     vcpus = 2;
-    start_guest(&guest);
-    finish_guest(&guest);
+    start_guest(&vm);
+    finish_guest(&vm);
     g_assert_cmpuint(loads, ==, 2);
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         g_assert_cmphex(vmsa_u64(&loaded[0], fields[i].at), ==, fields[i].bsp);
@@ -390,11 +396,11 @@ static void test_vmsa(void)
 
 static void test_secrets(void)
 {
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     uint8_t *source = new_pages(1), *page;
 
-    start_guest(&guest);
-    launch(&guest, 0x80d000, source, PSP_PAGE_SIZE,
+    start_guest(&vm);
+    launch(&vm, 0x80d000, source, PSP_PAGE_SIZE,
            KVM_SEV_SNP_PAGE_TYPE_SECRETS);
     page = page_at(0x80d000);
 
@@ -405,7 +411,7 @@ static void test_secrets(void)
         g_assert_cmphex(page[0x10 + i], ==, 0x70 + i);
     }
     for (int i = 0; i < 4; i++) {
-        g_assert_cmpmem(page + 0x20 + i * 32, 32, guest.vmpck[i], 32);
+        g_assert_cmpmem(page + 0x20 + i * 32, 32, vm.guest.vmpck[i], 32);
         g_assert_false(buffer_is_zero(page + 0x20 + i * 32, 32));
         if (i) {
             g_assert_cmpint(memcmp(page + 0x20, page + 0x20 + i * 32, 32),
@@ -477,25 +483,25 @@ static void spoil_sev(PspCpuidPage *page)
 static void test_cpuid_refused(const void *opaque)
 {
     void (*spoil)(PspCpuidPage *page) = opaque;
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     PspCpuidPage *page = good_cpuid_page(), *good = good_cpuid_page();
     uint8_t before[PSP_DIGEST_SIZE];
     struct kvm_sev_snp_launch_update update =
         update_of(0x80e000, page, PSP_PAGE_SIZE, KVM_SEV_SNP_PAGE_TYPE_CPUID);
 
     spoil(page);
-    start_guest(&guest);
-    memcpy(before, guest.digest, sizeof(before));
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO,
+    start_guest(&vm);
+    memcpy(before, vm.guest.digest, sizeof(before));
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO,
            SEV_RET_INVALID_PARAM);
-    g_assert_cmpmem(before, sizeof(before), guest.digest,
-                    sizeof(guest.digest));
+    g_assert_cmpmem(before, sizeof(before), vm.guest.digest,
+                    sizeof(vm.guest.digest));
     g_assert_null(page_at(0x80e000));
     if (spoil != spoil_count) {
         g_assert_cmpmem(page, sizeof(*page), good, sizeof(*good));
     }
 
-    launch(&guest, 0x80e000, page, PSP_PAGE_SIZE, KVM_SEV_SNP_PAGE_TYPE_CPUID);
+    launch(&vm, 0x80e000, page, PSP_PAGE_SIZE, KVM_SEV_SNP_PAGE_TYPE_CPUID);
     g_assert_cmpmem(page_at(0x80e000), PSP_PAGE_SIZE, page, PSP_PAGE_SIZE);
     qemu_vfree(page);
     qemu_vfree(good);
@@ -504,17 +510,17 @@ static void test_cpuid_refused(const void *opaque)
 /* Sizes for more than x87: standard from offsets, compacted from sizes */
 static void test_cpuid_xsave_size(void)
 {
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     PspCpuidPage *page = good_cpuid_page();
 
-    start_guest(&guest);
+    start_guest(&vm);
     page->entries[2].xcr0_in = cpu_to_le64(7);
     page->entries[2].ebx = cpu_to_le32(0x340);
     page->entries[3].xcr0_in = cpu_to_le64(7);
     page->entries[3].xss_in = cpu_to_le64(0x1800);
     /* 0x340 + 0x10, aligned to 64 for sub-leaf 12, + 0x18 */
     page->entries[3].ebx = cpu_to_le32(0x398);
-    launch(&guest, 0x80e000, page, PSP_PAGE_SIZE, KVM_SEV_SNP_PAGE_TYPE_CPUID);
+    launch(&vm, 0x80e000, page, PSP_PAGE_SIZE, KVM_SEV_SNP_PAGE_TYPE_CPUID);
     qemu_vfree(page);
 }
 
@@ -548,21 +554,21 @@ static void test_policy(void)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        PspGuest guest = new_guest();
+        PspKvmGuest vm = new_guest();
         struct kvm_sev_snp_launch_start start = { .policy = cases[i].policy };
 
-        guest.platform_info &= ~cases[i].lacking;
-        init_guest(&guest);
-        expect(&guest, KVM_SEV_SNP_LAUNCH_START, &start, cases[i].ret,
+        platform.platform_info &= ~cases[i].lacking;
+        init_guest(&vm);
+        expect(&vm, KVM_SEV_SNP_LAUNCH_START, &start, cases[i].ret,
                cases[i].fw_error);
-        g_assert_cmpint(guest.state, ==, cases[i].ret ? PSP_STATE_INIT
+        g_assert_cmpint(vm.guest.state, ==, cases[i].ret ? PSP_STATE_INIT
                                                       : PSP_STATE_LAUNCH);
     }
 }
 
 static void test_order(void)
 {
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     void *page = new_pages(1);
     struct kvm_sev_init init = { 0 };
     struct kvm_sev_init wrong_init = { .flags = 1 };
@@ -573,31 +579,31 @@ static void test_order(void)
         update_of(0x1000, page, PSP_PAGE_SIZE, KVM_SEV_SNP_PAGE_TYPE_NORMAL);
     struct kvm_sev_snp_launch_finish finish = { 0 };
 
-    expect(&guest, KVM_SEV_SNP_LAUNCH_START, &start, -ENOTTY, -1);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -ENOTTY, -1);
-    expect(&guest, KVM_SEV_INIT2, &wrong_init, -EINVAL, -1);
-    expect(&guest, KVM_SEV_INIT2, &features, -EINVAL, -1);
-    expect(&guest, KVM_SEV_INIT2, &old_ghcb, -EINVAL, -1);
-    expect(&guest, KVM_SEV_ES_INIT, NULL, -EINVAL, -1);
-    expect(&guest, KVM_SEV_INIT2, &init, 0, 0);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_START, &start, -ENOTTY, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -ENOTTY, -1);
+    expect(&vm, KVM_SEV_INIT2, &wrong_init, -EINVAL, -1);
+    expect(&vm, KVM_SEV_INIT2, &features, -EINVAL, -1);
+    expect(&vm, KVM_SEV_INIT2, &old_ghcb, -EINVAL, -1);
+    expect(&vm, KVM_SEV_ES_INIT, NULL, -EINVAL, -1);
+    expect(&vm, KVM_SEV_INIT2, &init, 0, 0);
 
-    expect(&guest, KVM_SEV_INIT2, &init, -EPERM, -1);
-    expect(&guest, KVM_SEV_LAUNCH_START, NULL, -EPERM, -1);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EINVAL, -1);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_START, &start, 0, 0);
+    expect(&vm, KVM_SEV_INIT2, &init, -EPERM, -1);
+    expect(&vm, KVM_SEV_LAUNCH_START, NULL, -EPERM, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_START, &start, 0, 0);
 
-    expect(&guest, KVM_SEV_SNP_LAUNCH_START, &start, -EINVAL, -1);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_START, &start, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
 
     update = update_of(0x2000, page, PSP_PAGE_SIZE,
                        KVM_SEV_SNP_PAGE_TYPE_NORMAL);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_START, &start, -EINVAL, -1);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO,
+    expect(&vm, KVM_SEV_SNP_LAUNCH_START, &start, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO,
            SEV_RET_INVALID_GUEST_STATE);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EIO,
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EIO,
            SEV_RET_INVALID_GUEST_STATE);
     g_assert_null(page_at(0x2000));
     qemu_vfree(page);
@@ -605,109 +611,110 @@ static void test_order(void)
 
 static void test_update_refused(void)
 {
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     uint8_t *pages = new_pages(2);
     struct kvm_sev_snp_launch_update update, good =
         update_of(0x1000, pages, PSP_PAGE_SIZE, KVM_SEV_SNP_PAGE_TYPE_NORMAL);
 
-    start_guest(&guest);
+    start_guest(&vm);
     for (int type = 0; type < 256; type++) {
         if (type == 2 || !type || type > 6) {
             update = good;
             update.type = type;
-            expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+            expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
         }
     }
     update = good;
     update.flags = 1;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
     update = good;
     update.len = 0;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
     update = good;
     update.len = PSP_PAGE_SIZE + 1;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
     update = good;
     update.uaddr = 0;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
     update = good;
     update.uaddr += 8;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
     update = good;
     update.gfn_start = UINT64_MAX >> PSP_PAGE_BITS;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
     update = good;
     update.gfn_start = HOLE >> PSP_PAGE_BITS;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO, -1);
-    g_assert_true(buffer_is_zero(guest.digest, sizeof(guest.digest)));
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO, -1);
+    g_assert_true(buffer_is_zero(vm.guest.digest, sizeof(vm.guest.digest)));
 
     /* never twice, whatever the type */
     update = good;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
     update = good;
     update.type = KVM_SEV_SNP_PAGE_TYPE_ZERO;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO, -1);
     qemu_vfree(pages);
 }
 
 /* As KVM: what was done counts, the error comes with the next call. */
 static void test_update_partial(void)
 {
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     uint8_t *pages = new_pages(3);
     struct kvm_sev_snp_launch_update update =
         update_of(HOLE - 2 * PSP_PAGE_SIZE, pages, 3 * PSP_PAGE_SIZE,
                   KVM_SEV_SNP_PAGE_TYPE_NORMAL);
 
-    start_guest(&guest);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
+    start_guest(&vm);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
     g_assert_cmphex(update.gfn_start, ==, HOLE >> PSP_PAGE_BITS);
     g_assert_cmphex(update.uaddr, ==,
                     (uintptr_t)pages + 2 * PSP_PAGE_SIZE);
     g_assert_cmphex(update.len, ==, PSP_PAGE_SIZE);
     g_assert_cmpuint(finished_pages, ==, 2);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EIO, -1);
     g_assert_cmpuint(finished_pages, ==, 2);
     g_assert_cmphex(update.len, ==, PSP_PAGE_SIZE);
 
     /* the source of zero pages is left alone */
     update = update_of(0x10000, pages, 2 * PSP_PAGE_SIZE,
                        KVM_SEV_SNP_PAGE_TYPE_ZERO);
-    expect(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, 0, 0);
     g_assert_cmphex(update.uaddr, ==, (uintptr_t)pages);
     qemu_vfree(pages);
 }
 
 static void test_finish(void)
 {
-    PspGuest guest = new_guest(), done;
+    PspKvmGuest vm = new_guest(), done;
     struct kvm_sev_snp_launch_finish finish = { .vcek_disabled = 1 };
 
     memset(finish.host_data, 0x42, sizeof(finish.host_data));
-    start_guest(&guest);
+    start_guest(&vm);
 
     /* what the digest will be */
-    done = guest;
+    done = vm;
     finish_guest(&done);
     loads = 0;
 
     finish.flags = 1;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EINVAL, -1);
     finish.flags = 0;
 
     broken_vcpu = 0;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EIO, -1);
-    g_assert_cmpint(guest.state, ==, PSP_STATE_LAUNCH);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EIO, -1);
+    g_assert_cmpint(vm.guest.state, ==, PSP_STATE_LAUNCH);
     broken_vcpu = -1;
 
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
-    g_assert_cmpint(guest.state, ==, PSP_STATE_RUNNING);
-    g_assert_cmpmem(guest.host_data, sizeof(guest.host_data),
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
+    g_assert_cmpint(vm.guest.state, ==, PSP_STATE_RUNNING);
+    g_assert_cmpmem(vm.guest.host_data, sizeof(vm.guest.host_data),
                     finish.host_data, sizeof(finish.host_data));
-    g_assert_true(guest.vcek_disabled);
-    g_assert_true(buffer_is_zero(&guest.identity, sizeof(guest.identity)));
-    g_assert_cmpmem(guest.digest, sizeof(guest.digest), done.digest,
-                    sizeof(done.digest));
+    g_assert_true(vm.guest.vcek_disabled);
+    g_assert_true(buffer_is_zero(&vm.guest.identity,
+                                 sizeof(vm.guest.identity)));
+    g_assert_cmpmem(vm.guest.digest, sizeof(vm.guest.digest), done.guest.digest,
+                    sizeof(done.guest.digest));
 }
 
 /*
@@ -761,7 +768,7 @@ static Identity good_identity(const uint8_t *digest)
 {
     Identity id = {
         .block = {
-            .family_id = "a family of image",
+            .family_id = "family of images",
             .image_id = "an image of them",
             .version = cpu_to_le32(1),
             .guest_svn = cpu_to_le32(0x01020304),
@@ -858,10 +865,10 @@ static void sha384_of(const void *data, size_t size, uint8_t out[48])
                     ==, 0);
 }
 
-static void check_identity(const PspGuest *guest, const Identity *id,
+static void check_identity(const PspKvmGuest *vm, const Identity *id,
                            bool author)
 {
-    const PspIdentity *got = &guest->identity;
+    const PspIdentity *got = &vm->guest.identity;
     uint8_t digest[48];
 
     g_assert_cmpmem(got->family_id, 16, id->block.family_id, 16);
@@ -879,33 +886,34 @@ static void check_identity(const PspGuest *guest, const Identity *id,
 
 static void try_wrong_identity(size_t i, bool author)
 {
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     uint8_t digest[PSP_DIGEST_SIZE];
     struct kvm_sev_snp_launch_finish finish;
     Identity id;
 
-    start_guest(&guest);
+    start_guest(&vm);
     {
-        PspGuest done = guest;
+        PspKvmGuest done = vm;
 
         finish_guest(&done);
-        memcpy(digest, done.digest, sizeof(digest));
+        memcpy(digest, done.guest.digest, sizeof(digest));
         loads = 0;
     }
     id = good_identity(digest);
     ((uint8_t *)&id)[wrong_identities[i].at] ^= wrong_identities[i].flip;
     finish = finish_of(&id, author);
     if (wrong_identities[i].fw_error) {
-        expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EIO,
+        expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EIO,
                wrong_identities[i].fw_error);
-        g_assert_cmpint(guest.state, ==, PSP_STATE_LAUNCH);
+        g_assert_cmpint(vm.guest.state, ==, PSP_STATE_LAUNCH);
         g_assert_cmpuint(loads, ==, 0);
-        g_assert_true(buffer_is_zero(&guest.identity, sizeof(guest.identity)));
+        g_assert_true(buffer_is_zero(&vm.guest.identity,
+                                     sizeof(vm.guest.identity)));
         ((uint8_t *)&id)[wrong_identities[i].at] ^= wrong_identities[i].flip;
     }
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
-    g_assert_cmpint(guest.state, ==, PSP_STATE_RUNNING);
-    check_identity(&guest, &id, author);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
+    g_assert_cmpint(vm.guest.state, ==, PSP_STATE_RUNNING);
+    check_identity(&vm, &id, author);
 }
 
 static void test_wrong_identity(const void *opaque)
@@ -922,20 +930,21 @@ static void test_wrong_identity(const void *opaque)
 
 static void test_identity_absent(void)
 {
-    PspGuest guest = new_guest();
-    Identity id = good_identity(guest.digest);
+    PspKvmGuest vm = new_guest();
+    Identity id = good_identity(vm.guest.digest);
     struct kvm_sev_snp_launch_finish finish = finish_of(&id, true);
 
-    start_guest(&guest);
+    start_guest(&vm);
     finish.id_auth_uaddr = 0;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EINVAL, -1);
     finish = finish_of(&id, true);
     finish.id_block_uaddr = 0;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EINVAL, -1);
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -EINVAL, -1);
     /* no block, nothing to hold against it */
     finish.id_block_en = 0;
-    expect(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
-    g_assert_true(buffer_is_zero(&guest.identity, sizeof(guest.identity)));
+    expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, 0, 0);
+    g_assert_true(buffer_is_zero(&vm.guest.identity,
+                                 sizeof(vm.guest.identity)));
 }
 
 static void test_identity_layout(void)
@@ -1060,7 +1069,7 @@ static void *hashes_page(const Firmware *firmware)
     return page;
 }
 
-static void launch_sections(PspGuest *guest, const Firmware *firmware,
+static void launch_sections(PspKvmGuest *vm, const Firmware *firmware,
                             bool kernel_hashes)
 {
     uint8_t *offset = firmware_entry(firmware,
@@ -1076,22 +1085,22 @@ static void launch_sections(PspGuest *guest, const Firmware *firmware,
 
         switch (ldl_le_p(section + 8)) {
         case 2:
-            launch(guest, base, cpuid, size, KVM_SEV_SNP_PAGE_TYPE_SECRETS);
+            launch(vm, base, cpuid, size, KVM_SEV_SNP_PAGE_TYPE_SECRETS);
             break;
         case 3:
-            launch(guest, base, cpuid, size, KVM_SEV_SNP_PAGE_TYPE_CPUID);
+            launch(vm, base, cpuid, size, KVM_SEV_SNP_PAGE_TYPE_CPUID);
             break;
         case 0x10:
             if (kernel_hashes) {
                 hashes = hashes_page(firmware);
-                launch(guest, base, hashes, size,
+                launch(vm, base, hashes, size,
                        KVM_SEV_SNP_PAGE_TYPE_NORMAL);
                 qemu_vfree(hashes);
                 break;
             }
             /* fall through */
         default:
-            launch(guest, base, NULL, size, KVM_SEV_SNP_PAGE_TYPE_ZERO);
+            launch(vm, base, NULL, size, KVM_SEV_SNP_PAGE_TYPE_ZERO);
             break;
         }
     }
@@ -1106,7 +1115,7 @@ static void check_reference(const Firmware *firmware, char **row)
         .reset = fake_vcpu_reset,
     };
     SevLaunchPlan plan = { .vcpus = &plan_vcpus };
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
     g_autofree char *digest = NULL;
     g_autofree char *foretold = NULL;
 
@@ -1114,18 +1123,18 @@ static void check_reference(const Firmware *firmware, char **row)
     vcpus = atoi(row[2]);
     ap_reset = ldl_le_p(firmware_entry(firmware,
                             "00f771de-1a7e-4fcb-890e-68c77e2fb44e"));
-    start_guest(&guest);
+    start_guest(&vm);
     /* KVM would have been asked for more by INIT2 */
-    guest.sev_features = g_ascii_strtoull(row[3], NULL, 0);
+    vm.sev_features = g_ascii_strtoull(row[3], NULL, 0);
     planned = &plan;
-    launch(&guest, 4 * GiB - firmware->size, firmware->image, firmware->size,
+    launch(&vm, 4 * GiB - firmware->size, firmware->image, firmware->size,
            KVM_SEV_SNP_PAGE_TYPE_NORMAL);
-    launch_sections(&guest, firmware, g_str_equal(row[4], "on"));
+    launch_sections(&vm, firmware, g_str_equal(row[4], "on"));
     planned = NULL;
-    foretold = planned_digest(&plan, guest.sev_features);
-    finish_guest(&guest);
+    foretold = planned_digest(&plan, vm.sev_features);
+    finish_guest(&vm);
 
-    digest = digest_of(&guest);
+    digest = digest_of(&vm);
     if (!g_str_equal(digest, row[5])) {
         g_test_message("%s %s %s %s %s", row[0], row[1], row[2], row[3],
                        row[4]);
@@ -1196,14 +1205,14 @@ static void perf_page_done(uint64_t gpa)
 static double time_launch(uint8_t *source)
 {
     PspProcessor processor = fake_processor;
-    PspGuest guest = new_guest();
+    PspKvmGuest vm = new_guest();
 
     processor.page = perf_page;
     processor.page_done = perf_page_done;
-    guest.processor = &processor;
-    start_guest(&guest);
+    vm.processor = &processor;
+    start_guest(&vm);
     g_test_timer_start();
-    launch(&guest, 0, source, PERF_PAGES * PSP_PAGE_SIZE,
+    launch(&vm, 0, source, PERF_PAGES * PSP_PAGE_SIZE,
            KVM_SEV_SNP_PAGE_TYPE_NORMAL);
     return g_test_timer_elapsed();
 }

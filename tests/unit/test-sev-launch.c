@@ -16,7 +16,7 @@
 #include "qemu/units.h"
 #include "system/upm/host.h"
 #include "system/upm/provider.h"
-#include "target/i386/psp/psp.h"
+#include "target/i386/psp/kvm-rules.h"
 #include "target/i386/sev-launch/plan.h"
 
 #define PAGE        PSP_PAGE_SIZE
@@ -195,13 +195,14 @@ static const char *vcpu_load(unsigned index, const SevVmsa *vmsa)
 static const PspProcessor processor = {
     .page = launch_page,
     .page_done = launch_page_done,
-    .cpuid = cpuid,
     .vcpus = vcpu_count,
     .vcpu_reset = vcpu_reset,
     .vcpu_load = vcpu_load,
 };
 
-static PspGuest guest;
+static const PspPlatformOps platform_ops = { .cpuid = cpuid };
+static PspPlatform platform = { .ops = &platform_ops };
+static PspKvmGuest vm;
 
 /*
  * sev_ioctl(), with the ways of KVM
@@ -234,7 +235,7 @@ static int update(struct kvm_sev_snp_launch_update *all, int *fw_error)
     }
     some.len = MIN(most, all->len);
     done = some.len;
-    ret = psp_command(&guest, KVM_SEV_SNP_LAUNCH_UPDATE, &some, fw_error);
+    ret = psp_kvm_command(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &some, fw_error);
     if (ret) {
         return ret;
     }
@@ -322,13 +323,15 @@ static void start_firmware(SevLaunchPlan *plan, uint64_t features)
     struct kvm_sev_snp_launch_start start = { .policy = POLICY };
     int status;
 
-    guest = (PspGuest) { .processor = &processor };
+    vm = (PspKvmGuest) {
+        .processor = &processor, .guest.platform = &platform,
+    };
     sev_plan_command(plan, KVM_SEV_INIT2, &init);
     init.vmsa_features = 0;
-    g_assert_cmpint(psp_command(&guest, KVM_SEV_INIT2, &init, &status), ==, 0);
-    guest.sev_features |= features;
+    g_assert_cmpint(psp_kvm_command(&vm, KVM_SEV_INIT2, &init, &status), ==, 0);
+    vm.sev_features |= features;
     sev_plan_command(plan, KVM_SEV_SNP_LAUNCH_START, &start);
-    g_assert_cmpint(psp_command(&guest, KVM_SEV_SNP_LAUNCH_START, &start,
+    g_assert_cmpint(psp_kvm_command(&vm, KVM_SEV_SNP_LAUNCH_START, &start,
                                 &status), ==, 0);
 }
 
@@ -398,7 +401,7 @@ static void finish_firmware(int ret)
     struct kvm_sev_snp_launch_finish finish = { 0 };
     int status;
 
-    g_assert_cmpint(psp_command(&guest, KVM_SEV_SNP_LAUNCH_FINISH, &finish,
+    g_assert_cmpint(psp_kvm_command(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish,
                                 &status), ==, ret);
 }
 
@@ -467,7 +470,7 @@ static void test_digest(const void *opaque)
     vcpus = GPOINTER_TO_UINT(opaque);
     sev_plan_digest(&plan, before, NULL, NULL, &error_abort);
     launch(&plan);
-    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, before, PSP_DIGEST_SIZE);
+    g_assert_cmpmem(vm.guest.digest, PSP_DIGEST_SIZE, before, PSP_DIGEST_SIZE);
     g_assert_cmpuint(sev_plan_pages(&plan), ==, 11 + vcpus);
 
     /* vCPUs have run since, and sources are gone */
@@ -544,7 +547,7 @@ static void test_partial(const void *opaque)
     pages_a_call = GPOINTER_TO_UINT(opaque);
     sev_plan_digest(&plan, digest, NULL, NULL, &error_abort);
     launch(&plan);
-    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
+    g_assert_cmpmem(vm.guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
     g_assert_cmpuint(calls, ==, pages_a_call == 1 ? 11 : 7);
     free_plan(&plan);
 }
@@ -561,7 +564,7 @@ static void test_signal(const void *opaque)
     refusal_status = GPOINTER_TO_INT(opaque);
     launch(&plan);
     g_assert_cmpuint(calls, ==, 20 + 6);
-    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
+    g_assert_cmpmem(vm.guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
     free_plan(&plan);
 }
 
@@ -635,7 +638,7 @@ static void test_reset(void)
 
     launch(&plan);
     first = g_strdup(events->str);
-    memcpy(digest, guest.digest, PSP_DIGEST_SIZE);
+    memcpy(digest, vm.guest.digest, PSP_DIGEST_SIZE);
 
     begin_anew(&plan);
     g_assert_cmpuint(sev_plan_ranges(&plan), ==, 0);
@@ -644,7 +647,7 @@ static void test_reset(void)
     add_layout(&plan);
     launch(&plan);
     g_assert_cmpstr(events->str, ==, first);
-    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
+    g_assert_cmpmem(vm.guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
     g_assert_true(sev_plan_digest(&plan, again, NULL, NULL, &error_abort));
     g_assert_cmpmem(again, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
 
@@ -654,7 +657,7 @@ static void test_reset(void)
     add_layout(&plan);
     launch(&plan);
     g_assert_true(sev_plan_digest(&plan, again, NULL, NULL, &error_abort));
-    g_assert_cmpmem(again, PSP_DIGEST_SIZE, guest.digest, PSP_DIGEST_SIZE);
+    g_assert_cmpmem(again, PSP_DIGEST_SIZE, vm.guest.digest, PSP_DIGEST_SIZE);
     g_assert_cmpint(memcmp(again, digest, PSP_DIGEST_SIZE), !=, 0);
     free_plan(&plan);
 }
@@ -673,7 +676,7 @@ static void test_twice(void)
     error_free(err);
     launch(&plan);
     g_assert_cmpuint(calls, ==, 6);
-    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, before, PSP_DIGEST_SIZE);
+    g_assert_cmpmem(vm.guest.digest, PSP_DIGEST_SIZE, before, PSP_DIGEST_SIZE);
     free_plan(&plan);
 
     plan = new_plan(UPM_DISCARD_POLICY_BOTH);
@@ -681,7 +684,7 @@ static void test_twice(void)
     add_layout(&plan);
     launch(&plan);
     sev_plan_digest(&plan, after, NULL, NULL, &error_abort);
-    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, after, PSP_DIGEST_SIZE);
+    g_assert_cmpmem(vm.guest.digest, PSP_DIGEST_SIZE, after, PSP_DIGEST_SIZE);
     g_assert_cmpint(memcmp(after, before, PSP_DIGEST_SIZE), !=, 0);
     free_plan(&plan);
 }
@@ -700,7 +703,7 @@ static void test_features(void)
     sev_plan_digest(&plan, with, NULL, NULL, &error_abort);
     g_assert_cmpint(memcmp(with, without, PSP_DIGEST_SIZE), !=, 0);
     launch(&plan);
-    g_assert_cmpmem(guest.digest, PSP_DIGEST_SIZE, with, PSP_DIGEST_SIZE);
+    g_assert_cmpmem(vm.guest.digest, PSP_DIGEST_SIZE, with, PSP_DIGEST_SIZE);
     free_plan(&plan);
 }
 

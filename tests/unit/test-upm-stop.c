@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stopping the guest for good, in a QEMU of which there is only the run state
+ * A guest that has to stop, in a QEMU of which there is only the run state
  */
 #include "qemu/osdep.h"
 #include "block/aio.h"
@@ -8,7 +8,9 @@
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/thread.h"
+#include "system/cpus.h"
 #include "system/reset.h"
+#include "system/runstate-action.h"
 #include "system/runstate.h"
 #include "system/upm/host.h"
 
@@ -19,8 +21,14 @@
  * system/upm/stop.c asks to be told of.
  */
 __thread CPUState *current_cpu;
+PanicAction panic_action;
 static RunState now;
+static bool was_suspended;
 static unsigned int stops;
+static unsigned int panics;
+static unsigned int resumes;
+static unsigned int shutdowns;
+static unsigned int vcpu_stops;
 static const char *poison;
 static unsigned int registered;
 static VMChangeStateHandler *change;
@@ -76,6 +84,7 @@ void runstate_set(RunState state)
 int vm_stop(RunState state)
 {
     if (now == RUN_STATE_RUNNING || now == RUN_STATE_SUSPENDED) {
+        was_suspended = now == RUN_STATE_SUSPENDED;
         runstate_set(state);
         stops++;
         if (change) {
@@ -113,6 +122,33 @@ void cpu_exit(CPUState *cpu)
     g_assert_not_reached();
 }
 
+void cpu_stop_current(void)
+{
+    g_assert_nonnull(current_cpu);
+    vcpu_stops++;
+}
+
+void resume_all_vcpus(void)
+{
+    resumes += now == RUN_STATE_RUNNING;
+}
+
+void vm_set_suspended(bool suspended)
+{
+    was_suspended = suspended;
+}
+
+void qemu_system_guest_panicked(GuestPanicInformation *info)
+{
+    g_assert_null(info);
+    g_assert_null(current_cpu);
+    panics++;
+    if (panic_action != PANIC_ACTION_NONE) {
+        vm_stop(RUN_STATE_GUEST_PANICKED);
+    }
+    shutdowns += panic_action == PANIC_ACTION_SHUTDOWN;
+}
+
 /*
  * What others do
  */
@@ -131,7 +167,8 @@ static bool cont(void)
         return false;
     }
     if (now != RUN_STATE_RUNNING) {
-        runstate_set(RUN_STATE_RUNNING);
+        runstate_set(was_suspended ? RUN_STATE_SUSPENDED : RUN_STATE_RUNNING);
+        was_suspended = false;
         if (change) {
             change(NULL, true, now);
         }
@@ -155,6 +192,7 @@ static void reset_guest_with(const char *reason)
     if (reset) {
         reset(NULL);
     }
+    was_suspended = false;
     if (now != RUN_STATE_RUNNING) {
         runstate_set(RUN_STATE_PRELAUNCH);
     }
@@ -172,7 +210,8 @@ static void begin(RunState state)
     run_main_loop();
     reset_guest();
     now = state;
-    stops = 0;
+    panic_action = PANIC_ACTION_PAUSE;
+    stops = panics = resumes = shutdowns = vcpu_stops = 0;
 }
 
 static void expect_stopped(void)
@@ -307,6 +346,179 @@ static void test_poison(void)
     begin(RUN_STATE_RUNNING);
 }
 
+/*
+ * A guest that is over
+ */
+
+static void expect_panicked(void)
+{
+    run_main_loop();
+    g_assert_cmpint(now, ==, RUN_STATE_GUEST_PANICKED);
+    g_assert_cmpint(panics, ==, 1);
+    g_assert_cmpint(shutdowns, ==, 0);
+}
+
+/* What "cont" does is the user's affair, and no reason for another panic. */
+static void expect_goes_on(void)
+{
+    g_assert_true(cont());
+    run_main_loop();
+    g_assert_cmpint(now, ==, RUN_STATE_RUNNING);
+    g_assert_cmpint(panics, ==, 1);
+}
+
+static void test_panic_state(gconstpointer opaque)
+{
+    RunState state = GPOINTER_TO_INT(opaque);
+    bool live = state == RUN_STATE_RUNNING || state == RUN_STATE_SUSPENDED;
+
+    begin(state);
+    upm_memory_guest_panicked();
+    g_assert_cmpint(now, ==, state);
+    g_assert_cmpint(panics, ==, 0);
+    expect_panicked();
+    g_assert_cmpint(stops, ==, live);
+    expect_goes_on();
+    g_assert_cmpint(vcpu_stops, ==, 0);
+}
+
+/* It needs a reset as it is, and the user is told. */
+static void test_panic_over(void)
+{
+    begin(RUN_STATE_SHUTDOWN);
+    upm_memory_guest_panicked();
+    run_main_loop();
+    g_assert_cmpint(now, ==, RUN_STATE_SHUTDOWN);
+    g_assert_cmpint(panics, ==, 1);
+
+    begin(RUN_STATE_RUNNING);
+    upm_memory_guest_panicked();
+    upm_memory_stop_guest(REASON);
+    expect_stopped();
+    g_assert_cmpint(stops, ==, 1);
+    g_assert_cmpint(panics, ==, 1);
+    upm_memory_guest_panicked();
+    expect_stopped();
+    g_assert_cmpint(panics, ==, 2);
+    expect_cured();
+}
+
+/* What runs meanwhile comes to its end first. */
+static void test_panic_dump(void)
+{
+    begin(RUN_STATE_RUNNING);
+    vm_stop(RUN_STATE_SAVE_VM);
+    upm_memory_guest_panicked();
+    run_main_loop();
+    g_assert_cmpint(now, ==, RUN_STATE_SAVE_VM);
+    g_assert_cmpint(panics, ==, 0);
+    g_assert_true(cont());
+    expect_panicked();
+    expect_goes_on();
+}
+
+/* While "cont" or a wake-up is on its way nothing swallows the request. */
+static void test_panic_cont(void)
+{
+    begin(RUN_STATE_PAUSED);
+    upm_memory_guest_panicked();
+    g_assert_true(cont());
+    expect_panicked();
+
+    begin(RUN_STATE_SUSPENDED);
+    upm_memory_guest_panicked();
+    runstate_set(RUN_STATE_RUNNING);
+    expect_panicked();
+    expect_goes_on();
+}
+
+/* S3 at the same time: before the main loop stops the guest, and after. */
+static void test_panic_suspend(void)
+{
+    begin(RUN_STATE_RUNNING);
+    upm_memory_guest_panicked();
+    suspend_guest();
+    expect_panicked();
+
+    suspend_guest();
+    g_assert_cmpint(now, ==, RUN_STATE_SUSPENDED);
+    run_main_loop();
+    g_assert_cmpint(now, ==, RUN_STATE_GUEST_PANICKED);
+    g_assert_cmpint(panics, ==, 2);
+}
+
+/* "stop" in S3 has "cont" return there, where a panic does not lead to. */
+static void test_panic_suspend_paused(void)
+{
+    begin(RUN_STATE_SUSPENDED);
+    vm_stop(RUN_STATE_PAUSED);
+    upm_memory_guest_panicked();
+    expect_panicked();
+    expect_goes_on();
+}
+
+/* A reset takes back what came before it, and loses nothing that is pending. */
+static void test_panic_reset(void)
+{
+    begin(RUN_STATE_RUNNING);
+    upm_memory_guest_panicked();
+    reset_guest();
+    expect_panicked();
+    reset_guest();
+    run_main_loop();
+    g_assert_cmpint(now, ==, RUN_STATE_PRELAUNCH);
+    expect_goes_on();
+}
+
+/* The event alone: the guest stays as it is, its vCPU goes on. */
+static void test_panic_none(void)
+{
+    static const RunState states[] = {
+        RUN_STATE_RUNNING, RUN_STATE_SUSPENDED, RUN_STATE_PAUSED,
+        RUN_STATE_SAVE_VM, RUN_STATE_SHUTDOWN,
+    };
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(states); i++) {
+        begin(states[i]);
+        panic_action = PANIC_ACTION_NONE;
+        upm_memory_guest_panicked();
+        run_main_loop();
+        g_assert_cmpint(now, ==, states[i]);
+        g_assert_cmpint(panics, ==, 1);
+        g_assert_cmpint(stops, ==, 0);
+        g_assert_cmpint(resumes, ==, states[i] == RUN_STATE_RUNNING);
+    }
+}
+
+/* QEMU ends; S3 may come first. */
+static void test_panic_shutdown(void)
+{
+    begin(RUN_STATE_SUSPENDED);
+    panic_action = PANIC_ACTION_SHUTDOWN;
+    upm_memory_guest_panicked();
+    run_main_loop();
+    g_assert_cmpint(now, ==, RUN_STATE_GUEST_PANICKED);
+    g_assert_cmpint(shutdowns, ==, 1);
+    suspend_guest();
+    g_assert_cmpint(now, ==, RUN_STATE_SUSPENDED);
+}
+
+/* The vCPU that asks does not go on. */
+static void test_panic_vcpu(void)
+{
+    g_autofree CPUState *cpu = g_new0(CPUState, 1);
+
+    begin(RUN_STATE_RUNNING);
+    current_cpu = cpu;
+    upm_memory_guest_panicked();
+    current_cpu = NULL;
+    g_assert_true(cpu->crash_occurred);
+    g_assert_cmpint(vcpu_stops, ==, 1);
+    expect_panicked();
+    g_assert_cmpint(resumes, ==, 0);
+}
+
 static void *stop_often(void *opaque)
 {
     unsigned int i;
@@ -339,8 +551,10 @@ static void test_threads(void)
 static void add_state(const char *name, RunState state)
 {
     g_autofree char *path = g_strdup_printf("/upm-stop/state/%s", name);
+    g_autofree char *panic = g_strdup_printf("/upm-stop/panic/state/%s", name);
 
     g_test_add_data_func(path, GINT_TO_POINTER(state), test_state);
+    g_test_add_data_func(panic, GINT_TO_POINTER(state), test_panic_state);
 }
 
 int main(int argc, char **argv)
@@ -363,5 +577,15 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-stop/reset-fails", test_reset_fails);
     g_test_add_func("/upm-stop/poison", test_poison);
     g_test_add_func("/upm-stop/threads", test_threads);
+    g_test_add_func("/upm-stop/panic/over", test_panic_over);
+    g_test_add_func("/upm-stop/panic/dump", test_panic_dump);
+    g_test_add_func("/upm-stop/panic/cont", test_panic_cont);
+    g_test_add_func("/upm-stop/panic/suspend", test_panic_suspend);
+    g_test_add_func("/upm-stop/panic/suspend-paused",
+                    test_panic_suspend_paused);
+    g_test_add_func("/upm-stop/panic/reset", test_panic_reset);
+    g_test_add_func("/upm-stop/panic/none", test_panic_none);
+    g_test_add_func("/upm-stop/panic/shutdown", test_panic_shutdown);
+    g_test_add_func("/upm-stop/panic/vcpu", test_panic_vcpu);
     return g_test_run();
 }

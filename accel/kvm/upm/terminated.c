@@ -10,9 +10,8 @@
 #include <linux/kvm.h>
 #include "hw/core/cpu.h"
 #include "qemu/error-report.h"
-#include "qemu/main-loop.h"
-#include "system/runstate.h"
 #include "system/upm/events.h"
+#include "system/upm/host.h"
 #include "upm-kvm.h"
 
 static void tell(int vcpu, uint64_t msr)
@@ -33,8 +32,7 @@ static void tell(int vcpu, uint64_t msr)
 
 void upm_kvm_terminated(CPUState *cpu, const struct kvm_run *run)
 {
-    BQL_LOCK_GUARD();
     tell(cpu->cpu_index,
          run->system_event.ndata ? run->system_event.data[0] : 0);
-    qemu_system_guest_panicked(NULL);
+    upm_memory_guest_panicked();
 }

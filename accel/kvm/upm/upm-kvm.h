@@ -147,7 +147,7 @@ bool upm_kvm_handle_hypercall(struct kvm_run *run);
 /**
  * upm_kvm_terminated: KVM_SYSTEM_EVENT_SEV_TERM, the guest asked to end
  *
- * Says why and stops the guest (guest-panicked).  Locking: takes the BQL.
+ * Says why, and leaves the rest to upm_memory_guest_panicked().
  */
 void upm_kvm_terminated(CPUState *cpu, const struct kvm_run *run);
 

@@ -128,4 +128,21 @@ void upm_memory_reclaim(UpmBlock *block);
  */
 void upm_memory_stop_guest(const char *reason);
 
+/**
+ * upm_memory_guest_panicked: the guest is over, by its own account
+ *
+ * The main loop soon does what the user wants of a guest that panics (-action
+ * panic=, qemu_system_guest_panicked()), whatever the guest or "stop", "cont"
+ * and their like do at the same time.  A guest that is paused or suspended to
+ * RAM goes into RUN_STATE_GUEST_PANICKED, too; one that needs a reset keeps
+ * its state.  Nothing of it is lost while the guest is saved or dumped, or by
+ * a system reset that is under way.
+ *
+ * The calling vCPU, if any, leaves guest code as soon as it can, and comes back
+ * where the guest goes on: by "cont", or with panic=none.
+ *
+ * Locking: any thread; takes the BQL where the caller has it not.
+ */
+void upm_memory_guest_panicked(void);
+
 #endif

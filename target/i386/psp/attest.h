@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The emulated AMD-SP: guest messages, attestation reports, and the chip's
- * identity that signs them
+ * The emulated AMD-SP: guest messages and attestation reports
  *
- * SEV-SNP Firmware ABI Specification (56860), chapter 7 and section 8.26;
- * for the certificates, VCEK Certificate and KDS Interface Specification
- * (57230).
+ * SEV-SNP Firmware ABI Specification (56860), chapter 7 and section 8.26.
  */
 #ifndef TARGET_I386_PSP_ATTEST_H
 #define TARGET_I386_PSP_ATTEST_H
 
-#include "psp.h"
+#include "chip.h"
+#include "command.h"
+#include "status.h"
 
 /*
  * guest-message.c: SNP_GUEST_REQUEST, 56860 section 8.26
  */
 
 #define PSP_AUTHTAG_SIZE        16
-
-/* AEAD_OFLOW of 56860; older linux/psp-sev.h has another value */
-#define PSP_STATUS_AEAD_OFLOW   0x1d
 
 #define PSP_MESSAGE_AES_256_GCM 1
 #define PSP_MESSAGE_HEADER_VERSION 1
@@ -92,16 +88,6 @@ int psp_guest_request(PspGuest *guest, const PspMessage *request,
 
 #define PSP_REPORT_VERSION      3
 #define PSP_REPORT_DATA_SIZE    64
-#define PSP_CHIP_ID_SIZE        64
-
-/* TCB_VERSION as of Milan, 56860 section 2.2 */
-typedef struct PspTcb {
-    uint8_t boot_loader;
-    uint8_t tee;
-    uint8_t reserved[4];
-    uint8_t snp;
-    uint8_t microcode;
-} PspTcb;
 
 /* MSG_REPORT_REQ */
 typedef struct PspReportRequest {
@@ -162,6 +148,7 @@ typedef struct PspReport {
 #define PSP_REPORT_AUTHOR_KEY   (1U << 0)
 #define PSP_REPORT_MASK_CHIP    (1U << 1)
 #define PSP_REPORT_SIGNER_SHIFT 2       /* 3 bits; 0 is the VCEK */
+#define PSP_REPORT_SIGNER_NONE  (7U << PSP_REPORT_SIGNER_SHIFT)
 
 /* MSG_REPORT_RSP */
 typedef struct PspReportResponse {
@@ -190,8 +177,6 @@ typedef struct PspKeyRequest {
 #define PSP_FIELD_MEASUREMENT   (1U << 3)
 #define PSP_FIELD_GUEST_SVN     (1U << 4)
 #define PSP_FIELD_TCB           (1U << 5)
-
-#define PSP_DERIVED_KEY_SIZE    32
 
 /* MSG_KEY_RSP */
 typedef struct PspKeyResponse {
@@ -227,63 +212,6 @@ typedef int PspMessageHandler(PspGuest *guest, unsigned vmpl,
                               const void *request, void *response);
 
 PspMessageHandler psp_answer_report, psp_answer_key, psp_answer_tsc;
-
-/*
- * chip.c: the keys and certificates of the emulated chip
- */
-
-/* The chip that is emulated, whatever CPU model the guest sees */
-#define PSP_CHIP_PRODUCT_LINE   "Milan"
-#define PSP_CHIP_PRODUCT        PSP_CHIP_PRODUCT_LINE "-B1"
-#define PSP_CHIP_FAMILY         0x19
-#define PSP_CHIP_MODEL          0x01
-#define PSP_CHIP_STEPPING       0x01
-
-/* Patch levels of a Milan of 2025, so that usual minimum policies are met */
-#define PSP_CHIP_TCB \
-    ((PspTcb) { .boot_loader = 4, .snp = 0x18, .microcode = 0xdb })
-
-/* What a chip ID begins with; random bytes follow. */
-#define PSP_CHIP_ID_PREFIX      "emulated by QEMU-UPM: no AMD-SP "
-
-/**
- * psp_chip_open: the chip that lives in a folder, made on first use
- * @folder: may be missing; its parents are made, too
- *
- * A new chip gets an ARK, an ASK (RSA 4096) and a VCEK (ECDSA P-384), which
- * takes seconds; the private keys of ARK and ASK are forgotten at once.  The
- * folder then holds
- *
- *   vcek.key                     private, PKCS #8 in PEM, mode 0600
- *   {ark,ask,vcek}.{pem,der}     the certificates
- *   cert_chain.pem               ASK and ARK, as AMD's KDS gives them
- *   certs.bin                    VCEK, ASK and ARK as guests receive them
- *
- * Locking: none needed; the folder is locked against other processes.
- *
- * Returns: NULL with @errp set, which says which file is wrong and what to do.
- */
-PspChip *psp_chip_open(const char *folder, Error **errp);
-
-void psp_chip_free(PspChip *chip);
-
-/** psp_chip_id: PSP_CHIP_ID_SIZE bytes, always the same for a folder */
-const uint8_t *psp_chip_id(const PspChip *chip);
-
-/** psp_chip_certs: what certs.bin holds */
-const GByteArray *psp_chip_certs(const PspChip *chip);
-
-/** psp_chip_sign: sign with the VCEK.  Returns: false with @errp set. */
-bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
-                   PspEcSignature *signature, Error **errp);
-
-/**
- * psp_chip_derive: a key that only this chip makes of @context
- *
- * Returns: false with @errp set.
- */
-bool psp_chip_derive(const PspChip *chip, const void *context, size_t size,
-                     uint8_t key[PSP_DERIVED_KEY_SIZE], Error **errp);
 
 QEMU_BUILD_BUG_ON(sizeof(PspMessageHeader) != 0x60);
 QEMU_BUILD_BUG_ON(sizeof(PspMessage) != PSP_PAGE_SIZE);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The emulated AMD-SP: firmware that launches SEV-SNP guests
+ * The emulated AMD-SP: what its firmware puts into guests, and checks
  *
- * Follows the SEV-SNP Firmware ABI Specification (56860) where it says what
- * the firmware does, and KVM where it says which errno an ioctl returns.
+ * SEV-SNP Firmware ABI Specification (56860).
  *
- * Nothing here depends on the target's headers but platform.c and
- * cpuid-list.c: what the firmware asks of the processor goes through
- * PspProcessor, so that a unit test can stand in its place.
+ * Nothing in this folder depends on the target's headers but guest-world.c
+ * and cpuid-list.c: what the firmware asks of the machine goes through
+ * PspPlatformOps, and through PspProcessor in the guest world, so that a unit
+ * test can stand in its place.
  */
 #ifndef TARGET_I386_PSP_H
 #define TARGET_I386_PSP_H
@@ -15,6 +15,7 @@
 #include "target/i386/sev-abi.h"
 #include "target/i386/sev-digest.h"
 #include "target/i386/sev-vmsa.h"
+#include "platform-ops.h"
 
 /* The firmware ABI that policies are checked against, and a build number */
 #define PSP_API_MAJOR       1
@@ -62,9 +63,6 @@ void psp_secrets_fill(PspSecretsPage *page, uint32_t fms,
  * cpuid-page.c: the CPUID page, 56860 section 7.1
  */
 
-/* EAX, EBX, ECX, EDX in this order */
-typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
-
 /**
  * psp_cpuid_check: hold a CPUID page against the processor
  * @page: corrected where it promises what the processor does not have
@@ -73,6 +71,20 @@ typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
  * Returns: number of fields that had to be corrected.
  */
 unsigned psp_cpuid_check(PspCpuidPage *page, PspCpuidFn *cpuid);
+
+/*
+ * cpuid-chip.c
+ */
+
+/**
+ * psp_cpuid_check_chip: hold a CPUID page against a chip, as AMD's firmware
+ * does: against what its data sheet says, whatever the host has of it
+ * @page: corrected where it promises what the chip cannot
+ * @signature: of the chip, CPUID leaf 1 EAX
+ *
+ * Returns: number of fields that had to be corrected.
+ */
+unsigned psp_cpuid_check_chip(PspCpuidPage *page, uint32_t signature);
 
 /*
  * identity.c: who the guest is said to be, 56860 section 8.18
@@ -115,90 +127,6 @@ int psp_identity_check(const PspIdBlock *block, const PspIdAuth *auth,
                        bool author_key, uint64_t policy,
                        const uint8_t digest[PSP_DIGEST_SIZE],
                        PspIdentity *identity, Error **errp);
-
-/*
- * launch.c: the commands, and what the firmware remembers of a guest
- */
-
-typedef struct PspChip PspChip;
-
-/**
- * PspProcessor: what the firmware asks of the processor
- *
- * @page: assign the private frame at @gpa to the guest, immutable (the
- *     Pre-Guest state), and return its host address; NULL where it is not a
- *     private page that is still to be populated
- * @page_done: the frame at @gpa has its content: validated (Guest-Valid)
- * @cpuid: see psp_cpuid_check()
- * @vcpus: number of vCPUs
- * @vcpu_reset: reset state of vCPU @index, in order of creation
- * @vcpu_load: let vCPU @index start with @vmsa; NULL, or why it cannot
- * @chip: who signs reports, see attest.h; NULL with @errp set
- */
-typedef struct PspProcessor {
-    void *(*page)(uint64_t gpa);
-    void (*page_done)(uint64_t gpa);
-    PspCpuidFn *cpuid;
-    unsigned (*vcpus)(void);
-    void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);
-    const char *(*vcpu_load)(unsigned index, const SevVmsa *vmsa);
-    PspChip *(*chip)(Error **errp);
-} PspProcessor;
-
-/* GSTATE of 56860 section 4.1, and the time before the guest exists */
-typedef enum PspState {
-    PSP_STATE_UNINIT,
-    PSP_STATE_INIT,
-    PSP_STATE_LAUNCH,
-    PSP_STATE_RUNNING,
-} PspState;
-
-/* PLATFORM_INFO, 56860 table 24: what policies are held against */
-#define PSP_PLATFORM_SMT            (1ULL << 0)
-#define PSP_PLATFORM_RAPL_DIS       (1ULL << 3)
-
-#define PSP_HOST_DATA_SIZE  32
-#define PSP_REPORT_ID_SIZE  32
-
-/**
- * PspGuest: the guest context, what the firmware knows of a guest
- *
- * @processor and @platform_info (PSP_PLATFORM_*) come from outside, all else
- * is the firmware's own; @state says which of the commands may change it, see
- * the functions of launch.c.  @host_data, @vcek_disabled and @identity are
- * valid once the guest runs.
- */
-typedef struct PspGuest {
-    const PspProcessor *processor;
-    uint64_t platform_info;
-    PspState state;
-    uint64_t sev_features;
-    uint64_t policy;
-    uint8_t gosvw[PSP_GOSVW_SIZE];
-    uint8_t vmpck[PSP_VMPCKS][PSP_VMPCK_SIZE];
-    uint8_t digest[PSP_DIGEST_SIZE];
-    uint8_t host_data[PSP_HOST_DATA_SIZE];
-    bool vcek_disabled;             /* no report may be signed by a VCEK */
-    PspIdentity identity;
-    uint8_t report_id[PSP_REPORT_ID_SIZE];
-    uint64_t message_count[PSP_VMPCKS];     /* last number used, by VMPCK */
-    uint64_t pages[PSP_PAGE_CPUID + 1];     /* measured, by type */
-} PspGuest;
-
-/**
- * psp_command: run one of KVM's SEV commands (linux/kvm.h, KVM_SEV_*)
- * @data: the command's structure
- * @fw_error: SEV_RET_*, SEV_RET_NO_FW_CALL where KVM would not have got as
- *     far as the firmware
- *
- * What is wrong with a command that is refused goes to error_report().
- *
- * Returns: 0 or a negative errno: -EIO where the firmware refuses.
- */
-int psp_command(PspGuest *guest, int command, void *data, int *fw_error);
-
-/** psp_guest: the guest of this machine */
-PspGuest *psp_guest(void);
 
 QEMU_BUILD_BUG_ON(sizeof(PspSecretsPage) != PSP_PAGE_SIZE);
 

@@ -43,6 +43,12 @@ static bool has_key(const PspGuest *guest, unsigned select)
     return select != PSP_KEY_VLEK && !guest->vcek_disabled;
 }
 
+/* SNP_CONFIG can hide who the chip is. */
+static bool masks(const PspGuest *guest, uint32_t what)
+{
+    return guest->platform->config.mask & what;
+}
+
 /* What a handler returns where the chip has, or has not, done its part */
 static int result(bool done, Error *err)
 {
@@ -68,7 +74,7 @@ static PspChip *begin(const PspGuest *guest, uint32_t status, uint32_t *field,
     if (status != PSP_MSG_SUCCESS) {
         return NULL;
     }
-    chip = guest->processor->chip(&err);
+    chip = psp_platform_chip(guest->platform, &err);
     *ret = result(chip, err);
     return chip;
 }
@@ -104,8 +110,11 @@ static void fill_identity(PspReport *report, const PspIdentity *identity)
 }
 
 /* Firmware and chip never change, so current, committed and all are one. */
-static void fill_platform(PspReport *report, const PspChip *chip)
+static void fill_platform(PspReport *report, const PspGuest *guest,
+                          const PspChip *chip)
 {
+    uint64_t reported = cpu_to_le64(guest->platform->config.reported_tcb);
+
     report->current_tcb = PSP_CHIP_TCB;
     report->reported_tcb = PSP_CHIP_TCB;
     report->committed_tcb = PSP_CHIP_TCB;
@@ -116,13 +125,31 @@ static void fill_platform(PspReport *report, const PspChip *chip)
     report->current_build = report->committed_build = PSP_BUILD;
     report->current_minor = report->committed_minor = PSP_API_MINOR;
     report->current_major = report->committed_major = PSP_API_MAJOR;
-    memcpy(report->chip_id, psp_chip_id(chip), sizeof(report->chip_id));
+    if (reported) {
+        memcpy(&report->reported_tcb, &reported, sizeof(reported));
+    }
+    if (!masks(guest, PSP_CONFIG_MASK_CHIP_ID)) {
+        memcpy(report->chip_id, psp_chip_id(chip), sizeof(report->chip_id));
+    }
+}
+
+/* Without its key the chip signs nothing, and says so. */
+static bool sign(PspReport *report, const PspGuest *guest,
+                 const PspChip *chip, Error **errp)
+{
+    if (masks(guest, PSP_CONFIG_MASK_CHIP_KEY)) {
+        report->flags |= cpu_to_le32(PSP_REPORT_MASK_CHIP |
+                                     PSP_REPORT_SIGNER_NONE);
+        return true;
+    }
+    return psp_chip_sign(chip, report, offsetof(PspReport, signature),
+                         &report->signature, errp);
 }
 
 static void fill_guest(PspReport *report, const PspGuest *guest)
 {
     report->policy = cpu_to_le64(guest->policy);
-    report->platform_info = cpu_to_le64(guest->platform_info);
+    report->platform_info = cpu_to_le64(guest->platform->platform_info);
     memcpy(report->measurement, guest->digest, sizeof(report->measurement));
     memcpy(report->host_data, guest->host_data, sizeof(report->host_data));
     memcpy(report->report_id, guest->report_id, sizeof(report->report_id));
@@ -154,10 +181,9 @@ int psp_answer_report(PspGuest *guest, unsigned vmpl, const void *data,
     memcpy(report->report_data, request->report_data,
            sizeof(report->report_data));
     fill_identity(report, &guest->identity);
-    fill_platform(report, chip);
+    fill_platform(report, guest, chip);
     fill_guest(report, guest);
-    good = psp_chip_sign(chip, report, offsetof(PspReport, signature),
-                         &report->signature, &err);
+    good = sign(report, guest, chip, &err);
     return result(good, err);
 }
 
@@ -205,6 +231,9 @@ static uint32_t check_key(const PspGuest *guest, unsigned vmpl,
     /* Only a migration agent brings a VMRK. */
     if (root & PSP_ROOT_KEY_VMRK) {
         return PSP_MSG_INVALID_PARAM;
+    }
+    if (masks(guest, PSP_CONFIG_MASK_CHIP_KEY)) {
+        return PSP_MSG_INVALID_KEY;
     }
     return has_key(guest, select) ? PSP_MSG_SUCCESS : PSP_MSG_INVALID_KEY;
 }

@@ -66,6 +66,15 @@ int sev_launch_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid)
                           : kvm_vcpu_ioctl(cs, KVM_GET_CPUID2, cpuid);
 }
 
+int sev_launch_get_features(struct kvm_device_attr *attr)
+{
+    if (sev_emulated()) {
+        *(uint64_t *)(uintptr_t)attr->addr = 0;
+        return 0;
+    }
+    return kvm_ioctl(kvm_state, KVM_GET_DEVICE_ATTR, attr);
+}
+
 void sev_launch_finished(void)
 {
     if (!sev_emulated()) {

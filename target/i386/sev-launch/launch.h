@@ -13,6 +13,7 @@
 #include "check.h"
 #include "errors.h"
 
+struct kvm_device_attr;
 struct kvm_sev_launch_update_data;
 struct OvmfSevMetadata;
 struct SevSnpGuestState;
@@ -43,6 +44,16 @@ int sev_launch_platform_command(int fd, int command, void *data, int *status);
  * Returns: 0, or a negative errno: -E2BIG where there is not enough room.
  */
 int sev_launch_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid);
+
+/**
+ * sev_launch_get_features: which SEV_FEATURES a guest may choose
+ * @attr: KVM_X86_SEV_VMSA_FEATURES, with the address of an uint64_t
+ *
+ * QEMU 10.2 asks, for what an IGVM file wants; older ones have no such file.
+ * KVM says nothing of SNP_ACTIVE (bit 0), which comes with the kind of guest,
+ * and the emulated processor has none besides.  Returns: 0 or a negative errno.
+ */
+int sev_launch_get_features(struct kvm_device_attr *attr);
 
 /** sev_launch_finished: registers of vCPUs cannot be read any more */
 void sev_launch_finished(void);

@@ -8,7 +8,9 @@
 
 #include "system/kvm.h"
 
+#if QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR == 0
 int kvm_vm_ioctl(KVMState *s, unsigned long type, ...);
+#endif
 int kvm_vcpu_ioctl(CPUState *cpu, unsigned long type, ...);
 int kvm_vm_check_extension(KVMState *s, unsigned int extension);
 

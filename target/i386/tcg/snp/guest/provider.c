@@ -105,7 +105,7 @@ static int snp_drop_private(const UpmExtent *extent)
 
     if (snp->host) {
         start = memory_region_get_ram_addr(&snp->region) + extent->offset;
-        tb_invalidate_phys_range(start, start + extent->size - 1);
+        upm_invalidate_code(start, start + extent->size - 1);
     }
     return upm_punch_hole(upm_memory_private_fd(extent->block),
                           extent->offset, extent->size);

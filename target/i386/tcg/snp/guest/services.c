@@ -4,9 +4,8 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
-#include "qemu/main-loop.h"
 #include "cpu.h"
-#include "system/runstate.h"
+#include "system/upm/host.h"
 #include "system/upm/events.h"
 #include "tcg/snp/guest/ghcb.h"
 #include "trace.h"
@@ -25,20 +24,13 @@ void snp_terminate(CPUX86State *env, const char *fmt, ...)
 {
     g_autofree char *reason = NULL;
     va_list args;
-    bool bql = bql_locked();
 
     va_start(args, fmt);
     reason = g_strdup_vprintf(fmt, args);
     va_end(args);
     error_report("SEV-SNP guest terminated by vCPU %d: %s",
                  env_cpu(env)->cpu_index, reason);
-    if (!bql) {
-        bql_lock();
-    }
-    qemu_system_guest_panicked(NULL);
-    if (!bql) {
-        bql_unlock();
-    }
+    upm_memory_guest_panicked();
 }
 
 void snp_terminate_request(CPUX86State *env, const char *how,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The emulated firmware's place in the machine
+ * The emulated firmware's place in the guest world
  *
  * Connects the seam that target/i386/sev.c talks to (sev-firmware.h) with
  * the firmware on one side and with the emulated processor on the other.
@@ -12,6 +12,8 @@
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
 #include "qemu/lockable.h"
+#include "qom/object.h"
+#include "system/upm/compat.h"
 #include "sev.h"
 #include "sev-firmware.h"
 #include "sev-certs.h"
@@ -20,6 +22,7 @@
 #include "tcg/snp/processor.h"
 #include "upm-guest.h"
 #include "attest.h"
+#include "kvm-rules.h"
 
 /* Platform state of 55766 and 56860: initialised, with guests or without */
 #define PLATFORM_STATE_INIT 1
@@ -28,8 +31,44 @@
 #define CBIT_MIN 32
 #define CBIT_MAX 51
 
-/* The C-bit of the guest that runs, 0 where there is none */
-static uint32_t platform_cbitpos;
+#define TYPE_GUEST_WORLD_PSP "emulated-amd-sp"
+#define GUEST_WORLD_CHILD "amd-sp"
+
+/*
+ * The AMD-SP of one guest object, as its child
+ *
+ * @cbitpos: constant once the machine is there
+ * @message_lock: one guest message at a time; also keeps @chip, which is NULL
+ *     until somebody needs it
+ */
+typedef struct GuestWorld {
+    Object parent_obj;
+
+    PspPlatform platform;
+    PspKvmGuest vm;
+    uint32_t cbitpos;
+    QemuMutex message_lock;
+    PspChip *chip;
+} GuestWorld;
+
+DECLARE_INSTANCE_CHECKER(GuestWorld, GUEST_WORLD, TYPE_GUEST_WORLD_PSP)
+
+/*
+ * Any thread may ask, once sev_firmware_init_platform() was called.
+ * Returns: NULL where this machine has no such guest.
+ */
+static GuestWorld *guest_world(void)
+{
+    Object *guest = OBJECT(current_machine->cgs);
+    Object *child = guest
+        ? object_resolve_path_component(guest, GUEST_WORLD_CHILD) : NULL;
+
+    return child ? GUEST_WORLD(child) : NULL;
+}
+
+/*
+ * What the firmware asks of this machine
+ */
 
 static void *processor_page(uint64_t gpa)
 {
@@ -57,45 +96,87 @@ static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
     return why;
 }
 
-/* One guest message at a time; also keeps the chip. */
-static QemuMutex message_lock;
-
-static void __attribute__((constructor)) init_message_lock(void)
+/* With @message_lock */
+static PspChip *guest_world_chip(void *opaque, Error **errp)
 {
-    qemu_mutex_init(&message_lock);
-}
+    GuestWorld *world = opaque;
 
-static PspChip *processor_chip(Error **errp)
-{
-    static PspChip *chip;
-
-    if (!chip) {
+    if (!world->chip) {
         g_autofree char *folder = upm_guest_cert_dir();
 
-        chip = psp_chip_open(folder, errp);
+        world->chip = psp_chip_open(folder, errp);
     }
-    return chip;
+    return world->chip;
 }
 
-PspGuest *psp_guest(void)
+static const PspPlatformOps guest_world_ops = {
+    .chip = guest_world_chip,
+    .cpuid = processor_cpuid,
+};
+
+static const PspProcessor processor = {
+    .page = processor_page,
+    .page_done = processor_page_done,
+    .vcpus = sev_vcpus,
+    .vcpu_reset = sev_vcpu_reset,
+    .vcpu_load = processor_vcpu_load,
+};
+
+static void guest_world_instance_init(Object *obj)
 {
-    static const PspProcessor processor = {
-        .page = processor_page,
-        .page_done = processor_page_done,
-        .cpuid = processor_cpuid,
-        .vcpus = sev_vcpus,
-        .vcpu_reset = sev_vcpu_reset,
-        .vcpu_load = processor_vcpu_load,
-        .chip = processor_chip,
-    };
-    static PspGuest guest = { .processor = &processor };
+    GuestWorld *world = GUEST_WORLD(obj);
 
-    return &guest;
+    psp_platform_init(&world->platform, &guest_world_ops, world);
+    /* No emulated processor has RAPL counters. */
+    world->platform.platform_info = PSP_PLATFORM_RAPL_DIS;
+    world->vm.processor = &processor;
+    world->vm.guest.platform = &world->platform;
+    qemu_mutex_init(&world->message_lock);
 }
+
+static void guest_world_finalize(Object *obj)
+{
+    GuestWorld *world = GUEST_WORLD(obj);
+
+    psp_chip_free(world->chip);
+    qemu_mutex_destroy(&world->message_lock);
+    psp_platform_destroy(&world->platform);
+    explicit_bzero(&world->vm, sizeof(world->vm));
+}
+
+static const TypeInfo guest_world_info = {
+    .name = TYPE_GUEST_WORLD_PSP,
+    .parent = TYPE_OBJECT,
+    .instance_size = sizeof(GuestWorld),
+    .instance_init = guest_world_instance_init,
+    .instance_finalize = guest_world_finalize,
+};
+
+static void guest_world_register_types(void)
+{
+    type_register_static(&guest_world_info);
+}
+
+type_init(guest_world_register_types)
+
+static GuestWorld *new_guest_world(Object *guest)
+{
+    Object *child = object_new(TYPE_GUEST_WORLD_PSP);
+
+    object_property_add_child(guest, GUEST_WORLD_CHILD, child);
+    object_unref(child);
+    return GUEST_WORLD(child);
+}
+
+/*
+ * The seam
+ */
 
 bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                               Error **errp)
 {
+    GuestWorld *world;
+
     if (!object_dynamic_cast(OBJECT(cgs), TYPE_SEV_SNP_GUEST)) {
         error_setg(errp, "%s can not be emulated, only " TYPE_SEV_SNP_GUEST
                    " can; use that, or -accel kvm",
@@ -108,11 +189,10 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                    " hardware has", cbitpos, CBIT_MIN, CBIT_MAX);
         return false;
     }
-    platform_cbitpos = cbitpos;
-    /* No emulated processor has RAPL counters. */
-    psp_guest()->platform_info = PSP_PLATFORM_RAPL_DIS;
+    world = new_guest_world(OBJECT(cgs));
+    world->cbitpos = cbitpos;
     if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
-        psp_guest()->platform_info |= PSP_PLATFORM_SMT;
+        world->platform.platform_info |= PSP_PLATFORM_SMT;
     }
     return snp_guest_start(cgs, cbitpos, errp);
 }
@@ -133,11 +213,12 @@ static char *base64(const char *text)
 SevCapability *sev_firmware_capabilities(void)
 {
     SevCapability *cap = g_new0(SevCapability, 1);
+    const GuestWorld *world = guest_world();
 
     cap->pdh = base64("emulated SEV-SNP: no PDH");
     cap->cert_chain = base64("emulated SEV-SNP: no certificate chain");
     cap->cpu0_id = base64("emulated SEV-SNP");
-    cap->cbitpos = platform_cbitpos ?: CBIT_MAX;
+    cap->cbitpos = world ? world->cbitpos : CBIT_MAX;
     cap->reduced_phys_bits = 1;
     return cap;
 }
@@ -145,7 +226,7 @@ SevCapability *sev_firmware_capabilities(void)
 int sev_firmware_command(int cmd, void *data, int *fw_error)
 {
     int status;
-    int ret = psp_command(psp_guest(), cmd, data, &status);
+    int ret = psp_kvm_command(&guest_world()->vm, cmd, data, &status);
 
     if (fw_error) {
         *fw_error = status;
@@ -155,6 +236,7 @@ int sev_firmware_command(int cmd, void *data, int *fw_error)
 
 int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
 {
+    const GuestWorld *world = guest_world();
     struct sev_user_data_status *status = data;
 
     if (cmd != SEV_PLATFORM_STATUS) {
@@ -169,7 +251,7 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
         .state = PLATFORM_STATE_INIT,
         .flags = SEV_STATUS_FLAGS_CONFIG_ES,
         .build = PSP_BUILD,
-        .guest_count = psp_guest()->state >= PSP_STATE_LAUNCH,
+        .guest_count = world && world->vm.guest.state >= PSP_STATE_LAUNCH,
     };
     if (fw_error) {
         *fw_error = SEV_RET_SUCCESS;
@@ -179,8 +261,10 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
 
 uint32_t sev_firmware_guest_request(const void *request, void *response)
 {
-    QEMU_LOCK_GUARD(&message_lock);
-    return psp_guest_request(psp_guest(), request, response);
+    GuestWorld *world = guest_world();
+
+    QEMU_LOCK_GUARD(&world->message_lock);
+    return psp_guest_request(&world->vm.guest, request, response);
 }
 
 bool sev_firmware_is_report_request(const void *request)
@@ -192,10 +276,11 @@ bool sev_firmware_is_report_request(const void *request)
 
 static GByteArray *chip_certs(Error **errp)
 {
+    GuestWorld *world = guest_world();
     PspChip *chip;
 
-    QEMU_LOCK_GUARD(&message_lock);
-    chip = processor_chip(errp);
+    QEMU_LOCK_GUARD(&world->message_lock);
+    chip = guest_world_chip(world, errp);
     return chip ? g_byte_array_ref((GByteArray *)psp_chip_certs(chip)) : NULL;
 }
 
@@ -220,11 +305,11 @@ GByteArray *sev_firmware_certs(int *lock, int *ret)
 
 bool sev_firmware_launch_digest(uint8_t digest[48])
 {
-    PspGuest *guest = psp_guest();
+    const GuestWorld *world = guest_world();
 
-    if (guest->state < PSP_STATE_LAUNCH) {
+    if (!world || world->vm.guest.state < PSP_STATE_LAUNCH) {
         return false;
     }
-    memcpy(digest, guest->digest, PSP_DIGEST_SIZE);
+    memcpy(digest, world->vm.guest.digest, PSP_DIGEST_SIZE);
     return true;
 }

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Using a chip: its life, its ID, and what its key signs
+ */
+#include "qemu/osdep.h"
+#include <gnutls/crypto.h>
+#include "qapi/error.h"
+#include "internal.h"
+
+#define P384_SIZE       48
+
+bool psp_chip_ok(int ret, const char *what, Error **errp)
+{
+    if (ret >= 0) {
+        return true;
+    }
+    error_setg(errp, "%s: %s", what, gnutls_strerror(ret));
+    return false;
+}
+
+static PspChip *new_chip(void)
+{
+    PspChip *chip = g_new0(PspChip, 1);
+    int ret = gnutls_x509_privkey_init(&chip->key);
+
+    if (ret >= 0) {
+        ret = gnutls_privkey_init(&chip->signer);
+    }
+    for (int i = 0; i < CERTS && ret >= 0; i++) {
+        ret = gnutls_x509_crt_init(&chip->cert[i]);
+    }
+    if (ret < 0) {
+        psp_chip_free(chip);
+        return NULL;
+    }
+    return chip;
+}
+
+PspChip *psp_chip_open(const char *folder, Error **errp)
+{
+    ERRP_GUARD();
+    PspChip *chip = new_chip();
+    int lock = -1;
+
+    if (!chip) {
+        error_setg(errp, "no memory for the chip's keys");
+        return NULL;
+    }
+    lock = psp_chip_lock_folder(folder, errp);
+    if (lock < 0 || !psp_chip_settle(chip, folder, errp)) {
+        error_prepend(errp, "cert-dir '%s': ", folder);
+        error_append_hint(errp, "Remove that folder, and a new chip is made in"
+                          " its place; or name another by cert-dir=.\n");
+        psp_chip_free(chip);
+        chip = NULL;
+    }
+    if (lock >= 0) {
+        close(lock);
+    }
+    return chip;
+}
+
+void psp_chip_free(PspChip *chip)
+{
+    if (!chip) {
+        return;
+    }
+    for (int i = 0; i < CERTS; i++) {
+        gnutls_x509_crt_deinit(chip->cert[i]);
+    }
+    gnutls_privkey_deinit(chip->signer);
+    gnutls_x509_privkey_deinit(chip->key);
+    if (chip->table) {
+        g_byte_array_unref(chip->table);
+    }
+    g_free(chip);
+}
+
+const uint8_t *psp_chip_id(const PspChip *chip)
+{
+    return chip->id;
+}
+
+const GByteArray *psp_chip_certs(const PspChip *chip)
+{
+    return chip->table;
+}
+
+/*
+ * Using the key
+ */
+
+/* From big-endian of any length, perhaps with zeros before it */
+static bool to_little_endian(uint8_t out[PSP_EC_NUMBER_SIZE],
+                             const gnutls_datum_t *number)
+{
+    memset(out, 0, PSP_EC_NUMBER_SIZE);
+    for (size_t i = 0; i < number->size; i++) {
+        uint8_t byte = number->data[number->size - 1 - i];
+
+        if (i < P384_SIZE) {
+            out[i] = byte;
+        } else if (byte) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
+                   PspEcSignature *signature, Error **errp)
+{
+    gnutls_datum_t in = { (void *)data, size };
+    gnutls_datum_t der = { 0 }, r = { 0 }, s = { 0 };
+    bool fits = false;
+    int ret = gnutls_privkey_sign_data(chip->signer, GNUTLS_DIG_SHA384, 0, &in,
+                                       &der);
+
+    if (ret >= 0) {
+        ret = gnutls_decode_rs_value(&der, &r, &s);
+    }
+    if (ret >= 0) {
+        memset(signature, 0, sizeof(*signature));
+        fits = to_little_endian(signature->r, &r) &&
+               to_little_endian(signature->s, &s);
+    }
+    gnutls_free(der.data);
+    gnutls_free(r.data);
+    gnutls_free(s.data);
+    if (ret >= 0 && !fits) {
+        ret = GNUTLS_E_INTERNAL_ERROR;
+    }
+    return psp_chip_ok(ret, "can not sign with the VCEK", errp);
+}
+
+static int hkdf(const gnutls_datum_t *secret, const gnutls_datum_t *context,
+                uint8_t key[PSP_DERIVED_KEY_SIZE])
+{
+    uint8_t extracted[PSP_DIGEST_SIZE];
+    const gnutls_datum_t salt = { (void *)PSP_CHIP_ID_PREFIX,
+                                  strlen(PSP_CHIP_ID_PREFIX) };
+    const gnutls_datum_t prk = { extracted, sizeof(extracted) };
+    int ret = gnutls_hkdf_extract(GNUTLS_MAC_SHA384, secret, &salt, extracted);
+
+    if (ret >= 0) {
+        ret = gnutls_hkdf_expand(GNUTLS_MAC_SHA384, &prk, context, key,
+                                 PSP_DERIVED_KEY_SIZE);
+    }
+    gnutls_memset(extracted, 0, sizeof(extracted));
+    return ret;
+}
+
+/*
+ * The specification keeps the derivation to the firmware; HKDF (RFC 5869) of
+ * the VCEK's private number has the properties that it promises.
+ */
+bool psp_chip_derive(const PspChip *chip, const void *context, size_t size,
+                     uint8_t key[PSP_DERIVED_KEY_SIZE], Error **errp)
+{
+    const gnutls_datum_t info = { (void *)context, size };
+    gnutls_datum_t secret = { 0 };
+    int ret = gnutls_x509_privkey_export_ecc_raw(chip->key, NULL, NULL, NULL,
+                                                 &secret);
+
+    if (ret >= 0) {
+        ret = hkdf(&secret, &info, key);
+    }
+    if (secret.data) {
+        gnutls_memset(secret.data, 0, secret.size);
+        gnutls_free(secret.data);
+    }
+    return psp_chip_ok(ret, "can not derive a key", errp);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the firmware knows beyond single guests: the platform's states, ASIDs,
+ * and who its guests are
+ *
+ * SEV-SNP Firmware ABI (56860), chapter 4.
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "command.h"
+#include "status.h"
+
+void psp_platform_init(PspPlatform *platform, const PspPlatformOps *ops,
+                       void *opaque)
+{
+    *platform = (PspPlatform) {
+        .ops = ops,
+        .opaque = opaque,
+        .max_asid = PSP_ASID_LIMIT - 1,
+        .guests = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL,
+                                        psp_guest_free),
+    };
+}
+
+void psp_platform_reset(PspPlatform *platform)
+{
+    g_hash_table_remove_all(platform->guests);
+    memset(platform->asids, PSP_ASID_CLEAN, sizeof(platform->asids));
+    platform->snp_state = PSP_PLATFORM_UNINIT;
+    platform->sev_state = PSP_PLATFORM_UNINIT;
+    platform->rmp_base = 0;
+    platform->rmp_size = 0;
+    platform->config = (PspConfig) { 0 };
+}
+
+void psp_platform_destroy(PspPlatform *platform)
+{
+    g_clear_pointer(&platform->guests, g_hash_table_unref);
+}
+
+PspChip *psp_platform_chip(PspPlatform *platform, Error **errp)
+{
+    return platform->ops->chip(platform->opaque, errp);
+}
+
+unsigned psp_snp_guests(PspPlatform *platform)
+{
+    unsigned count = 0;
+    GHashTableIter iter;
+    gpointer guest;
+
+    g_hash_table_iter_init(&iter, platform->guests);
+    while (g_hash_table_iter_next(&iter, NULL, &guest)) {
+        count += ((PspGuest *)guest)->state != PSP_STATE_INIT;
+    }
+    return count;
+}
+
+/*
+ * ASIDs
+ */
+
+int psp_asid_check(const PspPlatform *platform, unsigned asid)
+{
+    if (!asid || asid > platform->max_asid || asid >= PSP_ASID_LIMIT) {
+        return SEV_RET_INVALID_ASID;
+    }
+    return platform->asids[asid] == PSP_ASID_OWNED ? SEV_RET_ASID_OWNED
+                                                   : SEV_RET_SUCCESS;
+}
+
+int psp_asid_take(PspPlatform *platform, unsigned asid)
+{
+    int status = psp_asid_check(platform, asid);
+
+    if (status) {
+        return status;
+    }
+    if (platform->asids[asid] == PSP_ASID_DIRTY) {
+        return SEV_RET_DFFLUSH_REQUIRED;
+    }
+    platform->asids[asid] = PSP_ASID_OWNED;
+    return SEV_RET_SUCCESS;
+}
+
+void psp_asid_drop(PspPlatform *platform, unsigned asid)
+{
+    if (asid && asid < PSP_ASID_LIMIT) {
+        platform->asids[asid] = PSP_ASID_DIRTY;
+    }
+}
+
+int psp_df_flush(PspPlatform *platform)
+{
+    if (platform->ops->wbinvd_done &&
+        !platform->ops->wbinvd_done(platform->opaque)) {
+        return SEV_RET_WBINVD_REQUIRED;
+    }
+    for (unsigned i = 0; i < PSP_ASID_LIMIT; i++) {
+        if (platform->asids[i] == PSP_ASID_DIRTY) {
+            platform->asids[i] = PSP_ASID_CLEAN;
+        }
+    }
+    return SEV_RET_SUCCESS;
+}
+
+bool psp_asids_clean(const PspPlatform *platform)
+{
+    for (unsigned i = 0; i < PSP_ASID_LIMIT; i++) {
+        if (platform->asids[i] != PSP_ASID_CLEAN) {
+            return false;
+        }
+    }
+    return true;
+}
