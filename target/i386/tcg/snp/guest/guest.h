@@ -111,7 +111,7 @@ void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
 bool snp_guest_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
 
 /*
- * intercept.c
+ * msr.c
  */
 
 /**
@@ -121,13 +121,18 @@ bool snp_guest_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
  */
 bool snp_msr_is_direct(uint32_t index);
 
+bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
+bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
+                     uintptr_t ra);
+
+/*
+ * intercept.c
+ */
+
 bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
                            uintptr_t ra);
 bool snp_guest_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
                               uintptr_t ra);
-bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
-bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
-                     uintptr_t ra);
 
 /*
  * vmgexit.c, msr-protocol.c, event-cpu.c: the hypervisor's services; what they
@@ -153,6 +158,17 @@ uint64_t snp_ghcb_msr_reset_value(void);
  * block.
  */
 void snp_serve_exception(CPUX86State *env, int vector, int error_code);
+
+/*
+ * reset-hold.c
+ */
+
+/**
+ * snp_reset_hold_enter: the vCPU sleeps, see SnpVcpu.reset_hold
+ *
+ * In the vCPU's thread, in the execution loop, with env up to date.
+ */
+G_NORETURN void snp_reset_hold_enter(CPUX86State *env);
 
 /**
  * snp_reset_hold_release: a SIPI ends the AP reset hold of this vCPU, if it

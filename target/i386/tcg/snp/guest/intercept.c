@@ -14,31 +14,6 @@
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/guest/guest.h"
 
-bool snp_msr_is_direct(uint32_t index)
-{
-    switch (index) {
-    case MSR_SEV_ES_GHCB:
-    case MSR_SEV_STATUS:
-    case MSR_EFER:
-    case MSR_PAT:
-    case MSR_STAR:
-    case MSR_LSTAR:
-    case MSR_CSTAR:
-    case MSR_FMASK:
-    case MSR_FSBASE:
-    case MSR_GSBASE:
-    case MSR_KERNELGSBASE:
-    case MSR_IA32_SYSENTER_CS:
-    case MSR_IA32_SYSENTER_ESP:
-    case MSR_IA32_SYSENTER_EIP:
-    case MSR_TSC_AUX:
-    case MSR_IA32_XSS:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* The hypervisor's own helper, at work for the guest, has raised it. */
 static void end_serving(CPUX86State *env, int vector, int error_code)
 {
@@ -90,33 +65,4 @@ bool snp_guest_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
                               uintptr_t ra)
 {
     return true;
-}
-
-bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
-{
-    switch (index) {
-    case MSR_SEV_ES_GHCB:
-        *value = snp_vcpu(env)->ghcb_msr;
-        return true;
-    case MSR_SEV_STATUS:
-        /* SEV, SEV-ES and SEV-SNP, APM volume 2, 15.34.10 */
-        *value = 7;
-        return true;
-    default:
-        return false;
-    }
-}
-
-bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
-                     uintptr_t ra)
-{
-    switch (index) {
-    case MSR_SEV_ES_GHCB:
-        snp_vcpu(env)->ghcb_msr = value;
-        return true;
-    case MSR_SEV_STATUS:
-        raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
-    default:
-        return false;
-    }
 }
