@@ -342,7 +342,7 @@ static void test_platform_state(void)
         unsigned command;
         int status;
     } cases[] = {
-        { PSP_SNP_DF_FLUSH, OK }, { PSP_SNP_DECOMMISSION, PLATFORM },
+        { PSP_SNP_DECOMMISSION, PLATFORM },
         { PSP_SNP_ACTIVATE, PLATFORM }, { PSP_SNP_GUEST_STATUS, PLATFORM },
         { PSP_SNP_GCTX_CREATE, PLATFORM }, { PSP_SNP_GUEST_REQUEST, PLATFORM },
         { PSP_SNP_ACTIVATE_EX, PARAM }, { PSP_SNP_LAUNCH_START, PLATFORM },
@@ -354,16 +354,18 @@ static void test_platform_state(void)
     static const PspCommandBuffer zeros;
     PspCommandBuffer ones;
 
+    memset(&ones, 0xff, sizeof(ones));
     machine_reset();
     machine.snp_state = PSP_PLATFORM_UNINIT;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         expect(cases[i].command, zeros, cases[i].status);
-        /* whichever comes first: most look at reserved bits before that */
-        memset(&ones, 0xff, sizeof(ones));
-        expect(cases[i].command, ones,
-               cases[i].command == PSP_SNP_DF_FLUSH ? OK
-               : cases[i].command == PSP_SNP_DBG_ENCRYPT ? PLATFORM : PARAM);
+        /* all but one look at reserved bits before that */
+        if (cases[i].command != PSP_SNP_DBG_ENCRYPT) {
+            expect(cases[i].command, ones, PARAM);
+        }
     }
+    expect(PSP_SNP_DBG_ENCRYPT, ones, PLATFORM);
+    expect(PSP_SNP_DF_FLUSH, zeros, OK);
     expect(PSP_SNP_ACTIVATE_EX, activate_ex_buffer(CONTEXT, 1), PLATFORM);
 }
 
@@ -454,8 +456,8 @@ static void test_launch_start(void)
         expect(PSP_SNP_LAUNCH_START, start_buffer(CONTEXT, cases[i].policy),
                cases[i].status);
         guest = machine_guest(CONTEXT);
-        g_assert_cmpint(guest->state, ==,
-                        cases[i].status ? PSP_STATE_INIT : PSP_STATE_LAUNCH);
+        g_assert_cmpint(guest->state == PSP_STATE_LAUNCH, ==,
+                        !cases[i].status);
         g_assert_cmpuint(psp_snp_guests(&machine), ==, !cases[i].status);
         g_assert_cmpint(buffer_is_zero(guest->vmpck, sizeof(guest->vmpck)), ==,
                         cases[i].status != 0);
@@ -950,6 +952,23 @@ static void test_digest(void)
                     PSP_DIGEST_SIZE);
 }
 
+/* PAGE_INFO has the permissions of VMPL3 first, the command those of VMPL1. */
+static void test_digest_perms(void)
+{
+    static const uint8_t perms[3] = { 0x13, 0x12, 0x11 };
+    uint8_t digest[PSP_DIGEST_SIZE] = { 0 };
+
+    machine_reset();
+    start_guest(CONTEXT, POLICY, ASID);
+    put_page(TARGET, GPA);
+    expect(PSP_SNP_LAUNCH_UPDATE,
+           update_buffer(CONTEXT, PSP_PAGE_ZERO, TARGET), OK);
+    g_assert_true(psp_digest_chain(digest, PSP_PAGE_ZERO, GPA, perms, NULL,
+                                   &error_abort));
+    g_assert_cmpmem(machine_guest(CONTEXT)->digest, PSP_DIGEST_SIZE, digest,
+                    PSP_DIGEST_SIZE);
+}
+
 /* 2 MiB are measured as 512 small pages, permissions included. */
 static void test_digest_large(void)
 {
@@ -1251,6 +1270,7 @@ int main(int argc, char **argv)
     g_test_add_func("/psp-command/update/cpuid", test_update_cpuid);
     g_test_add_func("/psp-command/finish", test_finish);
     g_test_add_func("/psp-command/digest", test_digest);
+    g_test_add_func("/psp-command/digest-perms", test_digest_perms);
     g_test_add_func("/psp-command/digest-large", test_digest_large);
     g_test_add_func("/psp-command/reclaim", test_reclaim);
     g_test_add_func("/psp-command/unsmash", test_unsmash);

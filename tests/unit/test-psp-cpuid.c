@@ -21,6 +21,25 @@ static unsigned check_cpuid(uint32_t chip, PspCpuidEntry *entry)
     return corrections;
 }
 
+/* With what the rules want of other registers than the one in question */
+static PspCpuidEntry good_entry(uint32_t leaf, uint32_t subleaf, uint64_t xcr0)
+{
+    PspCpuidEntry entry = {
+        .leaf = cpu_to_le32(leaf), .subleaf = cpu_to_le32(subleaf),
+        .xcr0_in = cpu_to_le64(xcr0),
+    };
+
+    if (leaf == 1) {
+        entry.ebx = cpu_to_le32(0x800);
+    } else if (leaf == 0xd) {
+        entry.eax = cpu_to_le32(subleaf ? 0 : 3);
+        entry.ebx = cpu_to_le32(xcr0 == 7 ? 0x340 : 0x240);
+    } else if (leaf == 0x8000001f) {
+        entry.ebx = cpu_to_le32(51);
+    }
+    return entry;
+}
+
 static void test_cpuid(void)
 {
     enum { EAX, EBX, ECX, EDX };
@@ -68,22 +87,11 @@ static void test_cpuid(void)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        PspCpuidEntry entry = {
-            .leaf = cpu_to_le32(cases[i].leaf),
-            .subleaf = cpu_to_le32(cases[i].subleaf),
-            .xcr0_in = cpu_to_le64(cases[i].xcr0),
-            .ebx = cpu_to_le32(cases[i].leaf == 1 ? 0x800 :
-                               cases[i].leaf == 0x8000001f ? 51 :
-                               cases[i].leaf == 0xd ? 0x240 : 0),
-            .eax = cpu_to_le32(cases[i].leaf == 0xd &&
-                               cases[i].subleaf == 0 ? 3 : 0),
-        };
+        PspCpuidEntry entry = good_entry(cases[i].leaf, cases[i].subleaf,
+                                         cases[i].xcr0);
         uint32_t *regs = &entry.eax;
         unsigned corrections;
 
-        if (cases[i].leaf == 0xd && cases[i].xcr0 == 7) {
-            entry.ebx = cpu_to_le32(0x340);
-        }
         regs[cases[i].reg] = cpu_to_le32(cases[i].asked);
         corrections = check_cpuid(cases[i].chip, &entry);
         g_test_message("leaf %x.%x: %x", cases[i].leaf, cases[i].subleaf,

@@ -601,6 +601,34 @@ static uint32_t report_status(PspGuest *guest, unsigned vmpck, uint32_t vmpl,
     return ldl_le_p(answer);
 }
 
+/* What SNP_CONFIG of a host says */
+static void test_report_config(void)
+{
+    static const uint8_t old[8] = { 3, 0, 0, 0, 0, 0, 0x18, 0xdb };
+    static const uint8_t key_request[32] = { 0 };
+    PspGuest guest = new_guest();
+    Page response;
+    const uint8_t *report;
+
+    platform.config.reported_tcb = ldq_le_p(old);
+    platform.config.mask = PSP_CONFIG_MASK_CHIP_ID;
+    report = ask_report(&guest, &response, 0, 0) + 0x20;
+    g_assert_cmpmem(report + 0x180, 8, old, 8);
+    g_assert_cmphex(report[0x38], ==, 4);
+    expect_fill(report + 0x1a0, 64, 0);
+    g_assert_cmphex(ldl_le_p(report + 0x48), ==, 1);
+    g_assert_true(signature_holds(report));
+
+    platform.config.mask = PSP_CONFIG_MASK_CHIP_KEY;
+    report = ask_report(&guest, &response, 0, 0) + 0x20;
+    g_assert_cmpmem(report + 0x1a0, 64, psp_chip_id(chip()), 64);
+    g_assert_cmphex(ldl_le_p(report + 0x48), ==, 1 | 2 | 7 << 2);
+    expect_fill(report + 0x2a0, 0x200, 0);
+    g_assert_cmphex(ldl_le_p(ask(&guest, &response, 3, 0, key_request,
+                                 sizeof(key_request), 64)), ==, 0x27);
+    platform.config = (PspConfig) { 0 };
+}
+
 static void test_report_vmpl(void)
 {
     PspGuest guest = new_guest();
@@ -1123,6 +1151,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sev/attestation/message/broken-chip", test_broken_chip);
     g_test_add_func("/sev/attestation/report/fields", test_report);
     g_test_add_func("/sev/attestation/report/no-id-block", test_report_plain);
+    g_test_add_func("/sev/attestation/report/config", test_report_config);
     g_test_add_func("/sev/attestation/report/vmpl", test_report_vmpl);
     g_test_add_func("/sev/attestation/report/key", test_report_key);
     g_test_add_func("/sev/attestation/report/reserved", test_report_reserved);

@@ -136,9 +136,9 @@ bool psp_asids_clean(const PspPlatform *platform);
  * @size: bytes that may be read there
  *
  * SNP_INIT, SNP_SHUTDOWN, SNP_PLATFORM_STATUS, SNP_CONFIG and their like
- * belong to the mailbox.  Whatever the buffer says, memory that the RMP does not let the
- * firmware touch is not touched.  What is refused is traced, not reported: a
- * machine's software is told by the status.
+ * belong to the mailbox.  Whatever the buffer says, memory that the RMP does
+ * not let the firmware touch is not touched.  What is refused is traced, not
+ * reported: a machine's software is told by the status.
  *
  * Locking: the BQL.
  *
