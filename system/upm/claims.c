@@ -93,7 +93,7 @@ void upm_release_all(UpmClaim *all, unsigned int count)
     for (i = 0; i < count; i++) {
         QTAILQ_REMOVE(&claims, &all[i], next);
     }
-    if (waiting) {
+    if (count && waiting) {
         qemu_cond_broadcast(&released);
     }
 }

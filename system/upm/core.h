@@ -41,16 +41,13 @@ static inline const char *upm_state_name(bool private)
     return private ? "private" : "shared";
 }
 
-/** upm_map_set: give all frames of @extent a state.  Locking: a claim. */
-void upm_map_set(const UpmExtent *extent, bool private);
-
 /**
- * upm_map_count: frames have changed their state for good
- * @changed: bytes
+ * upm_map_set: give all frames of @extent a state
+ * @changed: bytes of those that had the other one
  *
- * Locking: the lock.
+ * Locking: a claim.
  */
-void upm_map_count(UpmBlock *block, bool private, uint64_t changed);
+void upm_map_set(const UpmExtent *extent, bool private, uint64_t changed);
 
 /** upm_map_copy: bits of @extent's frames, set for those in one state */
 void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private);

@@ -53,7 +53,7 @@ static void count_pages(UpmBlock *block, void *opaque)
 {
     Pages *pages = opaque;
 
-    pages->shared += block->shared_frames;
+    pages->shared += qatomic_read(&block->shared_frames);
     pages->all += block->size / UPM_FRAME_SIZE;
 }
 

@@ -104,7 +104,7 @@ static void discard_step(const UpmRequest *r, UpmStep *step)
 {
     int ret = discard(r, &step->extent);
 
-    if (!ret) {
+    if (ret >= 0) {
         step->discarded = true;
         return;
     }

@@ -42,7 +42,7 @@ static int take_effect(UpmRequest *r, const UpmStep *step, UpmProgress *p,
         return ret;
     }
     upm_flush(r);
-    upm_map_set(&step->extent, r->to_private);
+    upm_map_set(&step->extent, r->to_private, step->changed);
     p->mapped = true;
     r->at = UPM_CONVERSION_STEP_NOTIFY;
     return qatomic_read(&step->extent.block->watchers)
@@ -174,7 +174,6 @@ static void account_steps(const UpmRequest *r)
     for (i = 0; i < r->n_steps; i++) {
         const UpmStep *step = &r->steps[i];
 
-        upm_map_count(step->extent.block, r->to_private, step->changed);
         if (step->discarded) {
             upm_account_discarded(step, !r->to_private);
         }

@@ -2,9 +2,9 @@
 /*
  * Unmapped private memory: one bit a frame, and the runs that they make
  *
- * Nothing else than a block's map is read or written here, but for the number
- * of shared frames.  It is written by who has a claim: words that frames of
- * several claims have in common change atomically.
+ * Nothing else than a block's map and the number of its shared frames is read
+ * or written here.  Both are written by who has a claim: what several claims
+ * have in common, a word of bits and the number, changes atomically.
  */
 #include "qemu/osdep.h"
 #include "qemu/bitmap.h"
@@ -70,7 +70,7 @@ void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private)
     }
 }
 
-void upm_map_set(const UpmExtent *extent, bool private)
+void upm_map_set(const UpmExtent *extent, bool private, uint64_t changed)
 {
     UpmBlock *block = extent->block;
     uint64_t first = extent->offset >> UPM_FRAME_BITS;
@@ -81,10 +81,6 @@ void upm_map_set(const UpmExtent *extent, bool private)
     } else {
         bitmap_test_and_clear_atomic(block->toggled_map, first, frames);
     }
-}
-
-void upm_map_count(UpmBlock *block, bool private, uint64_t changed)
-{
     changed >>= UPM_FRAME_BITS;
-    block->shared_frames += private ? -changed : changed;
+    qatomic_add(&block->shared_frames, private ? -changed : changed);
 }

@@ -53,10 +53,11 @@ static void add_block(UpmBlock *block, void *opaque)
     };
     bool drops = upm_policy_discards(block->discard, false);
     uint64_t held = hidden_bytes(block, false);
+    uint64_t shared = qatomic_read(&block->shared_frames);
 
     info->id = g_strdup(block->name);
     info->size = block->size;
-    info->shared_bytes = block->shared_frames << UPM_FRAME_BITS;
+    info->shared_bytes = shared << UPM_FRAME_BITS;
     info->private_bytes = block->size - info->shared_bytes;
     info->private_held_by_policy = hidden_bytes(block, true);
     info->private_held_by_errors = block->failed_frames[true] << UPM_FRAME_BITS;

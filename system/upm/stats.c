@@ -71,7 +71,8 @@ typedef struct Sums {
 
 static void sum_block(UpmBlock *block, void *opaque)
 {
-    uint64_t shared = block->shared_frames << UPM_FRAME_BITS;
+    uint64_t shared = (uint64_t)qatomic_read(&block->shared_frames) <<
+                      UPM_FRAME_BITS;
     Sums *sums = opaque;
 
     sums->shared_bytes += shared;

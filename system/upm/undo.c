@@ -39,7 +39,7 @@ static int take_back_run(const UpmRequest *r, const UpmExtent *run,
     int ret = notified ? upm_notify_undone(r, run) : 0;
 
     if (mapped) {
-        upm_map_set(run, !r->to_private);
+        upm_map_set(run, !r->to_private, run->size);
     }
     return mark_back(r, run) ?: ret;
 }

@@ -53,7 +53,8 @@ bool upm_kvm_again(int ret, unsigned int *tries)
  */
 static void pass_own_place(CPUState *cpu)
 {
-    /* On Linux this is the count and the lock: 0 where there is neither. */
+    /* With a futex this is the count and the lock: 0 where there is neither. */
+    QEMU_BUILD_BUG_ON(sizeof(cpu->in_ioctl_lock) != sizeof(unsigned int));
     if (qatomic_read(&cpu->in_ioctl_lock.count)) {
         accel_cpu_ioctl_begin(cpu);
         accel_cpu_ioctl_end(cpu);

@@ -39,8 +39,7 @@ typedef struct UpmExtent {
  * @began_shared: the state of all frames when the block was made
  * @toggled_map: a set bit is a frame that is in the other state; so most of
  *     the map of a large guest is never touched
- * @shared_frames: number of shared frames, when the requests that are under way
- *     began
+ * @shared_frames: number of shared frames
  * @page_size: of the shared half, in bytes; pages are discarded as a whole
  * @hidden_map: by the half that is hidden, [true] is the private one: a set
  *     bit is a frame of which it may occupy memory.  Only where there are such
@@ -53,8 +52,8 @@ typedef struct UpmExtent {
  * @discard_manager: what dma.c keeps for it
  * @watchers: who follows its page states; without any no notifier is called
  *
- * All but @toggled_map, which changes with a claim and is read without, is
- * protected by the core's lock.
+ * @toggled_map and @shared_frames change together, atomically and with a claim,
+ * and are read without; all else is protected by the core's lock.
  */
 struct UpmBlock {
     struct rcu_head rcu;
@@ -66,7 +65,7 @@ struct UpmBlock {
     bool own_discard;
     bool began_shared;
     unsigned long *toggled_map;
-    uint64_t shared_frames;
+    unsigned long shared_frames;
     uint64_t page_size;
     unsigned long *hidden_map[2];
     uint64_t hidden_frames[2];
