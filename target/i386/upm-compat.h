@@ -16,8 +16,11 @@
 #define upm_invalidate_code(start, last) tb_invalidate_phys_range(start, last)
 #else
 #include "accel/tcg/cpu-mmu-index.h"
+#include "accel/tcg/probe.h"
 #include "exec/cputlb.h"
 #include "exec/icount.h"
+#include "exec/target_page.h"
+#include "exec/tlb-flags.h"
 #include "exec/translation-block.h"
 #define upm_invalidate_code(start, last) \
     tb_invalidate_phys_range(NULL, start, last)

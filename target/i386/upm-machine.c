@@ -10,6 +10,7 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/notify.h"
+#include "hw/i386/snp-host.h"
 #include "hw/qdev-core.h"
 #include "system/system.h"
 #include "system/upm/compat.h"
@@ -106,4 +107,5 @@ void upm_machine_class_init(ObjectClass *oc)
     object_class_property_add_str(oc, "kvm-type", get_kvm_type, set_kvm_type);
     object_class_property_set_description(oc, "kvm-type",
         "'protected': refuse to start unless guest memory is private");
+    snp_host_class_init(oc);
 }

@@ -83,11 +83,13 @@ static bool fail_probe(CPUX86State *env, const SnpAccess *access,
 {
     SnpCpu *cpu = snp_cpu(env);
 
-    if (is_virtual(access->mmu_idx)) {
-        cpu->walk_outcome = SNP_ACCESS_OK;
-    } else {
+    /* Who takes an error code from here finds none of an earlier fault. */
+    env->error_code = 0;
+    if (access->mmu_idx == MMU_PHYS_IDX) {
         cpu->walk_outcome = outcome;
         cpu->walk_fault = *access;
+    } else if (is_virtual(access->mmu_idx)) {
+        cpu->walk_outcome = SNP_ACCESS_OK;
     }
     return false;
 }
@@ -132,17 +134,27 @@ bool snp_walk_faulted(CPUX86State *env)
     return snp_world() && snp_cpu(env)->walk_outcome != SNP_ACCESS_OK;
 }
 
-void snp_walk_fault(CPUX86State *env, bool at_stage2, bool probe,
-                    uintptr_t retaddr)
+void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
+                    int mmu_idx, bool at_stage2, bool probe, uintptr_t retaddr)
 {
     SnpAccess access;
     SnpOutcome outcome;
 
-    if (!at_stage2 || probe || !snp_walk_faulted(env)) {
+    if (!snp_walk_faulted(env)) {
+        return;
+    }
+    if (probe || !at_stage2) {
+        /* What a nested walk met is for the walk that it is part of. */
+        if (is_virtual(mmu_idx)) {
+            snp_cpu(env)->walk_outcome = SNP_ACCESS_OK;
+        }
         return;
     }
     outcome = snp_cpu(env)->walk_outcome;
     access = snp_cpu(env)->walk_fault;
+    access.addr = addr;
+    access.type = type;
+    access.mmu_idx = mmu_idx;
     snp_cpu(env)->walk_outcome = SNP_ACCESS_OK;
     if (outcome == SNP_ACCESS_FAULT) {
         snp_world()->fault(env, &access, true, retaddr);

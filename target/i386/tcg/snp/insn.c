@@ -69,8 +69,13 @@ static bool is_misaligned(uint64_t gva, bool large)
 static void find_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra)
 {
     uint64_t gva = env->regs[R_EAX];
-    hwaddr paddr = snp_resolve(env, gva, ra);
+    hwaddr paddr;
 
+    /* A guest with SEV-ES has no RMP entries. */
+    if (env->svm.sev & SVM_SEV && !(env->svm.sev & SVM_SEV_SNP)) {
+        raise_exception_ra(env, EXCP06_ILLOP, ra);
+    }
+    paddr = snp_resolve(env, gva, ra);
     *operand = (SnpOperand) {
         .gva = gva, .gpa = paddr & ~snp_cbit_mask(), .count = 1,
     };
@@ -108,8 +113,8 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
 /**
  * permission_operand: the page whose permissions are named by RAX and RDX
  *
- * This processor runs everything at VMPL0: any other is below it.  Returns:
- * false with EAX set where the instruction fails.
+ * Only those of a VMPL below the running one can be changed.  Returns: false
+ * with EAX set where the instruction fails.
  */
 static bool permission_operand(CPUX86State *env, bool large,
                                SnpOperand *operand, uintptr_t ra)
@@ -124,7 +129,7 @@ static bool permission_operand(CPUX86State *env, bool large,
     if (!(operand->rmp & SNP_RMP_VALIDATED)) {
         snp_raise_vc(env, SNP_EXIT_NPF_NOT_VALIDATED, ra);
     }
-    if (!vmpl) {
+    if (vmpl <= env->svm.vmpl) {
         set_result(env, SNP_FAIL_PERMISSION, false);
         return false;
     }

@@ -50,10 +50,31 @@ bool snp_walk_faulted(CPUX86State *env);
 
 /**
  * snp_walk_fault: raise what snp_walk_faulted() saw, on any guest
+ * @addr, @access_type, @mmu_idx: of the access that the walk was for
  * @at_stage2: the walk has ended at such a table, and not at what it says
  */
-void snp_walk_fault(CPUX86State *env, bool at_stage2, bool probe,
+void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType access_type,
+                    int mmu_idx, bool at_stage2, bool probe,
                     uintptr_t retaddr);
+
+/*
+ * What a page walk asks, on any machine: see SnpWalkOps in world.h, whose
+ * functions answer where there are two dimensions
+ */
+uint64_t snp_walk_reserved(CPUX86State *env, int ptw_idx, uint64_t mask);
+hwaddr snp_walk_table(CPUX86State *env, int ptw_idx, hwaddr addr);
+bool snp_walk_leaf(CPUX86State *env, MMUAccessType type, int mmu_idx,
+                   int ptw_idx, hwaddr *paddr, int *prot);
+hwaddr snp_walk_nested(CPUX86State *env, hwaddr addr);
+void snp_nested_fault(CPUX86State *env, uint64_t *info1, target_ulong *gpa,
+                      uintptr_t retaddr);
+
+/**
+ * snp_change_cpuid: what instruction CPUID says beyond the CPU model, on any
+ * machine; EAX and ECX of @env say of which leaf
+ */
+void snp_change_cpuid(CPUX86State *env, uint32_t *eax, uint32_t *ebx,
+                      uint32_t *ecx, uint32_t *edx);
 
 /** snp_intercept: #VC or an exit for what is intercepted, on SNP guests */
 void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
@@ -85,6 +106,12 @@ bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
 bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
 
 #else
+
+static inline void snp_change_cpuid(CPUX86State *env, uint32_t *eax,
+                                    uint32_t *ebx, uint32_t *ecx,
+                                    uint32_t *edx)
+{
+}
 
 static inline void snp_cpu_reset(X86CPU *cpu)
 {

@@ -87,4 +87,7 @@ void snp_no_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr)
     if (code == (uint64_t)SVM_EXIT_ERR || !snp_world()->exit) {
         raise_exception_err_ra(env, EXCP0D_GPF, 0, retaddr);
     }
+    if (!snp_exit_is_automatic(code)) {
+        snp_raise_vc(env, code, retaddr);
+    }
 }

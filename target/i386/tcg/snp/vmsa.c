@@ -79,7 +79,8 @@ static const char *check_control(CPUX86State *env, const SevVmsa *vmsa)
     if (!(cr4 & CR4_PAE_MASK) || !(cr0 & CR0_PE_MASK)) {
         return "long mode without PAE or protection";
     }
-    if (le64_to_cpu(vmsa->cr3) & MAKE_64BIT_MASK(phys_bits, 64 - phys_bits)) {
+    if (le64_to_cpu(vmsa->cr3) & ~snp_cbit_mask() &
+        MAKE_64BIT_MASK(phys_bits, 64 - phys_bits)) {
         return "reserved bits of CR3 are set";
     }
     return NULL;

@@ -118,6 +118,21 @@ bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
            snp_world()->debug_translate(cs, addr, paddr);
 }
 
+void snp_change_cpuid(CPUX86State *env, uint32_t *eax, uint32_t *ebx,
+                      uint32_t *ecx, uint32_t *edx)
+{
+    uint32_t regs[4] = { *eax, *ebx, *ecx, *edx };
+
+    if (!snp_world()) {
+        return;
+    }
+    snp_world()->cpuid(env, env->regs[R_EAX], env->regs[R_ECX], regs);
+    *eax = regs[0];
+    *ebx = regs[1];
+    *ecx = regs[2];
+    *edx = regs[3];
+}
+
 void snp_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
                uint32_t *eax, uint32_t *ebx, uint32_t *ecx, uint32_t *edx)
 {

@@ -84,6 +84,33 @@ typedef enum SnpOutcome {
     SNP_ACCESS_FAULT,
 } SnpOutcome;
 
+/**
+ * SnpWalkOps: page walks of a world that has two dimensions of them
+ *
+ * A guest's page tables are walked with @ptw_idx MMU_NESTED_IDX, the nested
+ * ones and a host's own with MMU_PHYS_IDX.
+ *
+ * @reserved: what an entry may not have set, given what QEMU knows of
+ * @table: address of a page table, as it is to be read
+ * @leaf: the outcome of a walk, as it goes on to the nested tables or to
+ *     memory; @prot can only shrink.  False where only this address was
+ *     wanted, see snp_stage1()
+ * @nested: an address of the nested TLB, as the nested tables are walked for
+ *     it
+ * @nested_fault: a nested page fault is about to be told to the hypervisor:
+ *     @info1 is its error code, @gpa what the nested TLB was asked for; both
+ *     may change.  May leave.
+ */
+typedef struct SnpWalkOps {
+    uint64_t (*reserved)(CPUX86State *env, int ptw_idx, uint64_t mask);
+    hwaddr (*table)(CPUX86State *env, int ptw_idx, hwaddr addr);
+    bool (*leaf)(CPUX86State *env, MMUAccessType type, int mmu_idx,
+                 int ptw_idx, hwaddr *paddr, int *prot);
+    hwaddr (*nested)(CPUX86State *env, hwaddr addr);
+    void (*nested_fault)(CPUX86State *env, uint64_t *info1, target_ulong *gpa,
+                         uintptr_t ra);
+} SnpWalkOps;
+
 /*
  * The RMP as the guest's instructions see it
  */
@@ -158,6 +185,7 @@ typedef struct SnpOperand {
  * @fault: the access at hand is not possible as the hypervisor has it now.
  *     May leave; if it returns, @access is asked again.  @is_walk: it was a
  *     page table's.
+ * @walk: NULL where there is one dimension of page tables
  *
  * @operand: find the page at @operand->gpa, which has the C-bit set, and
  *     its entry.  False where there is no memory that could be private:
@@ -200,6 +228,8 @@ typedef struct SnpWorldOps {
     SnpOutcome (*access)(CPUX86State *env, SnpAccess *access);
     void (*fault)(CPUX86State *env, const SnpAccess *access, bool is_walk,
                   uintptr_t ra);
+
+    const SnpWalkOps *walk;
 
     bool (*operand)(CPUX86State *env, SnpOperand *operand, uintptr_t ra);
     bool (*fit)(CPUX86State *env, SnpOperand *operand, bool large,

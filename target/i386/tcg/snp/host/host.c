@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host world: software of the machine is the hypervisor
+ */
+#include "qemu/osdep.h"
+#include "cpu.h"
+#include "exec/cputlb.h"
+#include "system/upm/compat.h"
+#include "target/i386/upm-compat.h"
+#include "tcg/snp/host/internal.h"
+#include "tcg/snp/host/rmp.h"
+#include "tcg/snp/host/vmrun.h"
+
+uint64_t snp_host_sev_status(CPUX86State *env)
+{
+    /* SVM_SEV and its like are one bit up from SEV_STATUS, 15.34.10 */
+    return env->svm.sev >> 1;
+}
+
+/* INIT leaves MSRs alone, and the machine's reset has its own way. */
+static void host_reset(X86CPU *cpu)
+{
+    snp_host_vmsa_forget(&cpu->env);
+}
+
+/* A debugger of the host's sees what the host itself sees. */
+static bool host_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
+{
+    return false;
+}
+
+static const SnpWorldOps host_world = {
+    .name = "a host",
+    .intercepted = snp_host_intercepted,
+    .io_intercepted = snp_host_io_intercepted,
+    .exit = snp_host_exit,
+    .vmgexit = snp_host_vmgexit,
+    .rdmsr = snp_host_rdmsr,
+    .wrmsr = snp_host_wrmsr,
+    .cpuid = snp_host_cpuid,
+    .access = snp_host_access,
+    .fault = snp_host_fault,
+    .walk = &snp_host_walk,
+    .operand = snp_host_operand,
+    .fit = snp_host_fit,
+    .set = snp_host_set,
+    .realize = snp_host_realize,
+    .reset = host_reset,
+    .debug_translate = host_debug_translate,
+};
+
+bool snp_host_enter_world(SnpHost *host, Error **errp)
+{
+    host->vcpus = g_new0(SnpHostVcpu, host->machine->smp.max_cpus);
+    return snp_world_enter(&host_world, host, SNP_HOST_CBIT, errp);
+}
+
+/* A flush of one's own needs no other vCPU to stop. */
+void snp_rmp_flush(SnpHost *host)
+{
+    if (current_cpu && first_cpu == current_cpu && !CPU_NEXT(first_cpu)) {
+        tlb_flush(current_cpu);
+        return;
+    }
+    tlb_flush_all_cpus_synced(current_cpu ?: first_cpu);
+}
