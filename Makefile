@@ -18,6 +18,10 @@ help:
 	@echo 'make demo             boot Linux as an SEV-SNP guest, on any machine'
 	@echo 'make check            build everything and run every test'
 	@echo 'make all              build QEMU: build/qemu-system-x86_64'
+	@echo "make host             an SNP host (L1) for KVM's guests, emulated: login"
+	@echo "make host RUN='...'   the same for one command"
+	@echo 'make demo-host        boot Linux there as an SNP guest (L2)'
+	@echo 'make check-host       test the host, at length'
 	@echo 'make lab              KVM in an emulated machine: build a kernel, test'
 	@echo 'make fuzz             libFuzzer on what a guest or a file can say'
 	@echo 'make bench            measure, see build/bench.jsonl'
@@ -62,8 +66,9 @@ check: plain
 	@$(MAKE) -s -C tests/lab/guest out=$(BUILD)/lab
 	@echo '==> running the tests, logs go to build/logs' >&2
 	@$(PYTEST) -n auto --maxprocesses=4 --dist loadfile \
-		--continue-on-collection-errors tests/lab tests/functional \
-		tests/libvirt tests/guest tests/unit tests/qtest $(PYTEST_ARGS)
+		--continue-on-collection-errors -m 'not at_length' \
+		tests/host tests/lab tests/functional tests/libvirt tests/guest \
+		tests/unit tests/qtest $(PYTEST_ARGS)
 
 # Unit tests, qtests, and small guests that boot and end
 unit: export ALSO := $(TESTS)
@@ -86,10 +91,24 @@ check-versions: setup
 
 # Private memory on a real KVM, in an emulated machine.  The first time its
 # kernel is built, which takes some ten minutes of CPU time.
-check lab bench: export PACKAGES += bc cpio libelf-dev libssl-dev rsync
+check-host check lab bench: export PACKAGES += bc cpio libelf-dev libssl-dev rsync
 lab: plain all
 	@scripts/lab-kernel >/dev/null
 	@$(PYTEST) tests/lab $(PYTEST_ARGS)
+
+# An SEV-SNP host, emulated, with an unmodified kernel of Debian: a login, or
+# one command.  HOST_ARGS is for scripts/host, whose --help has more.
+host: all
+	@scripts/host $(HOST_ARGS) -- "$$RUN"
+
+demo-host: all
+	@scripts/demo-host
+
+# What takes longer than "make check" may.
+check-host: plain all
+	@scripts/lab-kernel -s >/dev/null
+	@$(MAKE) -s -C tests/guest out=$(BUILD)/guest
+	@$(PYTEST) tests/host $(PYTEST_ARGS)
 
 # A million inputs for each fuzzer, or FUZZ_RUNS of them, and a guest by chance
 # for 5,000 inputs; that takes too long, and clang too much room, for every
@@ -140,5 +159,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help setup source all demo check docs lab fuzz plain bench \
-	unit check-patches check-versions install clean
+.PHONY: help setup source all demo check docs lab host demo-host \
+	check-host fuzz plain bench unit check-patches check-versions install \
+	clean

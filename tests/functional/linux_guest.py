@@ -13,7 +13,8 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
-LOGS = BUILD / 'logs'
+# In an emulated host the build folder can not be written to.
+LOGS = pathlib.Path(os.environ.get('UPM_LOGS', BUILD / 'logs'))
 FIRMWARE = BUILD / 'firmware'
 KERNEL = BUILD / 'kernel/vmlinuz'
 QEMU = BUILD / 'qemu-system-x86_64'

@@ -17,8 +17,8 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).parent)]
 # pylint: disable=wrong-import-position
 import lab as machine  # noqa: E402
-from lab import BUILD, CBIT, QEMU, TOP, Machine  # noqa: E402
-from linux_guest import PLAIN_QEMU, linux  # noqa: E402
+from lab import BUILD, CBIT, TOP, Machine  # noqa: E402
+from linux_guest import PLAIN_QEMU, QEMU, linux  # noqa: E402
 sys.path.append(str(TOP / 'tests/guest'))
 from payload import marked_names, source_text  # noqa: E402
 

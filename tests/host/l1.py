@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""L1: an unmodified Debian kernel on the emulated SEV-SNP host.
+
+The kernel is that of Debian's package, and so are its modules, which go into
+a small initramfs.  Its command line has nothing about SEV or the IOMMU.
+"""
+import lzma
+import pathlib
+import re
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / 'tests/functional'))
+# pylint: disable=wrong-import-position
+from linux_guest import COMMAND_LINE, LOGS, QEMU  # noqa: E402
+from shell_machine import MachineError, ShellMachine  # noqa: E402
+
+# Loaded at start in this order, and only there for modprobe
+LOADED = ('ccp', 'kvm-amd', '9p', '9pnet_virtio', 'virtio_blk')
+READY = ('virtio_net', 'msr', 'cpuid', 'tun', 'vhost_net', 'overlay')
+SUITES = ('trixie', 'trixie-backports')
+CPU = 'EPYC-Milan'
+
+# What the kernel and its modules say of SEV and what it needs
+SEV_LINE = re.compile(r'^\[ *[\d.]+\] ((?:SEV-SNP|AMD-Vi|ccp|kvm_amd|kvm|'
+                      r'x86/mm: Memory Encryption)\b.*)', re.M)
+
+# A shell for people; what it says is all that they see of the ways here.
+LOGIN = '''
+cd {top}
+export QEMU={qemu} PS1='L1:\\w# ' TERM={term}
+cat <<END
+
+This is L1, $(uname -r) on an emulated processor: nothing is confidential.
+The files of the machine outside are here, read-only; /tmp is L1's own.
+
+    $QEMU -accel kvm ...     a guest of this KVM (L2)
+    modprobe, rmmod          for the kernel's modules
+    poweroff                 or the end of this shell: back outside
+
+END
+ls -l /dev/kvm /dev/sev
+shell=/bin/sh
+[ -x /bin/bash ] && shell='/bin/bash --norc'
+exec $shell -i
+'''
+
+
+class Modules:
+    """The modules of a kernel's package, which has no list of what needs
+    what: that is made where a package is installed."""
+
+    def __init__(self, folder):
+        self.files = {path.name.split('.')[0].replace('-', '_'): path
+                      for path in folder.rglob('*.ko*')}
+        self.found = {}
+
+    def add(self, name):
+        """Find a module and, before it, those that it needs; the names of
+        all of these, as modprobe wants them: the last is loaded first.
+        """
+        key = name.replace('-', '_')
+        if key not in self.files:
+            return []
+        if key not in self.found:
+            path = self.files[key]
+            content = path.read_bytes()
+            if path.suffix == '.xz':
+                content = lzma.decompress(content)
+            depends = re.search(rb'\0depends=([^\0]*)\0', content)
+            needs = []
+            for need in depends[1].decode().split(',') if depends else ():
+                needs += [more for more in self.add(need)
+                          if more not in needs]
+            self.found[key] = path.name.split('.')[0], content, needs
+        name, _, needs = self.found[key]
+        return [name, *needs]
+
+    def take(self, names):
+        """(name, content, names of what it needs) of each and of these."""
+        for name in names:
+            self.add(name)
+        return list(self.found.values())
+
+
+def fetch(what, suite):
+    """Have scripts/fetch get a part of a generic kernel; where it is."""
+    done = subprocess.run([TOP / 'scripts/fetch', what, suite, 'amd64'],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise MachineError(f'no kernel from {suite}')
+    return pathlib.Path(done.stdout.strip())
+
+
+def debian_kernel(suite):
+    """(image, folder of modules) of a kernel as Debian has it."""
+    return fetch('kernel', suite), fetch('modules', suite)
+
+
+class Host(ShellMachine):
+    """The emulated SNP host, from its start to close() or power_off()."""
+
+    name = 'L1'
+
+    def __init__(self, kernel=None, cpus=1, memory='3G', snp=True,
+                 login=None, folder='l1', firmware=None, extra=(),
+                 append=''):
+        """Boot a kernel: (image, folder of its modules or None), by default
+        Debian's.
+
+        Without snp it is an ordinary machine with SVM.  firmware is None for
+        SeaBIOS, or a file for -bios; login is a terminal's type.
+        """
+        self.image, self.module_folder = kernel or debian_kernel(SUITES[0])
+        machine = 'q35,snp-host=on' if snp else 'q35'
+        cpu = CPU if snp else f'{CPU},svm=on'
+        self.options = ['-accel', 'tcg', '-machine', machine, '-cpu', cpu,
+                        '-smp', str(cpus), '-m', memory]
+        if firmware:
+            self.options += ['-bios', firmware]
+        self.options += extra
+        self.words = f'{COMMAND_LINE} {append}'.rstrip()
+        super().__init__(folder, LOGS / 'host',
+                         login and LOGIN.format(top=TOP, qemu=QEMU,
+                                                term=login))
+
+    def arguments(self):
+        return self.options
+
+    def kernel(self):
+        return self.image, self.words
+
+    def kernel_release(self):
+        return self.module_folder.name
+
+    def modules(self):
+        if self.module_folder is None:
+            return [], []
+        return Modules(self.module_folder).take(LOADED + READY), LOADED
+
+    def sev_lines(self):
+        """What L1's kernel has said of SEV, without the times.
+
+        There are no files of firmware to load.
+        """
+        return [line.strip() for line in SEV_LINE.findall(self.console())
+                if 'firmware: failed to load' not in line]

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""L2: command lines of guests that L1's KVM runs."""
+import re
+import shlex
+
+import payload
+from linux_guest import QEMU, linux, snp
+
+CPU = 'EPYC-Milan'
+MEMORY = '512M'
+# The exit status of a payload that is content
+GOOD_END = payload.EXIT_GOOD
+# What Linux says of itself in a guest of each kind
+SAYS = {
+    'plain': None,
+    'sev': 'Memory Encryption Features active: AMD SEV',
+    'es': 'Memory Encryption Features active: AMD SEV SEV-ES',
+    'snp': 'Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP',
+}
+POLICIES = {'sev': 1, 'es': 5}
+# Each character on the console costs several world switches, in L2 and in L1,
+# so it only has what was wrong, and these lines at the end.
+QUIET = 'quiet'
+TELL = "dmesg | grep -E 'Memory Encryption|SEV|VMGEXIT|CPUs' "
+
+
+def machine(kind, vcpus=1, firmware=None, guest='', backend=None):
+    """QEMU's arguments for a guest of a kind, as a user of KVM types them.
+
+    Without firmware an ordinary guest has SeaBIOS, and others have OVMF.
+
+    An unpatched QEMU knows no memory-backend-memfd-private: backend names
+    another one.
+    """
+    if kind == 'snp':
+        words = snp(MEMORY, vcpus, CPU, firmware or 'OVMF.fd', guest=guest,
+                    accel='kvm')
+        return [word.replace('memory-backend-memfd-private', backend)
+                if backend else word for word in words]
+    words = ['-accel', 'kvm', '-cpu', CPU, '-smp', str(vcpus), '-m', MEMORY]
+    if kind == 'plain':
+        return [*words, '-machine', 'q35',
+                *(['-bios', firmware] if firmware else [])]
+    return [*words, '-machine', 'q35,confidential-guest-support=sev0',
+            '-object', 'sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
+            f'policy={POLICIES[kind]}{guest}', '-bios',
+            firmware or 'OVMF.fd']
+
+
+def command(words, qemu=QEMU, port='-serial'):
+    """A shell command that runs QEMU until the guest ends."""
+    return shlex.join(str(word) for word in (
+        qemu, '-nodefaults', '-display', 'none', '-no-reboot', port, 'stdio',
+        *words))
+
+
+def boot_linux(folder, kind, vcpus=1, qemu=QEMU, script=TELL, modules=(),
+               **options):
+    """A command that boots Linux to userspace, runs a script and ends."""
+    return command([*machine(kind, vcpus, **options),
+                    *linux(folder, script, modules, QUIET)], qemu)
+
+
+def hello(qemu=QEMU):
+    """A command that runs the payload hello; it ends with GOOD_END."""
+    words = [re.sub(',cert-dir=.*', '', word)
+             for word in payload.arguments('hello', accel='kvm')]
+    if qemu != QEMU:
+        words = [word.replace('memory-backend-memfd-private',
+                              'memory-backend-memfd') for word in words]
+    return command(words, qemu)
+
+
+def check_linux(output, kind, vcpus=1):
+    """Linux came to userspace, knows what it is, and ended."""
+    tail = output[-3000:]
+    if SAYS[kind]:
+        lines = [line.rstrip() for line in output.splitlines()]
+        assert [line for line in lines if line.endswith(SAYS[kind])], tail
+    assert f'userspace: {vcpus} CPUs' in output, tail
+    assert 'userspace: end' in output, tail
+    for word in ('WARNING: CPU', 'Call Trace', 'soft lockup'):
+        assert word not in output, tail

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RMP checks of a guest's accesses, and PVALIDATE, RMPADJUST and RMPQUERY
+ *
+ * No firmware has taken the RMP over, so that this host writes entries as it
+ * likes.  APM volume 2, 15.36.10; volume 3, chapter 4.
+ */
+#include "svm.h"
+
+#define SYSCFG          0xc0010010
+#define RMP_BASE        0xc0010132
+#define BOOKKEEPING     0x4000
+
+#define SET             (1ULL << 0)             /* assigned */
+#define L               (1ULL << 1)             /* 2 MiB */
+#define I               (1ULL << 2)             /* immutable */
+#define ASID(n)         ((u64)(n) << 51)
+#define VMSA            (1ULL << 61)
+#define V               (1ULL << 62)            /* validated */
+#define OWN             (SET | ASID(1))
+#define ALL             0x1f1f1f1f
+
+#define CBIT            (1ULL << 51)
+#define VC              29
+
+/* Error code of #NPF */
+#define P               (1ULL << 0)
+#define W               (1ULL << 1)
+#define U               (1ULL << 2)
+#define F               (1ULL << 4)             /* fetch */
+#define RMP             (1ULL << 31)
+#define FINAL           (1ULL << 32)
+#define WALK            (1ULL << 33)
+#define ENC             (1ULL << 34)
+#define SIZEM           (1ULL << 35)
+#define VMPL            (1ULL << 36)
+#define DENIED          (P | U | RMP | FINAL)
+
+/* In the region that nested tables map in pages of 4 KiB */
+#define CODE            0x1000000ULL
+#define ROOT            0x1001000ULL
+#define TABLE           0x1002000ULL
+#define STATE           0x1003000ULL
+#define DATA            0x1010000ULL
+/* And behind it, in pages of 2 MiB */
+#define BIG             0x1400000ULL
+#define HANDLER         0x800                   /* of #VC, behind CODE */
+
+/* Where a guest sees it all private; below, all is shared. */
+#define PRIVATE         (4ULL << 30)
+
+#define VMSA_VMPL       0x0ca
+
+#define GUEST(name, text)                                               \
+    asm(".pushsection .text\n" #name ": " text "\n rep; vmmcall\n"      \
+        #name "_end: .popsection");                                     \
+    extern const u8 name[], name##_end[]
+
+GUEST(g_load, "movq (%rsi), %rbx");
+GUEST(g_store, "movq %rsi, (%rsi)");
+GUEST(g_fetch, "callq *%rsi");
+GUEST(g_load_store, "movq (%rsi), %rbx\n movq %rsi, (%rsi)");
+GUEST(g_vc, "popq %rbx");
+GUEST(g_pvalidate, ".byte 0xf2, 0x0f, 0x01, 0xff");
+GUEST(g_rmpadjust, ".byte 0xf3, 0x0f, 0x01, 0xfe");
+GUEST(g_rmpquery, ".byte 0xf3, 0x0f, 0x01, 0xfd");
+
+struct code {
+    const u8 *start, *end;
+};
+
+static const struct code load = { g_load, g_load_end };
+static const struct code store = { g_store, g_store_end };
+static const struct code fetch = { g_fetch, g_fetch_end };
+static const struct code load_store = { g_load_store, g_load_store_end };
+static const struct code pvalidate = { g_pvalidate, g_pvalidate_end };
+static const struct code rmpadjust = { g_rmpadjust, g_rmpadjust_end };
+static const struct code rmpquery = { g_rmpquery, g_rmpquery_end };
+
+/* ---- the host's side ---- */
+
+/* The host writes next to what the guest owns: in pages of 4 KiB, too. */
+static void map_small(void)
+{
+    static u64 directory[512] __attribute__((aligned(PAGE)));
+    static u64 tables[2][512] __attribute__((aligned(PAGE)));
+
+    for (unsigned i = 0; i < 512; i++) {
+        directory[i] = (u64)i << 21 | 0xe7;
+        tables[0][i] = (CODE + i * PAGE) | 0x67;
+        tables[1][i] = (BIG + i * PAGE) | 0x67;
+    }
+    directory[CODE >> 21] = (u64)tables[0] | 0x67;
+    directory[BIG >> 21] = (u64)tables[1] | 0x67;
+    *(u64 *)PDPT = (u64)directory | 0x67;
+    asm volatile("mov %%cr3, %%rax\n mov %%rax, %%cr3" ::: "rax", "memory");
+}
+
+static u64 *rmp_entry(u64 spa)
+{
+    return (u64 *)(rdmsr(RMP_BASE) + BOOKKEEPING + (spa >> 12) * 16);
+}
+
+static void flush(void)
+{
+    asm volatile("mov %%cr3, %%rax\n mov %%rax, %%cr3" ::: "rax", "memory");
+    vmcb[VMCB_TLB_CONTROL] = 1;
+}
+
+static void set_rmp(u64 spa, u64 entry, u64 perms)
+{
+    rmp_entry(spa)[0] = entry;
+    rmp_entry(spa)[1] = perms;
+    flush();
+}
+
+static void set_own(u64 spa, u64 extra)
+{
+    set_rmp(spa, OWN | V | spa | extra, ALL);
+}
+
+static u64 *state64(unsigned offset)
+{
+    return (u64 *)(STATE + offset);
+}
+
+static void start(const struct code *code, unsigned vmpl, u64 rsi)
+{
+    static const u64 private[] = { CODE, ROOT, TABLE };
+
+    set_rmp(STATE, 0, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(private); i++) {
+        set_rmp(private[i], 0, 0);
+    }
+    memcpy((void *)CODE, code->start, code->end - code->start);
+    memcpy((void *)(CODE + HANDLER), g_vc, g_vc_end - g_vc);
+    set_gate(idt, VC, (void (*)(void))(CODE + HANDLER));
+    set_encrypted((void *)CODE);
+    *vmcb64(VMCB_VMSA) = STATE;
+    *vmsa64(VMSA_FEATURES) = 1;
+    *vmsa64(SAVE_CR3) = ROOT | CBIT;
+    vmsa[VMSA_VMPL] = vmpl;
+    *vmsa64(VMSA_RSI) = rsi;
+    *(u64 *)ROOT = TABLE | CBIT | 0x67;
+    for (unsigned i = 0; i < 4; i++) {
+        ((u64 *)TABLE)[i] = (u64)i << 30 | 0xe7;
+        ((u64 *)TABLE)[4 + i] = (u64)i << 30 | CBIT | 0xe7;
+    }
+    memcpy((void *)STATE, vmsa, PAGE);
+    set_own(STATE, VMSA);
+    for (unsigned i = 0; i < ARRAY_SIZE(private); i++) {
+        set_own(private[i], 0);
+    }
+    /* Accessed and dirty: nothing but the RMP makes a store come back. */
+    *nested_entry(DATA) |= 0x60;
+    flush();
+}
+
+/* ---- accesses ---- */
+
+struct row {
+    const char *name;
+    const struct code *code;
+    bool private;
+    unsigned vmpl;
+    u64 entry, perms;
+    /* #NPF's error code, 0 where there is none; or #VC's */
+    u64 error;
+    u64 vc;
+};
+
+#define MINE (OWN | DATA | V)
+
+static const struct row rows[] = {
+    /* private, as it should be */
+    { T("load"), &load, 1, 0, MINE, ALL, 0, 0 },
+    { T("store"), &store, 1, 0, MINE, ALL, 0, 0 },
+    { T("fetch"), &fetch, 1, 0, MINE, ALL, 0, 0 },
+    /* private, and not the guest's */
+    { T("load-host"), &load, 1, 0, 0, 0, DENIED | ENC, 0 },
+    { T("store-host"), &store, 1, 0, 0, 0, DENIED | ENC | W, 0 },
+    { T("fetch-host"), &fetch, 1, 0, 0, 0, DENIED | ENC | F, 0 },
+    { T("load-firmware"), &load, 1, 0, SET | I, 0, DENIED | ENC, 0 },
+    { T("load-other-asid"), &load, 1, 0, SET | ASID(2) | DATA | V, ALL,
+      DENIED | ENC, 0 },
+    { T("load-other-gpa"), &load, 1, 0, OWN | (DATA + PAGE) | V, ALL,
+      DENIED | ENC, 0 },
+    { T("load-large-entry"), &load, 1, 0, MINE | L, ALL, DENIED | ENC, 0 },
+    /* the first that fails is told */
+    { T("size-before-validated"), &load, 1, 0, OWN | DATA | L, ALL,
+      DENIED | ENC, 0 },
+    { T("load-not-validated"), &load, 1, 0, OWN | DATA, ALL, 0, 0x404 },
+    { T("store-not-validated"), &store, 1, 0, OWN | DATA, ALL, 0, 0x404 },
+    { T("validated-before-vmpl"), &load, 1, 1, OWN | DATA, 0, 0, 0x404 },
+    /* shared */
+    { T("load-shared"), &load, 0, 0, 0, 0, 0, 0 },
+    { T("store-shared"), &store, 0, 0, 0, 0, 0, 0 },
+    { T("load-own-shared"), &load, 0, 0, MINE, ALL, 0, 0 },
+    { T("store-own-shared"), &store, 0, 0, MINE, ALL, DENIED | W, 0 },
+    { T("store-after-load"), &load_store, 0, 0, MINE, ALL, DENIED | W, 0 },
+    { T("store-firmware-shared"), &store, 0, 0, SET | I, 0, DENIED | W, 0 },
+    { T("store-fixed-shared"), &store, 0, 0, I, 0, 0, 0 },
+    { T("fetch-shared"), &fetch, 0, 0, MINE, ALL, 0, 0 },
+    /* permissions of VMPL1 */
+    { T("vmpl1-load"), &load, 1, 1, MINE, 0x011f, 0, 0 },
+    { T("vmpl1-store"), &store, 1, 1, MINE, 0x011f,
+      DENIED | ENC | W | VMPL, 0 },
+    { T("vmpl1-fetch"), &fetch, 1, 1, MINE, 0x031f,
+      DENIED | ENC | F | VMPL, 0 },
+    { T("vmpl1-fetch-user"), &fetch, 1, 1, MINE, 0x071f,
+      DENIED | ENC | F | VMPL, 0 },
+    { T("vmpl1-fetch-super"), &fetch, 1, 1, MINE, 0x0b1f, 0, 0 },
+    { T("vmpl1-nothing"), &load, 1, 1, MINE, 0x001f, DENIED | ENC | VMPL, 0 },
+    { T("vmpl1-store-after-load"), &load_store, 1, 1, MINE, 0x011f,
+      DENIED | ENC | W | VMPL, 0 },
+};
+
+static void check_exit(const char *name, u64 exit, u64 error, u64 address)
+{
+    if (exit != (error ? EXIT_NPF : EXIT_VMGEXIT)) {
+        check_eq(name, exit, error ? EXIT_NPF : EXIT_VMGEXIT);
+        return;
+    }
+    if (error && (*vmcb64(VMCB_INFO2) & ~0xfffULL) != address) {
+        check_eq(name, *vmcb64(VMCB_INFO2), address);
+        return;
+    }
+    check_eq(name, error ? *vmcb64(VMCB_INFO1) : 0, error);
+}
+
+static void test_rows(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct row *row = &rows[i];
+
+        set_rmp(DATA, 0, 0);
+        memcpy((void *)DATA, g_vc + 1, g_vc_end - g_vc - 1);   /* VMGEXIT */
+        start(row->code, row->vmpl, (row->private ? PRIVATE : 0) + DATA);
+        set_rmp(DATA, row->entry, row->perms);
+        u64 exit = run_encrypted();
+
+        if (row->vc && exit == EXIT_VMGEXIT) {
+            check_eq(row->name, *state64(VMSA_RBX), row->vc);
+        } else {
+            check_exit(row->name, exit, row->error, DATA);
+        }
+    }
+    set_rmp(DATA, 0, 0);
+}
+
+/* ---- page sizes, page tables, and what is not there ---- */
+
+static void set_big(u64 entry)
+{
+    for (unsigned i = 0; i < 512; i++) {
+        rmp_entry(BIG + i * PAGE)[0] = entry ? entry + i * PAGE : 0;
+        rmp_entry(BIG + i * PAGE)[1] = ALL;
+    }
+    flush();
+}
+
+static void test_sizes(void)
+{
+    const u64 at = BIG + 5 * PAGE;
+
+    start(&load, 0, PRIVATE + at);
+    set_big(OWN | V | L | BIG);
+    check_exit(T("large"), run_encrypted(), 0, 0);
+    start(&load, 0, PRIVATE + at);
+    set_big(OWN | V | BIG);
+    check_exit(T("large-over-small"), run_encrypted(), DENIED | ENC, at);
+    set_big(0);
+    start(&store, 0, at);
+    check_exit(T("large-shared"), run_encrypted(), 0, 0);
+    start(&store, 0, at);
+    set_rmp(BIG, 511 << 3, 0);
+    check_exit(T("large-shared-neighbour"), run_encrypted(), DENIED | W, at);
+    set_rmp(BIG, 0, 0);
+}
+
+static void test_walk(void)
+{
+    start(&load, 0, DATA);
+    set_rmp(TABLE, 0, 0);
+    check_exit(T("table-of-host"), run_encrypted(),
+               P | W | U | RMP | WALK | ENC, TABLE);
+    start(&load, 0, DATA);
+    set_rmp(ROOT, OWN | ROOT, ALL);
+    /* The #VC cannot be delivered with such tables. */
+    check_eq(T("table-not-validated"), run_encrypted(), EXIT_SHUTDOWN);
+}
+
+static void test_absent(void)
+{
+    u64 *pte = nested_entry(DATA);
+
+    start(&load, 0, PRIVATE + DATA);
+    *pte = 0;
+    check_exit(T("absent"), run_encrypted(), U | FINAL | ENC, DATA);
+    start(&load, 0, DATA);
+    *pte = 0;
+    check_exit(T("absent-shared"), run_encrypted(), U | FINAL, DATA);
+    start(&load, 0, DATA);
+    *pte = DATA | 0xffULL << 43 | 7;
+    run_encrypted();
+    check_eq(T("mmio"), *state64(VMSA_RBX), 0x400);
+    *pte = DATA | 7;
+}
+
+/* ---- instructions ---- */
+
+static u64 operate(const struct code *code, u64 gpa, u64 rcx, u64 rdx)
+{
+    start(code, 0, 0);
+    set_rmp(STATE, 0, 0);
+    *state64(SAVE_RAX) = PRIVATE + gpa;
+    *state64(VMSA_RCX) = rcx;
+    *state64(VMSA_RDX) = rdx;
+    set_own(STATE, VMSA);
+    return run_encrypted();
+}
+
+static void check_result(const char *name, u64 exit, u64 eax, u64 carry)
+{
+    if (exit != EXIT_VMGEXIT) {
+        check_eq(name, exit, EXIT_VMGEXIT);
+        return;
+    }
+    check_eq(name, *state64(SAVE_RAX) << 1 | (*state64(SAVE_RFLAGS) & 1),
+             eax << 1 | carry);
+}
+
+static void test_pvalidate(void)
+{
+    set_rmp(DATA, OWN | DATA, ALL);
+    check_result(T("pvalidate"), operate(&pvalidate, DATA, 0, 1), 0, 0);
+    check_eq(T("validated"), *rmp_entry(DATA), MINE);
+    check_result(T("pvalidate-again"), operate(&pvalidate, DATA, 0, 1), 0, 1);
+    check_result(T("rescind"), operate(&pvalidate, DATA, 0, 0), 0, 0);
+    check_eq(T("rescinded"), *rmp_entry(DATA), OWN | DATA);
+    set_rmp(DATA, 0, 0);
+    check_exit(T("pvalidate-host"), operate(&pvalidate, DATA, 0, 1),
+               DENIED | ENC | W, DATA);
+    set_rmp(DATA, SET | ASID(2) | DATA, ALL);
+    check_exit(T("pvalidate-other"), operate(&pvalidate, DATA, 0, 1),
+               DENIED | ENC | W, DATA);
+    check_eq(T("other-not-validated"), *rmp_entry(DATA), SET | ASID(2) | DATA);
+    set_rmp(DATA, 0, 0);
+    set_big(OWN | BIG);
+    check_result(T("pvalidate-2m-of-4k"), operate(&pvalidate, BIG, 1, 1), 6,
+                 0);
+    set_big(OWN | BIG | L);
+    check_exit(T("pvalidate-4k-of-2m"), operate(&pvalidate, BIG, 0, 1),
+               DENIED | ENC | W | SIZEM, BIG);
+    check_result(T("pvalidate-2m"), operate(&pvalidate, BIG, 1, 1), 0, 0);
+    check_eq(T("validated-2m"), *rmp_entry(BIG), OWN | BIG | L | V);
+    check_eq(T("validated-2m-last"), *rmp_entry(BIG + 511 * PAGE),
+             OWN | (BIG + 511 * PAGE) | L | V);
+    check_result(T("pvalidate-2m-again"), operate(&pvalidate, BIG, 1, 1), 0,
+                 1);
+    set_big(0);
+}
+
+static void test_permissions(void)
+{
+    set_rmp(DATA, MINE, 0x1f);
+    check_result(T("rmpadjust"), operate(&rmpadjust, DATA, 0, 0x0301), 0, 0);
+    check_eq(T("adjusted"), rmp_entry(DATA)[1], 0x031f);
+    check_result(T("rmpadjust-vmsa"), operate(&rmpadjust, DATA, 0, 0x10001),
+                 0, 0);
+    check_eq(T("adjusted-vmsa"), *rmp_entry(DATA), MINE | VMSA);
+    set_rmp(DATA, MINE, 0x1f07031f);
+    check_result(T("rmpquery"), operate(&rmpquery, DATA, 0, 2), 0, 0);
+    check_eq(T("queried"), *state64(VMSA_RDX), 0x0702);
+    set_rmp(DATA, OWN | DATA, ALL);
+    operate(&rmpadjust, DATA, 0, 0x0301);
+    check_eq(T("rmpadjust-not-validated"), *state64(VMSA_RBX), 0x404);
+    set_rmp(DATA, 0, 0);
+}
+
+/* ---- a guest without SEV ---- */
+
+static u64 run_plain(const u8 *code, u64 rsi)
+{
+    set_guest(code);
+    *vmcb64(VMCB_NESTED_CTL) = NESTED_NP;
+    *vmcb64(VMCB_NESTED_CR3) = nested_pages();
+    *vmcb32(VMCB_ASID) = 3;
+    regs.rsi = rsi;
+    return run();
+}
+
+static void test_plain(void)
+{
+    set_rmp(DATA, MINE, ALL);
+    check_eq(T("plain-load"), run_plain(g_load, DATA), EXIT_VMMCALL);
+    check_eq(T("plain-store"), run_plain(g_store, DATA), EXIT_NPF);
+    check_eq(T("plain-store-error"), *vmcb64(VMCB_INFO1), DENIED | W);
+    check_eq(T("plain-store-address"), *vmcb64(VMCB_INFO2), DATA);
+    set_rmp(DATA, 0, 0);
+    check_eq(T("plain-store-own"), run_plain(g_store, DATA), EXIT_VMMCALL);
+}
+
+void payload(void)
+{
+    svm_on();
+    map_small();
+    wrmsr(SYSCFG, rdmsr(SYSCFG) | 1 << 24 | 1 << 25);
+    test_rows();
+    test_sizes();
+    test_walk();
+    test_absent();
+    test_pvalidate();
+    test_permissions();
+    test_plain();
+}
