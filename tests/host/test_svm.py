@@ -20,6 +20,12 @@ def test_encrypted(name):
 
 
 @pytest.mark.parametrize('machine', [metal.PLAIN, metal.HOST])
+def test_once(machine):
+    """An injected interrupt is delivered once, whatever the vCPU is asked."""
+    metal.check('svm_once', machine=machine)
+
+
+@pytest.mark.parametrize('machine', [metal.PLAIN, metal.HOST])
 def test_chance(machine):
     done, starts, resets = metal.chance('svm_chance', 20, 100,
                                         machine=machine)
