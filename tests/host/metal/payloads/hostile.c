@@ -30,7 +30,8 @@ asm(".pushsection .text\n"
     ".popsection");
 extern const u8 guest[];
 
-static u8 given[PAGE] __attribute__((aligned(PAGE)));
+/* Where nothing else is: memory is mapped by 2 MiB, which must own all of it. */
+#define GIVEN   0x1400000ULL
 
 static u64 rmpupdate(u64 spa, const struct rmp_state *state)
 {
@@ -43,14 +44,14 @@ static u64 give(void)
 {
     struct rmp_state state = { .gpa = PAGE, .assigned = 1, .asid = 1 };
 
-    return rmpupdate((u64)given, &state);
+    return rmpupdate(GIVEN, &state);
 }
 
 static u64 take(void)
 {
     struct rmp_state state = {};
 
-    return rmpupdate((u64)given, &state);
+    return rmpupdate(GIVEN, &state);
 }
 
 static void vmrun(void *page)
@@ -63,12 +64,12 @@ static void vmrun(void *page)
 static void check_pages(void)
 {
     set_guest(guest);
-    memcpy(given, vmcb, PAGE);
+    memcpy((void *)GIVEN, vmcb, PAGE);
     check(T("vmcb-is-given"), !give());
-    check(T("vmrun-of-a-vmcb-that-is-not-owned"), try(vmrun, given) == GP);
+    check(T("vmrun-of-a-vmcb-that-is-not-owned"), try(vmrun, (void *)GIVEN) == GP);
     check(T("vmcb-is-taken"), !take());
 
-    wrmsr(VM_HSAVE_PA, (u64)given);
+    wrmsr(VM_HSAVE_PA, GIVEN);
     check(T("save-area-is-given"), !give());
     check(T("vmrun-to-a-save-area-that-is-not-owned"),
           try(vmrun, vmcb) == GP);
