@@ -30,7 +30,7 @@ asm(".pushsection .text\n"
     ".popsection");
 extern const u8 guest[];
 
-/* Where nothing else is: memory is mapped by 2 MiB, which must own all of it. */
+/* Where nothing else is: the host maps memory by 2 MiB, all of it its own. */
 #define GIVEN   0x1400000ULL
 
 static u64 rmpupdate(u64 spa, const struct rmp_state *state)
@@ -66,7 +66,8 @@ static void check_pages(void)
     set_guest(guest);
     memcpy((void *)GIVEN, vmcb, PAGE);
     check(T("vmcb-is-given"), !give());
-    check(T("vmrun-of-a-vmcb-that-is-not-owned"), try(vmrun, (void *)GIVEN) == GP);
+    check(T("vmrun-of-a-vmcb-that-is-not-owned"),
+          try(vmrun, (void *)GIVEN) == GP);
     check(T("vmcb-is-taken"), !take());
 
     wrmsr(VM_HSAVE_PA, GIVEN);
