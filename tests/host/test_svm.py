@@ -25,6 +25,7 @@ def test_once(machine):
     metal.check('svm_once', machine=machine)
 
 
+@pytest.mark.at_length
 @pytest.mark.parametrize('machine', [metal.PLAIN, metal.HOST])
 def test_chance(machine):
     done, starts, resets = metal.chance('svm_chance', 20, 100,
