@@ -15,14 +15,16 @@ import subprocess
 import tempfile
 import time
 
-from linux_guest import BUILD, LOGS, QEMU, cpio
+from linux_guest import BUILD, LIMIT, LOGS, QEMU, TOP, cpio
 
 BUSYBOX = BUILD / 'kernel/busybox'
-BOOT_LIMIT = 240
-# For a kernel that has nothing else to do
-OFF_LIMIT = 60
+# Where scripts/fetch keeps what it has fetched
+CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or
+                     pathlib.Path.home() / '.cache') / 'qemu-upm'
+BOOT_LIMIT = OFF_LIMIT = LIMIT
 
-# What this machine has below /tmp, such as a build folder, stays where it is.
+# /tmp is the machine's own, but what it needs of this machine's stays where it
+# is: the sources, the build folder, and what that has links into.
 INIT = r'''#!/bin/busybox sh
 /bin/busybox --install /bin
 export PATH=/bin
@@ -47,6 +49,7 @@ for path in $(cat /kept); do
     mount --bind "$path" "/h$path"
 done
 umount /tmp
+mkdir -p "/h$LAB" 2>/dev/null
 mount -t 9p -o $options,cache=none work "/h$LAB"
 mount -t tmpfs run /h/run
 mkdir /h/run/init
@@ -56,7 +59,7 @@ mount --bind /dev/shm /h/dev/shm
 mount --bind /dev/pts /h/dev/pts 2>/dev/null
 mount --bind /sys /h/sys
 mount -t proc proc /h/proc
-export LAB TMPDIR=/tmp HOME=/tmp
+export LAB TMPDIR=/tmp HOME=/tmp UPM_BUILD=$(cat /build)
 tools=/run/init/usr
 export PATH=$tools:/usr/sbin:/usr/bin:/sbin:/bin:/run/init/bin
 echo "ready $(uname -r)" >&5
@@ -99,7 +102,7 @@ class ShellMachine:
         """login is a shell script for the console, instead of commands."""
         logs.mkdir(parents=True, exist_ok=True)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f'{folder_name}-',
-                                                    dir=logs))
+                                                    dir=logs.resolve()))
         self.login = login
         self.count = 0
         self.buffer = b''
@@ -134,12 +137,13 @@ class ShellMachine:
     def initramfs(self):
         """Write the archive that INIT is in."""
         modules, loaded = self.modules()
-        kept = {str(path.resolve()) for path in (BUILD, QEMU.resolve())}
+        kept = [str(path.resolve()) for path in (TOP, BUILD, CACHE)]
         entries = [(name, 0o40755, b'') for name in
                    ('bin', 'dev', 'proc', 'sys', 'usr', 'lib', 'lib/modules')]
         entries += [
             ('bin/busybox', 0o100755, BUSYBOX.read_bytes()),
             ('lab', 0o100644, str(self.folder).encode()),
+            ('build', 0o100644, str(BUILD.resolve()).encode()),
             ('kept', 0o100644, '\n'.join(
                 path for path in kept if path.startswith('/tmp/')).encode()),
             ('modules', 0o100644, '\n'.join(loaded).encode()),
@@ -246,7 +250,7 @@ class ShellMachine:
         log = self.folder / 'console.log'
         return log.read_text(errors='replace') if log.exists() else ''
 
-    def run(self, command, limit=60, stream=None):
+    def run(self, command, limit=LIMIT, stream=None):
         """Run a shell command; its exit status and its output.
 
         A machine whose command goes beyond its limit is closed.  With a
@@ -271,9 +275,17 @@ class ShellMachine:
             self.close()
             raise type(error)(f'{error}\n{self.output(name)[-2000:]}') \
                 from None
+        except BaseException:
+            # Who goes on would take this command's answer for another one's.
+            self.close()
+            raise
         if stream:
             copy()
-        return int(line.split(' ')[1]), self.output(name)
+        answered, status = line.split(' ')
+        if answered != name:
+            self.close()
+            raise MachineError(f'{command}: {self.name} answers {line}')
+        return int(status), self.output(name)
 
     def output_bytes(self, name):
         """What a command has printed so far."""

@@ -6,7 +6,8 @@ usage: lab.py [--kernel pristine|cbit] [--cpus N] [--limit SECONDS] COMMAND
 
 Boots the lab's kernel (scripts/lab-kernel) under our own QEMU's TCG and runs
 a shell command in it.  The command finds this machine's files, read-only, at
-the same paths; /dev/shm and $LAB, a folder for results, can be written to.
+the same paths; /tmp, the lab's own, and $LAB, a folder for results, can be
+written to.
 
 Two kernels: "pristine" is Linux as Debian has it, "cbit" has the patch
 kvm-cbit.patch and is booted with kvm.lab_cbit=CBIT, so that a software
