@@ -79,14 +79,16 @@ def initramfs(path, script='', modules=()):
     return path
 
 
+def module_content(path):
+    """Return the content of a module's file, as Debian compresses it or not."""
+    content = path.read_bytes()
+    return lzma.decompress(content) if path.suffix == '.xz' else content
+
+
 def kernel_module(name):
     """Return (file name, content) of a module of the guest's kernel."""
     folder = (BUILD / 'kernel/modules').resolve()
-    found = next(folder.rglob(f'{name}.ko*'))
-    content = found.read_bytes()
-    if found.suffix == '.xz':
-        content = lzma.decompress(content)
-    return f'{name}.ko', content
+    return f'{name}.ko', module_content(next(folder.rglob(f'{name}.ko*')))
 
 
 def linux(folder, script='', modules=(), append=''):

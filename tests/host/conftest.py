@@ -9,6 +9,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / 'guest')]
 # pylint: disable=wrong-import-position
 from l1 import Host, MachineError, debian_kernel  # noqa: E402
+from linux_guest import LIMIT  # noqa: E402
 
 
 def pytest_configure(config):
@@ -44,7 +45,7 @@ class Runs:
             pytest.fail(self.broken, pytrace=False)
         return self.host
 
-    def run(self, command, limit=60):
+    def run(self, command, limit=LIMIT):
         """Exit status and output of a command."""
         host = self.get()
         try:
@@ -54,7 +55,7 @@ class Runs:
         return pytest.fail(f'{wrong}\n--- L1:\n{host.console()[-2000:]}',
                            pytrace=False)
 
-    def check(self, command, limit=60):
+    def check(self, command, limit=LIMIT):
         """The output of a command that has to succeed."""
         status, output = self.run(command, limit)
         assert status == 0, output[-3000:]

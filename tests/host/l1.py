@@ -4,7 +4,6 @@
 The kernel is that of Debian's package, and so are its modules, which go into
 a small initramfs.  Its command line has nothing about SEV or the IOMMU.
 """
-import lzma
 import pathlib
 import re
 import subprocess
@@ -13,7 +12,8 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests/functional'))
 # pylint: disable=wrong-import-position
-from linux_guest import COMMAND_LINE, LOGS, QEMU  # noqa: E402
+from linux_guest import (COMMAND_LINE, LOGS, QEMU,  # noqa: E402
+                         module_content)
 from shell_machine import MachineError, ShellMachine  # noqa: E402
 
 # Loaded at start in this order, and only there for modprobe
@@ -65,9 +65,10 @@ class Modules:
             return []
         if key not in self.found:
             path = self.files[key]
-            content = path.read_bytes()
-            if path.suffix == '.xz':
-                content = lzma.decompress(content)
+            if path.suffix not in ('.ko', '.xz'):
+                raise MachineError(f'{path}: only modules that are not '
+                                   'compressed, or by xz, are taken')
+            content = module_content(path)
             depends = re.search(rb'\0depends=([^\0]*)\0', content)
             needs = []
             for need in depends[1].decode().split(',') if depends else ():

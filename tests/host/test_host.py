@@ -5,6 +5,7 @@ import re
 import pytest
 
 import payloads
+from linux_guest import LIMIT
 
 # What L1's kernel says, in the order of its boot
 LINES = {
@@ -77,7 +78,7 @@ def test_parameters(host):
 
 def test_hello(host):
     """An SNP guest runs: all of its checks are as in the guest world."""
-    status, output = host.run(payloads.command('hello', 60), 120)
+    status, output = host.run(payloads.command('hello', LIMIT), 2 * LIMIT)
     record = payloads.parse(output)
     assert record, f'{status}: {output}'
     assert not list(payloads.differences(record)), record

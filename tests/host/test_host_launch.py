@@ -7,7 +7,7 @@ import pytest
 import id_block
 import l2
 import payloads
-from linux_guest import PLAIN_QEMU
+from linux_guest import LIMIT, PLAIN_QEMU
 from test_host import COMPLAINTS, LINES, said
 from test_snp_launch import image_of, rows
 
@@ -53,7 +53,7 @@ def test_wrong_digest(host, row):
                     reason='unpatched QEMU is not built here: make plain')
 def test_unpatched_qemu(host):
     """A VMM that knows nothing of us launches the payload."""
-    status, output = host.run(l2.hello(PLAIN_QEMU), 120)
+    status, output = host.run(l2.hello(PLAIN_QEMU))
     assert status == l2.GOOD_END, output
     names = payloads.guest.check_names('hello')
     assert [f'ok {name}' for name in names] == \
@@ -64,11 +64,12 @@ def test_drivers_again(host):
     """ccp and kvm_amd leave and come back; then a guest runs as before."""
     seen = len(host.console())
     host.check('rmmod kvm_amd && rmmod ccp && modprobe ccp && '
-               'modprobe kvm-amd', 120)
+               'modprobe kvm-amd')
     console = host.console()[seen:]
     assert not said(console, COMPLAINTS + '|IOMMU shutdown failed')
     for name in ('ccp-sev', 'ccp-snp-api', 'kvm-sev', 'kvm-sev-es',
                  'kvm-sev-snp'):
         assert said(console, LINES[name]), console
-    record = payloads.parse(host.check(payloads.command('hello', 60), 120))
+    record = payloads.parse(host.check(payloads.command('hello', LIMIT),
+                                       2 * LIMIT))
     assert not list(payloads.differences(record)), record

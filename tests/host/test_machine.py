@@ -10,7 +10,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'functional'))
 # pylint: disable=wrong-import-position
-from linux_guest import QEMU  # noqa: E402
+from linux_guest import LIMIT, QEMU  # noqa: E402
 
 HOST = ('-machine', 'q35,snp-host=on', '-accel', 'tcg', '-cpu', 'EPYC-Milan')
 SAID = 'snp-host=on: SEV-SNP is emulated, nothing on this machine is ' \
@@ -26,7 +26,7 @@ def start(*arguments, commands=()):
     done = subprocess.run(
         [QEMU, '-nodefaults', '-display', 'none', '-S', '-qmp', 'stdio',
          *arguments], input='\n'.join(lines), text=True, capture_output=True,
-        check=False, timeout=60)
+        check=False, timeout=LIMIT)
     messages = [line.removeprefix('qemu-system-x86_64: ')
                 for line in done.stderr.splitlines()
                 if "doesn't support requested feature" not in line]
@@ -107,4 +107,7 @@ def test_off():
     names = [entry['name'] for entry in answers[0]['return']]
     assert 'snp-host' in names
     assert 'snp-host-state' not in names
-    assert '1022' not in str(answers[1])
+    devices = [device for bus in answers[1]['return']
+               for device in bus['devices']]
+    assert devices
+    assert 0x1022 not in [device['id']['vendor'] for device in devices]
