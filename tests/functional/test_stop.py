@@ -73,6 +73,11 @@ class Stopped(QEMUQtestMachine):
         assert self.state() == 'guest-panicked'
         assert not self.event_wait('GUEST_PANICKED', timeout=0)
 
+    def expect_not_woken(self):
+        assert self.event_wait('STOP', timeout=LIMIT)
+        with pytest.raises(QMPError, match='not in suspended state'):
+            self.cmd('system_wakeup')
+
     def expect_cured(self):
         self.cmd('system_reset')
         assert self.event_wait('RESET', timeout=LIMIT)
@@ -123,10 +128,8 @@ def test_suspended(machine):
     """S3 comes first: QEMU stays, and no wake-up leads out of it."""
     machine.suspend()
     machine.fail()
-    assert machine.event_wait('STOP', timeout=LIMIT)
+    machine.expect_not_woken()
     machine.expect_stopped()
-    with pytest.raises(QMPError, match='not in suspended state'):
-        machine.cmd('system_wakeup')
     machine.expect_cured()
 
 
@@ -165,10 +168,8 @@ def test_panic_suspended(panicking):
     """S3 comes first: QEMU stays, and no wake-up leads out of it."""
     panicking.suspend()
     panicking.panic()
-    assert panicking.event_wait('STOP', timeout=LIMIT)
+    panicking.expect_not_woken()
     panicking.expect_panicked()
-    with pytest.raises(QMPError, match='not in suspended state'):
-        panicking.cmd('system_wakeup')
     panicking.expect_cured()
 
 

@@ -168,7 +168,12 @@ def test_terminated_in_s3(tmp_path):
     sys.path.insert(0, str(guest.BUILD / 'qemu/python'))
     from qemu.machine import QEMUMachine
     states = set()
-    for _ in range(RACES):
+    ends = time.monotonic() + guest.LIMIT
+    races = 0
+    # On a busy machine S3 may win several times in a row.
+    while races < RACES or ('guest-panicked' not in states and
+                            time.monotonic() < ends):
+        races += 1
         machine = QEMUMachine(guest.qemu_binary(),
                               base_temp_dir=str(tmp_path))
         machine.add_args(*guest.arguments('terminate_s3', smp=2), '-action',
