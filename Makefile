@@ -16,7 +16,7 @@ QEMUS := storage-daemon/qemu-storage-daemon tests/qtest/qmp-cmd-test \
 
 help:
 	@echo 'make demo             boot Linux as an SEV-SNP guest, on any machine'
-	@echo 'make check            build everything and run every test'
+	@echo 'make check            build everything and test it'
 	@echo 'make all              build QEMU: build/qemu-system-x86_64'
 	@echo "make host             an SNP host (L1) for KVM's guests, emulated: login"
 	@echo "make host RUN='...'   the same for one command"
@@ -97,7 +97,9 @@ lab: plain all
 	@$(PYTEST) tests/lab $(PYTEST_ARGS)
 
 # An SEV-SNP host, emulated, with an unmodified kernel of Debian: a login, or
-# one command.  HOST_ARGS is for scripts/host, whose --help has more.
+# one command, which may have a $ in it.  HOST_ARGS is for scripts/host, whose
+# --help has more.
+host: override export RUN := $(value RUN)
 host: all
 	@scripts/host $(HOST_ARGS) -- "$$RUN"
 
@@ -130,12 +132,15 @@ bench: export ALSO := tests/unit/test-upm
 bench: plain
 	@$(MAKE) --no-print-directory all
 	@scripts/lab-kernel >/dev/null
+	@$(MAKE) -s -C tests/guest out=$(BUILD)/guest
 	@bench/run $(BENCH_ARGS)
 
 # QEMU's manual with ours in it, made as QEMU's own build makes it.
 check docs: export PACKAGES += python3-sphinx python3-sphinx-rtd-theme
 # What libvirt's own packages need, which the tests only unpack
 check: export PACKAGES += libjson-c5 libvirt-clients procps
+# What calls functions of a QEMU that runs
+check: export PACKAGES += gdb
 docs: source
 	@CONFDIR=/etc/qemu /usr/bin/python3 -B -m sphinx -q -j auto -b html \
 		-Dversion=$$(cat $(TREE)/VERSION) -Drelease= \
