@@ -10,10 +10,15 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / 'tests/functional'))
+# pylint: disable=wrong-import-position
+import patience  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
 OUT = BUILD / 'qemu/build'
 LOGS = BUILD / 'logs'
@@ -22,23 +27,32 @@ LOGS = BUILD / 'logs'
 PROGRAM_LIMIT = 120
 # What ends a test that waits without a limit of its own.
 TEST_LIMIT = 600
+LOOK = 5
 
 RESULT = re.compile(r'(?P<not>not )?ok \d+ (?P<path>\S+)'
                     r'(?: # (?P<skip>SKIP)\s*(?P<reason>.*))?')
 
 
-def out_of_time(_signal, _frame):
-    """Wake up a test that hangs."""
-    raise TimeoutError(f'not finished after {TEST_LIMIT} s')
+class Alarm:
+    """Wakes up a test that hangs, and then what it tidies up."""
+
+    def __init__(self):
+        self.patience = patience.Patience(TEST_LIMIT)
+
+    def look(self, _signal, _frame):
+        """Called every LOOK seconds."""
+        if self.patience.over():
+            self.patience = patience.Patience(TEST_LIMIT)
+            raise TimeoutError(f'not finished after {TEST_LIMIT} s')
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol():
     """Give each test, with what it sets up, the same limit."""
-    signal.signal(signal.SIGALRM, out_of_time)
-    signal.alarm(TEST_LIMIT)
+    signal.signal(signal.SIGALRM, Alarm().look)
+    signal.setitimer(signal.ITIMER_REAL, LOOK, LOOK)
     yield
-    signal.alarm(0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def pytest_collect_file(file_path, parent):
@@ -81,9 +95,8 @@ class Program(pytest.File):
                    QTEST_QEMU_IMG=str(OUT / 'qemu-img'),
                    UPM_FIRMWARE=str(BUILD / 'firmware'),
                    UPM_OVMF=str(BUILD / 'firmware/OVMF.fd'))
-        return subprocess.run([binary, *args], cwd=OUT, env=env, text=True,
-                              stdin=subprocess.DEVNULL, check=False,
-                              capture_output=True, timeout=PROGRAM_LIMIT)
+        return patience.run([binary, *args], PROGRAM_LIMIT, cwd=OUT, env=env,
+                            text=True, stdin=subprocess.DEVNULL)
 
     def run_once(self):
         """Return {path: (verdict, reason)} and what the program said."""
@@ -93,7 +106,7 @@ class Program(pytest.File):
                 out, err = done.stdout, done.stderr
                 err += f'exit status {done.returncode}\n'
             except subprocess.TimeoutExpired as expired:
-                out = (expired.stdout or b'').decode(errors='replace')
+                out = expired.stdout
                 err = f'still running after {PROGRAM_LIMIT} s\n'
             (LOGS / f'{self.path.stem}.log').write_text(out + err)
             verdicts = {}

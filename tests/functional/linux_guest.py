@@ -11,6 +11,8 @@ import re
 import sys
 import time
 
+from patience import Patience
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
 # In an emulated host the build folder can not be written to.
@@ -153,7 +155,7 @@ class Guest(QEMUMachine):
 
     def wait_for(self, pattern, limit=LIMIT):
         """Wait until the guest says pattern, return the match."""
-        ends = time.monotonic() + limit
+        patience = Patience(limit, self.get_pid())
         while True:
             running = self.is_running()
             found = re.search(pattern, self.serial, re.M)
@@ -162,7 +164,7 @@ class Guest(QEMUMachine):
             if not running:
                 raise GuestError(f'QEMU ended before "{pattern}"; '
                                  f'{self.last_words()}')
-            if time.monotonic() > ends:
+            if patience.over():
                 raise GuestError(f'no "{pattern}" after {limit} s; '
                                  f'{self.last_words()}')
             time.sleep(0.02)

@@ -7,6 +7,7 @@ word each: the name of a script in $LAB, a folder for results that it can write
 to.  The lab (tests/lab/lab.py) and the emulated SNP host (tests/host/l1.py)
 are such machines.
 """
+import contextlib
 import os
 import pathlib
 import select
@@ -16,6 +17,7 @@ import tempfile
 import time
 
 from linux_guest import BUILD, LIMIT, LOGS, QEMU, TOP, cpio
+from patience import LOOK, Patience
 
 BUSYBOX = BUILD / 'kernel/busybox'
 # Where scripts/fetch keeps what it has fetched
@@ -229,9 +231,9 @@ class ShellMachine:
 
     def read_line(self, limit, what, meanwhile=None):
         """Return the next line of the command port."""
-        ends = time.monotonic() + limit
+        patience = Patience(limit, self.process.pid)
         while b'\n' not in self.buffer:
-            if time.monotonic() > ends:
+            if patience.over():
                 raise MachineError(f'{what}: no end after {limit} s, see '
                                    f'{self.folder}')
             if meanwhile:
@@ -304,11 +306,13 @@ class ShellMachine:
     def power_off(self, limit=OFF_LIMIT):
         """Switch the machine off as its kernel does; QEMU's exit status."""
         self.port.sendall(b'off\n')
+        patience = Patience(limit, self.process.pid)
         try:
-            return self.process.wait(limit)
-        except subprocess.TimeoutExpired:
+            while not patience.over():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return self.process.wait(LOOK)
             raise MachineError(f'{self.name} does not power off, see '
-                               f'{self.folder}') from None
+                               f'{self.folder}')
         finally:
             self.close()
 

@@ -26,6 +26,10 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
+sys.path.append(str(TOP / 'tests/functional'))
+# pylint: disable=wrong-import-position
+from patience import Killer  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
 # What ends a run that hangs, in seconds; no run needs a tenth of it.
 LIMIT = 240
@@ -477,8 +481,7 @@ def run(payload, timeout=LIMIT, echo=False, **options):
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         pass_fds=[monitor.theirs.fileno()])
     monitor.started()
-    killer = threading.Timer(timeout, process.kill)
-    killer.start()
+    killer = Killer(timeout, process)
     messages = []
     reader = threading.Thread(
         target=lambda: messages.append(process.stderr.read()))

@@ -16,13 +16,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / 'tests/guest'), str(TOP / 'tests/lab')]
 # pylint: disable=wrong-import-position
 from kvm_host import DIMM_MIB, LIMIT, KvmHost, PlainHost  # noqa: E402
+from patience import Killer  # noqa: E402
 from payload import BUILD, Monitor  # noqa: E402
 from watch import Watch  # noqa: E402
 
@@ -216,8 +216,7 @@ class Guest:
 
     def run(self):
         """Serve the payload until QEMU ends, and print what it reports."""
-        killer = threading.Timer(self.limit, self.process.kill)
-        killer.start()
+        killer = Killer(self.limit, self.process)
         try:
             for line in self.ours.makefile(errors='replace'):
                 line = line.strip('\0\n ')

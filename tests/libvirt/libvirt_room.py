@@ -20,6 +20,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests/functional'))
 # pylint: disable=wrong-import-position
 from linux_guest import BUILD, LIMIT, LOGS  # noqa: E402
+from patience import Patience  # noqa: E402
 
 PACKAGES = ['libvirt0', 'libvirt-common', 'libvirt-clients', 'libvirt-daemon',
             'libvirt-daemon-common', 'libvirt-daemon-driver-qemu',
@@ -123,8 +124,8 @@ class Room:
 
     def wait(self, what, until):
         """Wait until a function returns something true, return that."""
-        ends = time.monotonic() + LIMIT
-        while time.monotonic() < ends:
+        patience = Patience(LIMIT)
+        while not patience.over():
             result = until()
             if result:
                 return result

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How long something is waited for, however busy this machine is.
+
+A limit in seconds is meant for a machine that has nothing else to do.  Time
+in which what is waited for would run, and others have the CPUs, does not
+count: Linux tells it for each thread, in /proc/PID/task/TID/schedstat.
+"""
+import os
+import pathlib
+import subprocess
+import threading
+import time
+
+# A limit is over after so many times its seconds in any case.
+MOST = 12
+# What is between two looks, in seconds
+LOOK = 2
+PROC = pathlib.Path('/proc')
+
+
+def children():
+    """{process: its children} of all there are."""
+    found = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / 'stat').read_text()
+            except OSError:
+                continue
+            parent = int(stat.rpartition(')')[2].split()[1])
+            found.setdefault(parent, []).append(int(entry.name))
+    return found
+
+
+def below(process):
+    """A process and all that it has started."""
+    family = children()
+    found = [process]
+    for member in found:
+        found += family.get(member, [])
+    return found
+
+
+def waited(process):
+    """{thread: seconds it has waited for a CPU}; without /proc/*/schedstat
+    there are none, and all time counts.
+    """
+    found = {}
+    for member in below(process):
+        try:
+            for task in (PROC / str(member) / 'task').iterdir():
+                delay = (task / 'schedstat').read_text().split()[1]
+                found[member, task.name] = int(delay) / 1e9
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+class Patience:
+    """A limit in seconds, from now on, of what a process and its children do.
+
+    over() has to be asked every few seconds: what happened in between, and
+    which thread kept the others waiting, is seen then.
+    """
+
+    def __init__(self, limit, process=None):
+        self.limit = limit
+        self.process = process or os.getpid()
+        self.began = self.looked = time.monotonic()
+        self.delays = waited(self.process)
+        self.used = 0
+
+    def look(self):
+        """Count the time since the last look."""
+        now, delays = time.monotonic(), waited(self.process)
+        passed = now - self.looked
+        lost = max((delay - self.delays.get(thread, 0)
+                    for thread, delay in delays.items()), default=0)
+        self.used += passed - min(lost, passed)
+        self.looked, self.delays = now, delays
+
+    def over(self):
+        """Is there none left?"""
+        if time.monotonic() - self.looked > LOOK:
+            self.look()
+        return self.used > self.limit or \
+            time.monotonic() - self.began > MOST * self.limit
+
+
+def run(command, limit, **options):
+    """subprocess.run() with a limit of this kind and captured output."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, **options) as process:
+        patience = Patience(limit, process.pid)
+        while True:
+            try:
+                out, err = process.communicate(timeout=LOOK)
+                break
+            except subprocess.TimeoutExpired:
+                if not patience.over():
+                    continue
+            process.kill()
+            out, err = process.communicate()
+            raise subprocess.TimeoutExpired(command, limit, out, err)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+class Killer(threading.Thread):
+    """Kills a process that needs more than its limit, until cancel()."""
+
+    def __init__(self, limit, process):
+        super().__init__(daemon=True)
+        self.patience = Patience(limit, process.pid)
+        self.process = process
+        self.cancelled = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.cancelled.wait(LOOK):
+            if self.patience.over():
+                self.process.kill()
+                return
+
+    def cancel(self):
+        """Whatever comes, the process may live."""
+        self.cancelled.set()
+        self.join()
