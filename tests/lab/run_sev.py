@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Launch SEV guests under KVM, inside the lab, by sev-firmware.c.
+"""Launch SEV guests under KVM, inside the lab or the emulated SNP host.
 
-usage: run_sev.py CASES
+usage: run_sev.py [--stand-in FILE] CASES
 
 CASES is a file of JSON: an object of cases by name, each with "arguments" of
-QEMU, "environment", and "steps", QMP commands with their arguments, or "log" to wait
-for a text in the stand-in's log.  A line of JSON is printed for each: exit status, messages, answers to the steps, and the
-log of the stand-in with a SHA-384 for each page of what was launched.
+QEMU, "environment", and "steps", QMP commands with their arguments, or "log"
+to wait for a text in the log of the stand-in for SEV, sev-firmware.so.  A line
+of JSON is printed for each: exit status, messages, answers to the steps, and
+the log of the stand-in with a SHA-384 for each page of what was launched.
 """
+import argparse
 import hashlib
 import json
 import os
@@ -24,7 +26,8 @@ sys.path.insert(0, str(TOP / 'tests/guest'))
 # pylint: disable=wrong-import-position
 from payload import BUILD, Monitor, PAGE  # noqa: E402
 
-LIMIT = 120
+# As in kvm_host.py
+LIMIT = 2400
 
 
 def digests(data):
@@ -78,7 +81,7 @@ def take_steps(monitor, log, steps):
     return answers
 
 
-def run(case):
+def run(case, stand_in):
     """Run QEMU with one case, to its end."""
     monitor = Monitor()
     folder = pathlib.Path(tempfile.mkdtemp())
@@ -90,8 +93,9 @@ def run(case):
             [BUILD / 'qemu-system-x86_64', '-accel', 'kvm', '-nodefaults',
              '-display', 'none', '-no-reboot', *monitor.arguments(),
              *case['arguments']],
-            env=dict(os.environ, LAB_SEV_LOG=log, **case['environment'],
-                     LD_PRELOAD=BUILD / 'lab/sev-firmware.so'),
+            env=dict(os.environ, **case['environment'], **(
+                {'LAB_SEV_LOG': log, 'LD_PRELOAD': stand_in}
+                if stand_in else {})),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=stderr, pass_fds=[monitor.theirs.fileno()])
     monitor.theirs.close()
@@ -109,11 +113,13 @@ def run(case):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    cases = json.loads(pathlib.Path(sys.argv[1]).read_text())
-    for name, case in cases.items():
-        print(json.dumps({'name': name, **run(case)}), flush=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--stand-in')
+    parser.add_argument('cases', type=pathlib.Path)
+    options = parser.parse_args()
+    for name, case in json.loads(options.cases.read_text()).items():
+        print(json.dumps({'name': name, **run(case, options.stand_in)}),
+              flush=True)
 
 
 if __name__ == '__main__':
