@@ -4,11 +4,6 @@ import metal
 import pytest
 
 
-@pytest.fixture(scope='module', autouse=True)
-def images():
-    metal.build()
-
-
 @pytest.mark.parametrize('name', ['rmp', 'rmp_guest'])
 @pytest.mark.parametrize('cpu', ['EPYC-Milan', 'EPYC-Genoa'])
 def test_payload(name, cpu):
