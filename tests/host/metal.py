@@ -25,7 +25,7 @@ from payload import (BUILD, EXIT_GOOD, Monitor, marked_names,  # noqa: E402
 # CPU seconds that end a run that hangs; no run needs a tenth of it.
 LIMIT = 240
 # ... in which a machine of chance() says nothing, and is reset
-SILENCE = 5
+SILENCE = 2
 # ... until it goes on, or QEMU does what it is told
 ANSWER = 60
 # Seconds at rest: all vCPUs have halted for good.
