@@ -63,6 +63,7 @@ check: plain
 	@scripts/lab-kernel 2>&1 >/dev/null | \
 		tee $(BUILD)/logs/lab-kernel.log >&2
 	@$(MAKE) -s -C tests/guest out=$(BUILD)/guest
+	@$(MAKE) -s -C tests/host/metal out=$(BUILD)/metal
 	@$(MAKE) -s -C tests/lab/guest out=$(BUILD)/lab
 	@echo '==> running the tests, logs go to build/logs' >&2
 	@$(PYTEST) -n auto --maxprocesses=4 --dist loadfile \
@@ -110,6 +111,7 @@ demo-host: all
 check-host: plain all
 	@scripts/lab-kernel -s >/dev/null
 	@$(MAKE) -s -C tests/guest out=$(BUILD)/guest
+	@$(MAKE) -s -C tests/host/metal out=$(BUILD)/metal
 	@$(PYTEST) tests/host $(PYTEST_ARGS)
 
 # A million inputs for each fuzzer, or FUZZ_RUNS of them, and a guest by chance

@@ -63,9 +63,14 @@ class Patience:
     which thread kept the others waiting, is seen then.
     """
 
-    def __init__(self, limit, process=None):
+    def __init__(self, limit, process=None, look=LOOK):
         self.limit = limit
         self.process = process or os.getpid()
+        self.interval = look
+        self.begin()
+
+    def begin(self):
+        """Start again, as something has come further."""
         self.began = self.looked = time.monotonic()
         self.delays = waited(self.process)
         self.used = 0
@@ -81,7 +86,7 @@ class Patience:
 
     def over(self):
         """Is there none left?"""
-        if time.monotonic() - self.looked > LOOK:
+        if time.monotonic() - self.looked > self.interval:
             self.look()
         return self.used > self.limit or \
             time.monotonic() - self.began > MOST * self.limit
@@ -112,14 +117,24 @@ class Killer(threading.Thread):
         super().__init__(daemon=True)
         self.patience = Patience(limit, process.pid)
         self.process = process
+        self.killed = False
+        self.further = False
         self.cancelled = threading.Event()
         self.start()
 
     def run(self):
         while not self.cancelled.wait(LOOK):
-            if self.patience.over():
+            if self.further:
+                self.further = False
+                self.patience.begin()
+            elif self.patience.over():
+                self.killed = True
                 self.process.kill()
                 return
+
+    def again(self):
+        """The process has come further, and has its limit from here on."""
+        self.further = True
 
     def cancel(self):
         """Whatever comes, the process may live."""

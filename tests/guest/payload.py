@@ -468,6 +468,17 @@ class Result:
                           self.messages])
 
 
+def started(command, monitor, **options):
+    """QEMU with a monitor, and with its serial port for stdio."""
+    process = subprocess.Popen(
+        [*command, '-display', 'none', '-serial', 'stdio',
+         *monitor.arguments()],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        pass_fds=[monitor.theirs.fileno()], **options)
+    monitor.started()
+    return process
+
+
 def run(payload, timeout=LIMIT, echo=False, **options):
     """Run a payload to its end."""
     result = Result()
@@ -475,12 +486,8 @@ def run(payload, timeout=LIMIT, echo=False, **options):
     below = options.get('below_mib')
     began = time.monotonic()
     monitor = Monitor()
-    process = subprocess.Popen(
-        [qemu_binary(), *arguments(payload, **options), '-display', 'none',
-         '-serial', 'stdio', *monitor.arguments()],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        pass_fds=[monitor.theirs.fileno()])
-    monitor.started()
+    process = started([qemu_binary(), *arguments(payload, **options)],
+                      monitor, stderr=subprocess.PIPE)
     killer = Killer(timeout, process)
     messages = []
     reader = threading.Thread(

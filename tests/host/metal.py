@@ -7,22 +7,26 @@ only to count flushes of TLBs:
     @count NAME ...         from here
     @counted - SWITCHES ... to here: fewer than one for ten world switches
 """
-import contextlib
 import os
 import pathlib
 import re
 import selectors
 import subprocess
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / 'guest'))
+sys.path[:0] = [str(HERE.parent / name) for name in ('guest', 'functional')]
 # pylint: disable=wrong-import-position
+from patience import Killer, Patience  # noqa: E402
 from payload import (BUILD, EXIT_GOOD, Monitor, marked_names,  # noqa: E402
-                     qemu_binary, source_text)
+                     qemu_binary, source_text, started)
 
+# Seconds that end a run that hangs; no run needs a tenth of it.
 LIMIT = 240
+# ... in which a machine of chance() says nothing, and is reset
+SILENCE = 3
+# ... until it goes on, or QEMU does what it is told
+ANSWER = 60
 FOLDER = HERE / 'metal'
 FEATURES = 'svm=on,npt=on,lbrv=on,nrip-save=on,flushbyasid=on,decodeassists=on'
 CPU = f'EPYC-Milan,{FEATURES}'
@@ -30,9 +34,12 @@ PLAIN = ('-machine', 'q35', '-cpu', CPU)
 HOST = ('-machine', 'q35,snp-host=on', '-cpu', 'EPYC-Milan')
 
 
-def build():
-    subprocess.run(['make', '-s', '-C', FOLDER, f'out={BUILD}/metal'],
-                   check=True)
+def image(name):
+    """What "make check" has built."""
+    path = BUILD / f'metal/{name}.bin'
+    assert path.exists(), f'{path} is missing, make it with: ' \
+        f'make -C {FOLDER} out={BUILD}/metal'
+    return path
 
 
 def check_names(name):
@@ -66,18 +73,12 @@ class Counter:
         return f'not ok {self.name}: expected less than {limit} found {found}'
 
 
-def start(name, monitor, *arguments, machine=PLAIN, limit=LIMIT):
-    """QEMU with a payload; its serial port is this process's."""
-    command = ['timeout', '-k', '5', str(limit), qemu_binary(), '-accel', 'tcg',
-               *machine, '-m', '256M', '-bios', str(BUILD / f'metal/{name}.bin'),
-               '-nodefaults', '-display', 'none', '-serial', 'stdio',
-               '-device', 'isa-debug-exit,iobase=0xf4,iosize=4',
-               *monitor.arguments(), *arguments]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, bufsize=0,
-                               pass_fds=[monitor.theirs.fileno()])
-    monitor.started()
-    return process
+def start(name, monitor, *arguments, machine=PLAIN):
+    """QEMU with a payload."""
+    return started([qemu_binary(), '-accel', 'tcg', *machine, '-m', '256M',
+                    '-bios', str(image(name)), '-nodefaults', '-device',
+                    'isa-debug-exit,iobase=0xf4,iosize=4', *arguments],
+                   monitor)
 
 
 def run(name, *arguments, **options):
@@ -85,61 +86,91 @@ def run(name, *arguments, **options):
     monitor = Monitor()
     lines = []
     with start(name, monitor, *arguments, **options) as process:
+        killer = Killer(LIMIT, process)
         counter = Counter(monitor)
-        for line in iter(process.stdout.readline, b''):
+        for line in process.stdout:
             line = line.decode(errors='replace').rstrip()
             if line.startswith('@'):
                 line = counter.answer(line)
                 process.stdin.write(b'.')
+                process.stdin.flush()
             if line:
                 lines.append(line)
+        killer.cancel()
     monitor.close()
+    if killer.killed:
+        lines.append(f'# QEMU was killed: no end in {LIMIT} s')
     return process.returncode, lines
 
 
-@contextlib.contextmanager
-def ended(process):
-    """Whatever happens to it"""
-    try:
-        yield
-    finally:
-        process.kill()
+class Chance:
+    """A payload that goes on for ever, and what it has said so far."""
+
+    def __init__(self, process, monitor):
+        self.process = process
+        self.monitor = monitor
+        self.done = self.starts = self.resets = 0
+        self.text = b''
+        self.output = selectors.DefaultSelector()
+        self.output.register(process.stdout, selectors.EVENT_READ)
+        self.silence = Patience(SILENCE, process.pid, 0.5)
+        self.killer = Killer(ANSWER, process)
+
+    def read(self):
+        """What it says now; false at its end."""
+        data = os.read(self.process.stdout.fileno(), 4096)
+        *lines, self.text = (self.text + data).split(b'\n')
+        self.starts += sum(line.startswith(b'# seed ') for line in lines)
+        self.done += 100 * sum(line.startswith(b'# rounds ')
+                               for line in lines)
+        self.silence.begin()
+        self.killer.again()
+        return data
+
+    def go_on(self):
+        """Read, or reset a machine whose software has come to a stop."""
+        if self.output.select(1):
+            return self.read()
+        if self.silence.over():
+            # QEMU has to answer, whatever its guest does.
+            self.monitor.command('system_reset')
+            self.resets += 1
+            self.silence.begin()
+        return True
+
+    def finish(self):
+        """Its status when it is told to quit."""
+        self.monitor.command('quit')
+        while self.read():
+            pass
+        self.killer.cancel()
+        return self.process.wait()
 
 
-def chance(name, seconds, rounds, **options):
+def chance(name, rounds, **options):
     """Run a payload that goes on for ever, and see that QEMU does.
 
-    It says how far it has come and has so many rounds to make in all; a
-    machine whose software has come to a stop is reset.  Returns the number
+    It has to say that it has made so many rounds in all.  Returns the numbers
     of rounds, of starts, and of resets.
     """
     monitor = Monitor()
-    monitor.ours.settimeout(60)
-    done = starts = resets = 0
-    with start(name, monitor, limit=seconds + 120, **options) as process, \
-            ended(process):
-        end = time.monotonic() + seconds
-        output = selectors.DefaultSelector()
-        output.register(process.stdout, selectors.EVENT_READ)
-        text = b''
-        while time.monotonic() < end or done < rounds:
-            assert time.monotonic() < end + 60, f'{done} rounds, too few'
-            if not output.select(10):
-                # QEMU has to answer, whatever its guest does.
-                monitor.command('system_reset')
-                resets += 1
-                continue
-            data = os.read(process.stdout.fileno(), 4096)
-            assert data, f'QEMU has ended: {process.wait()}'
-            *lines, text = (text + data).split(b'\n')
-            starts += sum(line.startswith(b'# seed ') for line in lines)
-            done += 100 * sum(line.startswith(b'# rounds ')
-                               for line in lines)
-        monitor.command('quit')
-        process.stdout.close()
-        assert process.wait(60) == 0
+    with start(name, monitor, **options) as process:
+        try:
+            one = Chance(process, monitor)
+            while one.done < rounds and one.go_on():
+                pass
+            status = one.finish()
+            assert status == 0, f'status {status} after {one.done} rounds'
+        except ConnectionError:
+            one.killer.cancel()
+            why = ', it was silent' if one.killer.killed else ''
+            raise AssertionError(
+                f'QEMU has ended after {one.done} rounds{why}: status '
+                f'{process.wait()}') from None
+        finally:
+            process.kill()
     monitor.close()
-    return done, starts, resets
+    return one.done, one.starts, one.resets
 
 
 def reported(lines):
@@ -160,7 +191,6 @@ def check(name, *arguments, **options):
 
 
 if __name__ == '__main__':
-    build()
     state, output = run(sys.argv[1], *sys.argv[2:])
     print('\n'.join(output))
     sys.exit(0 if state == EXIT_GOOD else 1)

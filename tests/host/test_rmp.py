@@ -4,12 +4,15 @@ import metal
 import pytest
 
 
-@pytest.fixture(scope='module', autouse=True)
-def images():
-    metal.build()
-
-
 @pytest.mark.parametrize('name', ['rmp', 'rmp_guest'])
 @pytest.mark.parametrize('cpu', ['EPYC-Milan', 'EPYC-Genoa'])
 def test_payload(name, cpu):
     metal.check(name, machine=('-machine', 'q35,snp-host=on', '-cpu', cpu))
+
+
+# "make check" has the first part of a million rounds.
+@pytest.mark.parametrize('part', [0, *(
+    pytest.param(part, marks=pytest.mark.at_length) for part in range(1, 10))])
+def test_chance(part):
+    """Whatever an RMP says, QEMU goes on."""
+    print(part, metal.chance('rmp_chance', 100000, machine=metal.HOST))

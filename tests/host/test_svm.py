@@ -4,17 +4,12 @@ import metal
 import pytest
 
 
-@pytest.fixture(scope='module', autouse=True)
-def images():
-    metal.build()
-
-
 @pytest.mark.parametrize('name', ['svm_assist', 'svm_tlb', 'edge', 'walk_device'])
 def test_payload(name):
     metal.check(name)
 
 
-@pytest.mark.parametrize('name', ['es', 'snp', 'rmp', 'hostile'])
+@pytest.mark.parametrize('name', ['es', 'snp', 'hostile'])
 def test_encrypted(name):
     metal.check(name, machine=metal.HOST)
 
@@ -26,8 +21,8 @@ def test_once(machine):
 
 
 @pytest.mark.at_length
+@pytest.mark.parametrize('part', range(10))
 @pytest.mark.parametrize('machine', [metal.PLAIN, metal.HOST])
-def test_chance(machine):
-    done, starts, resets = metal.chance('svm_chance', 20, 100,
-                                        machine=machine)
-    print(f'{done} rounds, {starts} starts, {resets} resets')
+def test_chance(machine, part):
+    """Whatever a VMCB says, QEMU goes on."""
+    print(part, metal.chance('svm_chance', 100000, machine=machine))

@@ -7,7 +7,7 @@ u8 stacks[MAX_CPUS][STACK_SIZE] __attribute__((aligned(16)));
 static u8 trap_stacks[MAX_CPUS][STACK_SIZE] __attribute__((aligned(16)));
 static struct { u32 reserved; u64 rsp0; u8 rest[0x5c]; }
     __attribute__((packed)) tss[MAX_CPUS];
-struct { u64 low, high; } idt[64];
+u64 idt[2 * TRAP_VECTORS];
 static u64 window_pd[512]
     __attribute__((section(".bss.window,\"aw\",@nobits#"), aligned(4096)));
 static u64 window_pt[2][512]
@@ -15,23 +15,9 @@ static u64 window_pt[2][512]
 
 /* ---- start ---- */
 
-extern u8 trap_stubs[], trap_stubs_end[];
 void trap_leave(struct trap *t) __attribute__((noreturn));
 
 static void timer_setup(void);
-
-static void idt_setup(void)
-{
-    u64 size = (trap_stubs_end - trap_stubs) / ARRAY_SIZE(idt);
-
-    for (unsigned i = 0; i < ARRAY_SIZE(idt); i++) {
-        u64 to = (u64)trap_stubs + i * size;
-
-        idt[i].low = (to & 0xffff) | SEL_CODE64 << 16 | 0x8eULL << 40 |
-                     (to >> 16 & 0xffff) << 48;
-        idt[i].high = to >> 32;
-    }
-}
 
 static void tss_setup(unsigned i)
 {
@@ -63,7 +49,7 @@ void cpu_main(unsigned index)
     cpu->trap = NULL;
     wrmsr(0xc0000101, (u64)cpu);
     if (index == 0) {
-        idt_setup();
+        set_trap_gates(idt);
         window_pd[0] = gpa_of(window_pt[0]) | CBIT | PTE;
         window_pd[1] = gpa_of(window_pt[1]) | CBIT | PTE;
     }
@@ -109,7 +95,6 @@ volatile u64 *window_directory(unsigned index)
 
 /* ---- traps ---- */
 
-void trap_handler(struct frame *frame);
 void trap_handler(struct frame *frame)
 {
     struct cpu *cpu = this_cpu();

@@ -8,29 +8,13 @@
 #ifndef SNP_H
 #define SNP_H
 
-#include "checks.h"
 #include "layout.h"
+#include "cpu.h"
 
 #define CBIT            (1ULL << CBIT_POS)
 #define NOINLINE        __attribute__((noinline))
 
 /* ---- traps ---- */
-
-#define UD 6
-#define DF 8
-#define GP 13
-#define PF 14
-#define VC 29
-
-#define PF_PRESENT      0x1
-#define PF_WRITE        0x2
-#define PF_RSVD         0x8
-
-struct frame {
-    u64 r15, r14, r13, r12, r11, r10, r9, r8;
-    u64 rbp, rdi, rsi, rdx, rcx, rbx, rax;
-    u64 vector, error, rip, cs, rflags, rsp, ss;
-};
 
 /* What catch() caught; vector is -1 where nothing was. */
 struct trap {
@@ -99,25 +83,6 @@ void payload(void);
 void ap_main(unsigned index);
 
 /* ---- instructions ---- */
-
-static inline u64 rdmsr(u32 msr)
-{
-    u32 low, high;
-
-    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr) : "memory");
-    return (u64)high << 32 | low;
-}
-
-static inline void wrmsr(u32 msr, u64 value)
-{
-    asm volatile("wrmsr" :: "c"(msr), "a"((u32)value), "d"(value >> 32)
-                 : "memory");
-}
-
-static inline void invlpg(const volatile void *p)
-{
-    asm volatile("invlpg (%0)" :: "r"(p) : "memory");
-}
 
 /** PVALIDATE; EAX, and whether CF said that nothing changed */
 struct result {

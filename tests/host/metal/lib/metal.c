@@ -5,15 +5,13 @@
 #define SERIAL  0x3f8
 #define EXIT    0xf4
 
-extern u8 trap_stubs[];
 void try_leave(int vector) __attribute__((noreturn));
-void trap_handler(struct frame *frame);
 void metal_main(void);
 
 u64 try_stack;
 struct frame trapped;
 u64 trapped_cr2;
-u64 idt[2 * 80];
+u64 idt[2 * TRAP_VECTORS];
 void (*trap_fatal)(void);
 
 static inline void outb(u16 port, u8 value)
@@ -51,15 +49,6 @@ void leave(u8 status)
     }
 }
 
-void set_gate(u64 *table, unsigned vector, void (*handler)(void))
-{
-    u64 address = (u64)handler;
-
-    table[2 * vector] = (address & 0xffff) | SEL_CODE64 << 16 |
-                        0x8e00ULL << 32 | (address >> 16 & 0xffff) << 48;
-    table[2 * vector + 1] = address >> 32;
-}
-
 void trap_handler(struct frame *frame)
 {
     trapped = *frame;
@@ -87,9 +76,7 @@ void metal_main(void)
     } __attribute__((packed)) pointer = { sizeof(idt) - 1, (u64)idt };
 
     memset((void *)BSS, 0, BSS_SIZE);
-    for (unsigned i = 0; i < 80; i++) {
-        set_gate(idt, i, (void (*)(void))(trap_stubs + i * 16));
-    }
+    set_trap_gates(idt);
     asm volatile("lidt %0" :: "m"(pointer));
     /* No interrupts of the old controllers */
     outb(0x21, 0xff);

@@ -67,63 +67,7 @@ start64:
 
 /* ---- traps ---- */
 
-        .macro stub from, to
-        .balign 16
-        .if (\from == 8) || (\from >= 10 && \from <= 14) || (\from == 17) || (\from == 29) || (\from == 21) || (\from == 30)
-        .else
-        pushq   $0
-        .endif
-        pushq   $\from
-        jmp     trap_common
-        .if \to - \from
-        stub    (\from + 1), \to
-        .endif
-        .endm
-
-        .balign 16
-        .global trap_stubs
-trap_stubs:
-        stub    0, 31
-        stub    32, 63
-        stub    64, 79
-trap_common:
-        pushq   %rax
-        pushq   %rbx
-        pushq   %rcx
-        pushq   %rdx
-        pushq   %rsi
-        pushq   %rdi
-        pushq   %rbp
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
-        movq    %rsp, %rdi
-        movq    %rsp, %rbx
-        andq    $-16, %rsp
-        call    trap_handler
-        movq    %rbx, %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %r11
-        popq    %r10
-        popq    %r9
-        popq    %r8
-        popq    %rbp
-        popq    %rdi
-        popq    %rsi
-        popq    %rdx
-        popq    %rcx
-        popq    %rbx
-        popq    %rax
-        addq    $16, %rsp
-        iretq
+#include "traps.inc"
 
 /* int try(void (*fn)(void *), void *arg): the vector that ended it, or -1 */
         .global try

@@ -79,6 +79,8 @@ u64 run(void)
 
 u8 vmsa[PAGE] __attribute__((aligned(PAGE)));
 
+ES_GUEST(vc_handler, "popq %rbx");
+
 void set_encrypted(const void *rip)
 {
     set_guest(rip);

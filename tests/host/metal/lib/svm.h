@@ -133,6 +133,7 @@ void enter_guest(u64 vmcb, struct regs *regs);
 u64 run(void);
 
 /* Only in a VMSA */
+#define VMSA_VMPL       0x0ca
 #define VMSA_RCX        0x308
 #define VMSA_RDX        0x310
 #define VMSA_RBX        0x318
@@ -153,6 +154,20 @@ static inline u64 *vmsa64(unsigned offset)
 {
     return (u64 *)(vmsa + offset);
 }
+
+/**
+ * ES_GUEST: code of a guest, from @name to @name_end, and then VMGEXIT, in
+ * ES_GUEST_TAIL bytes more
+ */
+#define ES_GUEST(name, text)                                            \
+    asm(".pushsection .text\n .global " #name ", " #name "_end\n"       \
+        #name ": " text "\n" #name "_end:"                              \
+        " rep; vmmcall\n hlt\n .popsection");                           \
+    extern const u8 name[], name##_end[]
+#define ES_GUEST_TAIL   5
+
+/** vc_handler: leaves the error code in RBX and ends with VMGEXIT */
+extern const u8 vc_handler[], vc_handler_end[];
 
 /**
  * set_encrypted: a VMCB and a VMSA of a guest with SEV-ES that starts at

@@ -2,52 +2,45 @@
 /*
  * VMRUN and #VMEXIT of a guest with SEV-ES
  *
- * The guest's #VC handler leaves the error code in RBX and ends with VMGEXIT.
  * APM volume 2, 15.35.
  */
 #include "svm.h"
 
-#define VC 29
 #define GHCB_MSR "0xc0010130"
 
-#define GUEST(name, text)                                               \
-    asm(".pushsection .text\n" #name ": " text "\n" #name "_end:"       \
-        " rep; vmmcall\n hlt\n .popsection");                           \
-    extern const u8 name[], name##_end[]
-
-GUEST(g_vc, "popq %rbx");
-GUEST(g_vmgexit, "rep; vmmcall\n hlt");
-GUEST(g_vmmcall, "vmmcall");
-GUEST(g_cpuid, "cpuid");
-GUEST(g_in, "inb $0x80, %al");
-GUEST(g_outs, "outsb");
-GUEST(g_rdtsc, "rdtsc");
-GUEST(g_rdmsr_tsc, "movl $0x10, %ecx\n rdmsr");
-GUEST(g_read_cr4, "mov %cr4, %rax");
-GUEST(g_write_dr7, "mov %rax, %dr7");
-GUEST(g_invd, "invd");
-GUEST(g_vmrun, "vmrun %rax");
-GUEST(g_stgi, "stgi");
-GUEST(g_ud, "ud2");
-GUEST(g_hlt, "hlt");
-GUEST(g_pause, "pause");
-GUEST(g_status, "movl $0xc0010131, %ecx\n rdmsr\n movl %eax, %ebx");
-GUEST(g_ghcb, "movl $" GHCB_MSR ", %ecx\n movl $0x12345678, %eax\n"
-      "movl $0x9a, %edx\n wrmsr\n rep; vmmcall\n rdmsr\n movl %eax, %ebx");
-GUEST(g_sti, "sti\n nop");
-GUEST(g_write_cr0, "mov %rax, %cr0");
-GUEST(g_write_cr4, "mov %r8, %cr4");
-GUEST(g_write_cr8, "mov %rax, %cr8");
-GUEST(g_write_efer, "movl $0xc0000080, %ecx\n rdmsr\n btsl $0, %eax\n wrmsr");
-GUEST(g_bad_cr4, "bts $63, %rax\n mov %rax, %cr4");
-GUEST(g_load, "movl (%rsi), %eax");
-GUEST(g_registers, "addq $1, %rcx\n addq $2, %r8\n movq $0x77, %r9\n"
-      "pcmpeqd %xmm1, %xmm1\n wrfsbase %rdx");
+ES_GUEST(g_vmgexit, "rep; vmmcall\n hlt");
+ES_GUEST(g_vmmcall, "vmmcall");
+ES_GUEST(g_cpuid, "cpuid");
+ES_GUEST(g_in, "inb $0x80, %al");
+ES_GUEST(g_outs, "outsb");
+ES_GUEST(g_rdtsc, "rdtsc");
+ES_GUEST(g_rdmsr_tsc, "movl $0x10, %ecx\n rdmsr");
+ES_GUEST(g_read_cr4, "mov %cr4, %rax");
+ES_GUEST(g_write_dr7, "mov %rax, %dr7");
+ES_GUEST(g_invd, "invd");
+ES_GUEST(g_vmrun, "vmrun %rax");
+ES_GUEST(g_stgi, "stgi");
+ES_GUEST(g_ud, "ud2");
+ES_GUEST(g_hlt, "hlt");
+ES_GUEST(g_pause, "pause");
+ES_GUEST(g_status, "movl $0xc0010131, %ecx\n rdmsr\n movl %eax, %ebx");
+ES_GUEST(g_ghcb, "movl $" GHCB_MSR ", %ecx\n movl $0x12345678, %eax\n"
+         "movl $0x9a, %edx\n wrmsr\n rep; vmmcall\n rdmsr\n movl %eax, %ebx");
+ES_GUEST(g_sti, "sti\n nop");
+ES_GUEST(g_write_cr0, "mov %rax, %cr0");
+ES_GUEST(g_write_cr4, "mov %r8, %cr4");
+ES_GUEST(g_write_cr8, "mov %rax, %cr8");
+ES_GUEST(g_write_efer, "movl $0xc0000080, %ecx\n rdmsr\n btsl $0, %eax\n"
+         "wrmsr");
+ES_GUEST(g_bad_cr4, "bts $63, %rax\n mov %rax, %cr4");
+ES_GUEST(g_load, "movl (%rsi), %eax");
+ES_GUEST(g_registers, "addq $1, %rcx\n addq $2, %r8\n movq $0x77, %r9\n"
+         "pcmpeqd %xmm1, %xmm1\n wrfsbase %rdx");
 
 static void start(const u8 *rip)
 {
     set_encrypted(rip);
-    set_gate(idt, VC, (void (*)(void))g_vc);
+    set_gate(idt, VC, (void (*)(void))vc_handler);
 }
 
 /* A #VC with this code, and then the handler's VMGEXIT */
@@ -203,7 +196,7 @@ static void bad_write(void)
 {
     start(g_bad_cr4);
     *vmcb32(VMCB_CR_INTERCEPTS) = 0;
-    set_gate(idt, GP, (void (*)(void))g_vc);
+    set_gate(idt, GP, (void (*)(void))vc_handler);
     check_eq(T("bad-cr4"), run_encrypted(), EXIT_VMGEXIT);
     check_eq(T("bad-cr4-error"), *vmsa64(VMSA_RBX), 0);
 }

@@ -3,13 +3,8 @@
  * What a host does that no healthy one does: VMRUN of pages that it has given
  * away, and a command to the firmware by a store that goes on behind it
  */
-#include "svm.h"
+#include "rmp.h"
 
-#define SYSCFG          0xc0010010
-#define SYSCFG_MFDM     (1ULL << 19)
-#define SYSCFG_SNP      (1ULL << 24 | 1ULL << 25)
-#define RMP_BASE        0xc0010132
-#define RMP_SIZE        0x200000
 #define VM_HSAVE_PA     0xc0010117
 #define BAR             0xd0000000ULL
 #define COMMAND         0x10980
@@ -17,12 +12,6 @@
 #define CR0_MP          (1ULL << 1)
 #define CR0_EM          (1ULL << 2)
 #define CR4_OSFXSR      (1ULL << 9)
-
-struct rmp_state {
-    u64 gpa;
-    u8 assigned, page_2m, immutable, reserved;
-    u32 asid;
-} __attribute__((packed));
 
 asm(".pushsection .text\n"
     "guest: vmmcall\n"
@@ -32,13 +21,6 @@ extern const u8 guest[];
 
 /* Where nothing else is: the host maps memory by 2 MiB, all of it its own. */
 #define GIVEN   0x1400000ULL
-
-static u64 rmpupdate(u64 spa, const struct rmp_state *state)
-{
-    asm volatile(".byte 0xf2, 0x0f, 0x01, 0xfe"
-                 : "+a"(spa) : "c"(state) : "memory");
-    return spa;
-}
 
 static u64 give(void)
 {
@@ -147,10 +129,8 @@ static void check_stores(void)
 void payload(void)
 {
     svm_on();
-    memset((void *)rdmsr(RMP_BASE), 0, RMP_SIZE);
     check(T("firmware"), find_firmware());
-    wrmsr(SYSCFG, rdmsr(SYSCFG) | SYSCFG_MFDM);
-    wrmsr(SYSCFG, rdmsr(SYSCFG) | SYSCFG_SNP);
+    snp_on();
     check_pages();
     check_stores();
 }

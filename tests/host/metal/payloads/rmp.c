@@ -6,24 +6,10 @@
  * APM volume 2, 15.36; volume 3, RMPUPDATE and PSMASH.  The machine has 256
  * MiB of RAM.
  */
-#include "metal.h"
+#include "rmp.h"
 
-#define SYSCFG          0xc0010010
 #define HWCR            0xc0010015
 #define SEV_STATUS      0xc0010131
-#define RMP_BASE        0xc0010132
-#define RMP_END         0xc0010133
-#define SYSCFG_MFDM     (1ULL << 19)
-#define SYSCFG_SMEE     (1ULL << 23)
-#define SYSCFG_SNP      (1ULL << 24)
-#define SYSCFG_VMPL     (1ULL << 25)
-
-#define BOOKKEEPING     0x4000
-#define ASSIGNED        (1ULL << 0)
-#define LARGE           (1ULL << 1)
-#define IMMUTABLE       (1ULL << 2)
-#define COUNT(n)        ((u64)(n) << 3)
-#define ASID(n)         ((u64)(n) << 51)
 
 /* Where pages change owners, and what they are to a guest */
 #define SPA             0x4000000ULL
@@ -31,7 +17,6 @@
 /* Alone in its 2 MiB: a page table that changes its owner */
 #define TABLE           0x6000000ULL
 #define GPA             0x40000000ULL
-#define CBIT            (1ULL << 51)
 
 /* The same memory in pages of 4 KiB, 2 MiB and 1 GiB: entries of a PML4 */
 #define SMALL           0x8000000000ULL
@@ -39,21 +24,11 @@
 #define PTE             0x067
 #define LEAF            0x0e7
 
-/* Error codes of #PF */
-#define PF_P            (1 << 0)
-#define PF_W            (1 << 1)
-#define PF_RSVD         (1 << 3)
 #define PF_RMP          (1ULL << 31)
 
 #define FAIL_INPUT      1
 #define FAIL_PERMISSION 2
 #define FAIL_OVERLAP    4
-
-struct rmp_state {
-    u64 gpa;
-    u8 assigned, page_2m, immutable, reserved;
-    u32 asid;
-} __attribute__((packed));
 
 struct tables {
     u64 pdpt[512], pd[512];
@@ -63,28 +38,6 @@ static u64 *const leaves = (u64 *)TABLE;
 static struct tables small __attribute__((aligned(PAGE)));
 static struct tables middle __attribute__((aligned(PAGE)));
 static u64 last_result;
-
-static u64 rmpupdate(u64 spa, const struct rmp_state *state)
-{
-    u64 rax = spa;
-
-    asm volatile(".byte 0xf2, 0x0f, 0x01, 0xfe"
-                 : "+a"(rax) : "c"(state) : "memory");
-    return rax;
-}
-
-static u64 psmash(u64 spa)
-{
-    u64 rax = spa;
-
-    asm volatile(".byte 0xf3, 0x0f, 0x01, 0xff" : "+a"(rax) :: "memory");
-    return rax;
-}
-
-static u64 *entry(u64 spa)
-{
-    return (u64 *)(rdmsr(RMP_BASE) + BOOKKEEPING + spa / PAGE * 16);
-}
 
 static u64 assign(u64 spa, u64 gpa, u32 asid, bool large)
 {
@@ -192,7 +145,7 @@ static void test_msrs(void)
     check_eq(T("sev-status-read-only"), try_wrmsr(SEV_STATUS, 0), GP);
     check_eq(T("rmp-aligned"), (base | (end + 1)) & (PAGE_2M - 1), 0);
     check(T("rmp-covers-ram"),
-          end + 1 - base >= BOOKKEEPING + 0x10000000 / PAGE * 16);
+          end + 1 - base >= RMP_BOOKKEEPING + 0x10000000 / PAGE * 16);
     check_eq(T("rmp-at-the-top"), end + 1, 0x10000000);
     check_eq(T("rmp-base-same"), try_wrmsr(RMP_BASE, base), -1);
     check_eq(T("rmp-base-other"), try_wrmsr(RMP_BASE, base - PAGE_2M), GP);
@@ -214,8 +167,7 @@ static void enable_snp(void)
 {
     const u64 on = SYSCFG_SMEE | SYSCFG_MFDM | SYSCFG_SNP | SYSCFG_VMPL;
 
-    memset((void *)rdmsr(RMP_BASE), 0, rdmsr(RMP_END) + 1 - rdmsr(RMP_BASE));
-    wrmsr(SYSCFG, on);
+    snp_on();
     check_eq(T("snp-enabled"), rdmsr(SYSCFG), on);
     wrmsr(SYSCFG, 0);
     check_eq(T("snp-sticky"), rdmsr(SYSCFG), on & ~SYSCFG_MFDM);
@@ -231,20 +183,21 @@ static void test_rmpupdate(void)
     struct rmp_state firmware = { .assigned = 1, .immutable = 1 };
 
     check_eq(T("assign"), assign(SPA, GPA, 5, false), 0);
-    check_eq(T("assigned-entry"), *entry(SPA), ASSIGNED | GPA | ASID(5));
-    check_eq(T("assigned-vmpls"), entry(SPA)[1], 0x1f);
+    check_eq(T("assigned-entry"), *rmp_entry(SPA),
+             RMP_ASSIGNED | GPA | RMP_ASID(5));
+    check_eq(T("assigned-vmpls"), rmp_entry(SPA)[1], 0x1f);
     check_eq(T("assign-again"), assign(SPA, GPA + PAGE, 6, false), 0);
-    check_eq(T("assigned-again"), *entry(SPA),
-             ASSIGNED | (GPA + PAGE) | ASID(6));
+    check_eq(T("assigned-again"), *rmp_entry(SPA),
+             RMP_ASSIGNED | (GPA + PAGE) | RMP_ASID(6));
     check_eq(T("count"), assign(SPA + PAGE, GPA, 5, false), 0);
-    check_eq(T("counted"), *entry(SPA),
-             ASSIGNED | (GPA + PAGE) | ASID(6) | COUNT(1));
+    check_eq(T("counted"), *rmp_entry(SPA),
+             RMP_ASSIGNED | (GPA + PAGE) | RMP_ASID(6) | RMP_COUNT(1));
     check_eq(T("overlap-by-large"), assign(SPA, GPA, 5, true), FAIL_OVERLAP);
     check_eq(T("release"), release(SPA, false), 0);
-    check_eq(T("released-entry"), *entry(SPA), COUNT(1));
+    check_eq(T("released-entry"), *rmp_entry(SPA), RMP_COUNT(1));
     check_eq(T("overlap-by-second"), assign(SPA, GPA, 5, true), FAIL_OVERLAP);
     check_eq(T("release-second"), release(SPA + PAGE, false), 0);
-    check_eq(T("count-down"), *entry(SPA), 0);
+    check_eq(T("count-down"), *rmp_entry(SPA), 0);
 
     check_eq(T("make-firmware"), rmpupdate(SPA_2, &firmware), 0);
     check_eq(T("firmware-immutable"), release(SPA_2, false), FAIL_PERMISSION);
@@ -268,30 +221,30 @@ static void test_large(void)
 
     check_eq(T("assign-large"), assign(SPA, GPA, 5, true), 0);
     for (i = 0; i < 512; i++) {
-        wrong += !(*entry(SPA + i * PAGE) & ASSIGNED);
+        wrong += !(*rmp_entry(SPA + i * PAGE) & RMP_ASSIGNED);
     }
     check_eq(T("all-say-assigned"), wrong, 0);
-    check_eq(T("first-says-large"), *entry(SPA), ASSIGNED | LARGE | GPA |
-             ASID(5));
+    check_eq(T("first-says-large"), *rmp_entry(SPA),
+             RMP_ASSIGNED | RMP_2M | GPA | RMP_ASID(5));
     check_eq(T("small-in-large"), release(SPA + PAGE, false), FAIL_OVERLAP);
     check_eq(T("smash-unaligned"), psmash(SPA + PAGE), FAIL_INPUT);
     check_eq(T("smash"), psmash(SPA), 0);
-    check_eq(T("smashed-first"), *entry(SPA), ASSIGNED | GPA | ASID(5) |
-             COUNT(511));
-    check_eq(T("smashed-last"), *entry(SPA + 511 * PAGE),
-             ASSIGNED | (GPA + 511 * PAGE) | ASID(5));
+    check_eq(T("smashed-first"), *rmp_entry(SPA),
+             RMP_ASSIGNED | GPA | RMP_ASID(5) | RMP_COUNT(511));
+    check_eq(T("smashed-last"), *rmp_entry(SPA + 511 * PAGE),
+             RMP_ASSIGNED | (GPA + 511 * PAGE) | RMP_ASID(5));
     check_eq(T("smash-twice"), psmash(SPA), FAIL_INPUT);
     check_eq(T("large-over-smashed"), release(SPA, true), FAIL_OVERLAP);
     for (i = 0, wrong = 0; i < 512; i++) {
         wrong += release(SPA + i * PAGE, false) != 0;
     }
     check_eq(T("released-one-by-one"), wrong, 0);
-    check_eq(T("count-gone"), *entry(SPA), 0);
+    check_eq(T("count-gone"), *rmp_entry(SPA), 0);
     check_eq(T("smash-host"), psmash(SPA), FAIL_INPUT);
     check_eq(T("smash-not-covered"), psmash(1ULL << 40), FAIL_INPUT);
     assign(SPA, GPA, 5, true);
     check_eq(T("release-large"), release(SPA, true), 0);
-    check_eq(T("last-released"), *entry(SPA + 511 * PAGE), 0);
+    check_eq(T("last-released"), *rmp_entry(SPA + 511 * PAGE), 0);
 }
 
 static void test_operands(void)
@@ -327,7 +280,7 @@ static void map(void)
 
 static void test_writes(void)
 {
-    const u64 at = SMALL + 7 * PAGE, error = PF_P | PF_W | PF_RMP;
+    const u64 at = SMALL + 7 * PAGE, error = PF_PRESENT | PF_WRITE | PF_RMP;
 
     memset((void *)SPA, 0x5a, PAGE_2M);
     do_write((void *)at);
@@ -359,7 +312,8 @@ static void test_walk(void)
 
     assign(TABLE, GPA, 5, false);
     asm volatile("mov %0, %%cr3" :: "r"((u64)PML4) : "memory");
-    check_fault(T("table-not-owned"), do_write, at, PF_P | PF_W | PF_RMP);
+    check_fault(T("table-not-owned"), do_write, at,
+                PF_PRESENT | PF_WRITE | PF_RMP);
     release(TABLE, false);
     check_eq(T("table-released"), try(do_write, (void *)at), -1);
 }

@@ -2,26 +2,21 @@
 /*
  * RMP checks of a guest's accesses, and PVALIDATE, RMPADJUST and RMPQUERY
  *
- * No firmware has taken the RMP over, so that this host writes entries as it
- * likes.  APM volume 2, 15.36.10; volume 3, chapter 4.
+ * APM volume 2, 15.36.10; volume 3, chapter 4.
  */
-#include "svm.h"
+#include "rmp.h"
 
-#define SYSCFG          0xc0010010
-#define RMP_BASE        0xc0010132
-#define BOOKKEEPING     0x4000
-
-#define SET             (1ULL << 0)             /* assigned */
-#define L               (1ULL << 1)             /* 2 MiB */
-#define I               (1ULL << 2)             /* immutable */
-#define ASID(n)         ((u64)(n) << 51)
-#define VMSA            (1ULL << 61)
-#define V               (1ULL << 62)            /* validated */
-#define OWN             (SET | ASID(1))
-#define ALL             0x1f1f1f1f
-
-#define CBIT            (1ULL << 51)
-#define VC              29
+/* Short names for the table of accesses */
+#define SET             RMP_ASSIGNED
+#define L               RMP_2M
+#define I               RMP_IMMUTABLE
+#define ASID(n)         RMP_ASID(n)
+#define V               RMP_VALIDATED
+#define OWN             GUEST_ASSIGNED
+#define ALL             RMP_ALL
+#define DATA            GUEST_DATA
+#define BIG             GUEST_BIG
+#define PRIVATE         GUEST_PRIVATE
 
 /* Error code of #NPF */
 #define P               (1ULL << 0)
@@ -36,34 +31,13 @@
 #define VMPL            (1ULL << 36)
 #define DENIED          (P | U | RMP | FINAL)
 
-/* In the region that nested tables map in pages of 4 KiB */
-#define CODE            0x1000000ULL
-#define ROOT            0x1001000ULL
-#define TABLE           0x1002000ULL
-#define STATE           0x1003000ULL
-#define DATA            0x1010000ULL
-/* And behind it, in pages of 2 MiB */
-#define BIG             0x1400000ULL
-#define HANDLER         0x800                   /* of #VC, behind CODE */
-
-/* Where a guest sees it all private; below, all is shared. */
-#define PRIVATE         (4ULL << 30)
-
-#define VMSA_VMPL       0x0ca
-
-#define GUEST(name, text)                                               \
-    asm(".pushsection .text\n" #name ": " text "\n rep; vmmcall\n"      \
-        #name "_end: .popsection");                                     \
-    extern const u8 name[], name##_end[]
-
-GUEST(g_load, "movq (%rsi), %rbx");
-GUEST(g_store, "movq %rsi, (%rsi)");
-GUEST(g_fetch, "callq *%rsi");
-GUEST(g_load_store, "movq (%rsi), %rbx\n movq %rsi, (%rsi)");
-GUEST(g_vc, "popq %rbx");
-GUEST(g_pvalidate, ".byte 0xf2, 0x0f, 0x01, 0xff");
-GUEST(g_rmpadjust, ".byte 0xf3, 0x0f, 0x01, 0xfe");
-GUEST(g_rmpquery, ".byte 0xf3, 0x0f, 0x01, 0xfd");
+ES_GUEST(g_load, "movq (%rsi), %rbx");
+ES_GUEST(g_store, "movq %rsi, (%rsi)");
+ES_GUEST(g_fetch, "callq *%rsi");
+ES_GUEST(g_load_store, "movq (%rsi), %rbx\n movq %rsi, (%rsi)");
+ES_GUEST(g_pvalidate, ".byte 0xf2, 0x0f, 0x01, 0xff");
+ES_GUEST(g_rmpadjust, ".byte 0xf3, 0x0f, 0x01, 0xfe");
+ES_GUEST(g_rmpquery, ".byte 0xf3, 0x0f, 0x01, 0xfd");
 
 struct code {
     const u8 *start, *end;
@@ -79,81 +53,12 @@ static const struct code rmpquery = { g_rmpquery, g_rmpquery_end };
 
 /* ---- the host's side ---- */
 
-/* The host writes next to what the guest owns: in pages of 4 KiB, too. */
-static void map_small(void)
-{
-    static u64 directory[512] __attribute__((aligned(PAGE)));
-    static u64 tables[2][512] __attribute__((aligned(PAGE)));
-
-    for (unsigned i = 0; i < 512; i++) {
-        directory[i] = (u64)i << 21 | 0xe7;
-        tables[0][i] = (CODE + i * PAGE) | 0x67;
-        tables[1][i] = (BIG + i * PAGE) | 0x67;
-    }
-    directory[CODE >> 21] = (u64)tables[0] | 0x67;
-    directory[BIG >> 21] = (u64)tables[1] | 0x67;
-    *(u64 *)PDPT = (u64)directory | 0x67;
-    asm volatile("mov %%cr3, %%rax\n mov %%rax, %%cr3" ::: "rax", "memory");
-}
-
-static u64 *rmp_entry(u64 spa)
-{
-    return (u64 *)(rdmsr(RMP_BASE) + BOOKKEEPING + (spa >> 12) * 16);
-}
-
-static void flush(void)
-{
-    asm volatile("mov %%cr3, %%rax\n mov %%rax, %%cr3" ::: "rax", "memory");
-    vmcb[VMCB_TLB_CONTROL] = 1;
-}
-
-static void set_rmp(u64 spa, u64 entry, u64 perms)
-{
-    rmp_entry(spa)[0] = entry;
-    rmp_entry(spa)[1] = perms;
-    flush();
-}
-
-static void set_own(u64 spa, u64 extra)
-{
-    set_rmp(spa, OWN | V | spa | extra, ALL);
-}
-
-static u64 *state64(unsigned offset)
-{
-    return (u64 *)(STATE + offset);
-}
-
 static void start(const struct code *code, unsigned vmpl, u64 rsi)
 {
-    static const u64 private[] = { CODE, ROOT, TABLE };
-
-    set_rmp(STATE, 0, 0);
-    for (unsigned i = 0; i < ARRAY_SIZE(private); i++) {
-        set_rmp(private[i], 0, 0);
-    }
-    memcpy((void *)CODE, code->start, code->end - code->start);
-    memcpy((void *)(CODE + HANDLER), g_vc, g_vc_end - g_vc);
-    set_gate(idt, VC, (void (*)(void))(CODE + HANDLER));
-    set_encrypted((void *)CODE);
-    *vmcb64(VMCB_VMSA) = STATE;
-    *vmsa64(VMSA_FEATURES) = 1;
-    *vmsa64(SAVE_CR3) = ROOT | CBIT;
-    vmsa[VMSA_VMPL] = vmpl;
-    *vmsa64(VMSA_RSI) = rsi;
-    *(u64 *)ROOT = TABLE | CBIT | 0x67;
-    for (unsigned i = 0; i < 4; i++) {
-        ((u64 *)TABLE)[i] = (u64)i << 30 | 0xe7;
-        ((u64 *)TABLE)[4 + i] = (u64)i << 30 | CBIT | 0xe7;
-    }
-    memcpy((void *)STATE, vmsa, PAGE);
-    set_own(STATE, VMSA);
-    for (unsigned i = 0; i < ARRAY_SIZE(private); i++) {
-        set_own(private[i], 0);
-    }
+    set_snp(code->start, code->end, vmpl, rsi);
     /* Accessed and dirty: nothing but the RMP makes a store come back. */
     *nested_entry(DATA) |= 0x60;
-    flush();
+    flush_rmp();
 }
 
 /* ---- accesses ---- */
@@ -234,13 +139,13 @@ static void test_rows(void)
         const struct row *row = &rows[i];
 
         set_rmp(DATA, 0, 0);
-        memcpy((void *)DATA, g_vc + 1, g_vc_end - g_vc - 1);   /* VMGEXIT */
+        memcpy((void *)DATA, g_fetch_end, ES_GUEST_TAIL);     /* VMGEXIT */
         start(row->code, row->vmpl, (row->private ? PRIVATE : 0) + DATA);
         set_rmp(DATA, row->entry, row->perms);
         u64 exit = run_encrypted();
 
         if (row->vc && exit == EXIT_VMGEXIT) {
-            check_eq(row->name, *state64(VMSA_RBX), row->vc);
+            check_eq(row->name, *guest_state(VMSA_RBX), row->vc);
         } else {
             check_exit(row->name, exit, row->error, DATA);
         }
@@ -256,7 +161,7 @@ static void set_big(u64 entry)
         rmp_entry(BIG + i * PAGE)[0] = entry ? entry + i * PAGE : 0;
         rmp_entry(BIG + i * PAGE)[1] = ALL;
     }
-    flush();
+    flush_rmp();
 }
 
 static void test_sizes(void)
@@ -281,11 +186,11 @@ static void test_sizes(void)
 static void test_walk(void)
 {
     start(&load, 0, DATA);
-    set_rmp(TABLE, 0, 0);
+    set_rmp(GUEST_TABLE, 0, 0);
     check_exit(T("table-of-host"), run_encrypted(),
-               P | W | U | RMP | WALK | ENC, TABLE);
+               P | W | U | RMP | WALK | ENC, GUEST_TABLE);
     start(&load, 0, DATA);
-    set_rmp(ROOT, OWN | ROOT, ALL);
+    set_rmp(GUEST_ROOT, OWN | GUEST_ROOT, ALL);
     /* The #VC cannot be delivered with such tables. */
     check_eq(T("table-not-validated"), run_encrypted(), EXIT_SHUTDOWN);
 }
@@ -303,7 +208,7 @@ static void test_absent(void)
     start(&load, 0, DATA);
     *pte = DATA | 0xffULL << 43 | 7;
     run_encrypted();
-    check_eq(T("mmio"), *state64(VMSA_RBX), 0x400);
+    check_eq(T("mmio"), *guest_state(VMSA_RBX), 0x400);
     *pte = DATA | 7;
 }
 
@@ -312,11 +217,9 @@ static void test_absent(void)
 static u64 operate(const struct code *code, u64 gpa, u64 rcx, u64 rdx)
 {
     start(code, 0, 0);
-    set_rmp(STATE, 0, 0);
-    *state64(SAVE_RAX) = PRIVATE + gpa;
-    *state64(VMSA_RCX) = rcx;
-    *state64(VMSA_RDX) = rdx;
-    set_own(STATE, VMSA);
+    set_guest_state(SAVE_RAX, PRIVATE + gpa);
+    set_guest_state(VMSA_RCX, rcx);
+    set_guest_state(VMSA_RDX, rdx);
     return run_encrypted();
 }
 
@@ -326,8 +229,8 @@ static void check_result(const char *name, u64 exit, u64 eax, u64 carry)
         check_eq(name, exit, EXIT_VMGEXIT);
         return;
     }
-    check_eq(name, *state64(SAVE_RAX) << 1 | (*state64(SAVE_RFLAGS) & 1),
-             eax << 1 | carry);
+    check_eq(name, *guest_state(SAVE_RAX) << 1 |
+             (*guest_state(SAVE_RFLAGS) & 1), eax << 1 | carry);
 }
 
 static void test_pvalidate(void)
@@ -368,13 +271,13 @@ static void test_permissions(void)
     check_eq(T("adjusted"), rmp_entry(DATA)[1], 0x031f);
     check_result(T("rmpadjust-vmsa"), operate(&rmpadjust, DATA, 0, 0x10001),
                  0, 0);
-    check_eq(T("adjusted-vmsa"), *rmp_entry(DATA), MINE | VMSA);
+    check_eq(T("adjusted-vmsa"), *rmp_entry(DATA), MINE | RMP_VMSA);
     set_rmp(DATA, MINE, 0x1f07031f);
     check_result(T("rmpquery"), operate(&rmpquery, DATA, 0, 2), 0, 0);
-    check_eq(T("queried"), *state64(VMSA_RDX), 0x0702);
+    check_eq(T("queried"), *guest_state(VMSA_RDX), 0x0702);
     set_rmp(DATA, OWN | DATA, ALL);
     operate(&rmpadjust, DATA, 0, 0x0301);
-    check_eq(T("rmpadjust-not-validated"), *state64(VMSA_RBX), 0x404);
+    check_eq(T("rmpadjust-not-validated"), *guest_state(VMSA_RBX), 0x404);
     set_rmp(DATA, 0, 0);
 }
 
@@ -405,7 +308,7 @@ void payload(void)
 {
     svm_on();
     map_small();
-    wrmsr(SYSCFG, rdmsr(SYSCFG) | 1 << 24 | 1 << 25);
+    snp_on();
     test_rows();
     test_sizes();
     test_walk();
