@@ -85,12 +85,12 @@ void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
                       uintptr_t retaddr);
 
 /**
- * snp_no_vmexit: #GP for what TCG makes a #VMEXIT of, on SNP guests
+ * snp_check_vmexit: may what TCG makes a #VMEXIT of be one, on SNP guests?
  *
- * Reserved bits of CR3 and CR4, that is, and anything where there is no VMCB
- * to exit to.
+ * Returns if it is an automatic exit.  #GP for reserved bits of CR3 and CR4,
+ * and for anything where there is no VMCB to exit to; #VC for the rest.
  */
-void snp_no_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr);
+void snp_check_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr);
 
 /** snp_rdmsr, snp_wrmsr: GHCB, SEV_STATUS and others; false if unknown here */
 bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);

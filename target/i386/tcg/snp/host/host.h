@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host world: what its files offer each other
+ * The host world: what it keeps of a vCPU, and how it begins
  */
 #ifndef TARGET_I386_TCG_SNP_HOST_HOST_H
 #define TARGET_I386_TCG_SNP_HOST_HOST_H
@@ -31,6 +31,7 @@
  * @resolving: for an instruction that names a page, the nested tables are
  *     walked without the RMP check
  * @resolved, @resolved_spa: the outcome of that
+ * @has_vmsa, @vmsa: VMRUN of an SNP guest has said so in the RMP, of this page
  *
  * Owned by the vCPU's own thread; the firmware reads MSRs under the BQL.
  */
@@ -43,7 +44,8 @@ struct SnpHostVcpu {
     bool resolving;
     bool resolved;
     uint64_t resolved_spa;
-    uint64_t vmsa_in_use;
+    bool has_vmsa;
+    uint64_t vmsa;
 };
 
 /** snp_host_vcpu: of the vCPU with this cpu_index */

@@ -17,7 +17,7 @@
 #include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
-#include "tcg/snp/host/host.h"
+#include "tcg/snp/host/internal.h"
 #include "tcg/snp/host/rmp.h"
 #include "tcg/snp/host/vmrun-hooks.h"
 #include "tcg/snp/host/vmrun.h"
@@ -80,61 +80,49 @@ static bool is_vmsa_of(const SevRmpEntry *entry, uint32_t asid)
            sev_rmp_asid(entry) == asid;
 }
 
-static bool snp_is_on(SnpHost *host, CPUX86State *env)
+static bool snp_is_on(CPUX86State *env)
 {
-    int index = env_cpu(env)->cpu_index;
-
-    return snp_host_vcpu(host, index)->syscfg & SYSCFG_SNP_EN;
+    return snp_host_vcpu_of(env)->syscfg & SYSCFG_SNP_EN;
 }
 
 /* Returns: 0 for success, or the exit code that VMRUN ends with. */
 static uint64_t claim(CPUX86State *env, hwaddr spa, uint32_t asid, bool snp)
 {
+    SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
     SnpHost *host = snp_host();
     uint64_t code = SVM_EXIT_ERR;
     SevRmpEntry entry;
 
     if (!snp) {
         /* Written at #VMEXIT, so the page has to be the hypervisor's. */
-        return !snp_is_on(host, env) || snp_rmp_host_owns(host, spa, false)
+        return !snp_is_on(env) || snp_rmp_host_owns(host, spa, false)
                ? 0 : SVM_EXIT_ERR;
     }
-    if (!snp_is_on(host, env)) {
+    if (!snp_is_on(env)) {
         return SVM_EXIT_ERR;
     }
     snp_rmp_lock(host);
     if (snp_rmp_get(host, spa, &entry) && is_vmsa_of(&entry, asid)) {
-        code = snp_rmp_set_in_use(host, spa, true) ? 0 : SVM_EXIT_BUSY;
+        vcpu->has_vmsa = snp_rmp_set_in_use(host, spa, true);
+        vcpu->vmsa = spa;
+        code = vcpu->has_vmsa ? 0 : SVM_EXIT_BUSY;
     }
     snp_rmp_unlock(host);
     return code;
 }
 
-static void release(CPUX86State *env, hwaddr spa, bool snp)
-{
-    SnpHost *host = snp_host();
-
-    if (snp) {
-        snp_host_vcpu(host, env_cpu(env)->cpu_index)->vmsa_in_use = 0;
-        snp_rmp_lock(host);
-        snp_rmp_set_in_use(host, spa, false);
-        snp_rmp_unlock(host);
-    }
-}
-
 void snp_host_vmsa_release(CPUX86State *env)
 {
-    release(env, env->svm.vmsa, env->svm.sev & SVM_SEV_SNP);
-}
+    SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
+    SnpHost *host = snp_host();
 
-/* INIT that nobody intercepts, or a reset, ends a guest without a #VMEXIT. */
-void snp_host_vmsa_forget(CPUX86State *env)
-{
-    SnpHostVcpu *vcpu = snp_host_vcpu(snp_host(), env_cpu(env)->cpu_index);
-
-    if (vcpu->vmsa_in_use) {
-        release(env, vcpu->vmsa_in_use, true);
+    if (!vcpu->has_vmsa) {
+        return;
     }
+    vcpu->has_vmsa = false;
+    snp_rmp_lock(host);
+    snp_rmp_set_in_use(host, vcpu->vmsa, false);
+    snp_rmp_unlock(host);
 }
 
 /*
@@ -152,11 +140,9 @@ static bool asid_is_valid(uint8_t sev, uint32_t asid)
 static bool check_control(CPUX86State *env, uint64_t nested_ctl,
                           uint32_t asid)
 {
-    int index = env_cpu(env)->cpu_index;
-    uint64_t syscfg = snp_host_vcpu(snp_host(), index)->syscfg;
-
     return nested_ctl & SVM_NPT_ENABLED && nested_ctl & SVM_SEV &&
-           syscfg & SYSCFG_MEM_ENCRYPT && asid_is_valid(nested_ctl, asid);
+           snp_host_vcpu_of(env)->syscfg & SYSCFG_MEM_ENCRYPT &&
+           asid_is_valid(nested_ctl, asid);
 }
 
 /*
@@ -249,15 +235,12 @@ static void load_encrypted(CPUX86State *env, uint32_t asid, uintptr_t ra)
     why = read_claimed(env, spa, &vmsa)
           ?: snp_vmsa_load(env, &vmsa, snp_host_vmsa_rules(snp));
     if (why) {
-        release(env, spa, snp);
+        snp_host_vmsa_release(env);
         fail(env, SVM_EXIT_ERR, why, ra);
     }
     env->svm.sev = SVM_SEV | SVM_SEV_ES | (snp ? SVM_SEV_SNP : 0);
     env->svm.vmpl = snp ? vmsa.vmpl : 0;
     env->svm.vmsa = spa;
-    if (snp) {
-        snp_host_vcpu(snp_host(), env_cpu(env)->cpu_index)->vmsa_in_use = spa;
-    }
     env->hflags |= HF_SNP_MASK;
 }
 
@@ -265,7 +248,7 @@ void snp_host_check_switch(CPUX86State *env, uintptr_t ra)
 {
     SnpHost *host = snp_host();
 
-    if (host && snp_is_on(host, env) &&
+    if (host && snp_is_on(env) &&
         (!snp_rmp_host_owns(host, env->vm_vmcb, false) ||
          !snp_rmp_host_owns(host, env->vm_hsave, false))) {
         raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
