@@ -159,11 +159,14 @@ static const SnpWalkOps *walk_ops(void)
     return world ? world->walk : NULL;
 }
 
-uint64_t snp_walk_reserved(CPUX86State *env, int ptw_idx, uint64_t mask)
+uint64_t snp_walk_begin(CPUX86State *env, int ptw_idx, uint64_t reserved)
 {
     const SnpWalkOps *ops = walk_ops();
 
-    return ops ? ops->reserved(env, ptw_idx, mask) : mask;
+    if (snp_world()) {
+        snp_cpu(env)->walk_outcome = SNP_ACCESS_OK;
+    }
+    return ops ? ops->reserved(env, ptw_idx, reserved) : reserved;
 }
 
 hwaddr snp_walk_table(CPUX86State *env, int ptw_idx, hwaddr addr)

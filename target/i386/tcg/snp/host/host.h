@@ -26,6 +26,7 @@
  * @syscfg, @hwcr: MSRs.  As after power-on at each reset of the machine; INIT
  *     changes nothing
  * @nested_gpa: what the nested TLB was asked for last, without C-bit
+ * @nested_private: and whether an SNP guest has asked with it
  * @nested_outcome: why not, if the RMP was in the way (SnpOutcome)
  * @nested_bits: low and RMP bits of that fault's error code
  * @resolving: for an instruction that names a page, the nested tables are
@@ -39,6 +40,7 @@ struct SnpHostVcpu {
     uint64_t syscfg;
     uint64_t hwcr;
     uint64_t nested_gpa;
+    bool nested_private;
     int nested_outcome;
     uint64_t nested_bits;
     bool resolving;
