@@ -32,6 +32,8 @@
  * @resolving: for an instruction that names a page, the nested tables are
  *     walked without the RMP check
  * @resolved, @resolved_spa: the outcome of that
+ * @event, @msrpm, @iopm: EVENTINJ and where the permission maps lie, as VMRUN
+ *     of an encrypted guest has checked them: others may write to the VMCB
  * @has_vmsa, @vmsa: VMRUN of an SNP guest has said so in the RMP, of this page
  *
  * Owned by the vCPU's own thread; the firmware reads MSRs under the BQL.
@@ -46,6 +48,9 @@ struct SnpHostVcpu {
     bool resolving;
     bool resolved;
     uint64_t resolved_spa;
+    uint32_t event;
+    uint64_t msrpm;
+    uint64_t iopm;
     bool has_vmsa;
     uint64_t vmsa;
 };

@@ -10,6 +10,7 @@
 #include "svm.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/svm-assist.h"
+#include "tcg/snp/host/internal.h"
 #include "tcg/snp/host/vmrun-hooks.h"
 #include "tcg/snp/host/vmrun.h"
 
@@ -23,10 +24,8 @@ static bool msr_is_intercepted(CPUX86State *env, bool is_write)
 {
     static const uint32_t ranges[] = { 0, 0xc0000000, 0xc0010000 };
     CPUState *cs = env_cpu(env);
+    uint64_t msrpm = snp_host_vcpu_of(env)->msrpm;
     uint32_t msr = env->regs[R_ECX];
-    uint64_t msrpm = x86_ldq_phys(cs, env->vm_vmcb +
-                                  offsetof(struct vmcb,
-                                           control.msrpm_base_pa)) & ~0xfffULL;
 
     for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
         uint32_t bit = (msr - ranges[i]) * 2 + is_write;
@@ -53,9 +52,7 @@ bool snp_host_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
 bool snp_host_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
                              uintptr_t ra)
 {
-    uint64_t iopm = x86_ldq_phys(env_cpu(env), env->vm_vmcb +
-                                 offsetof(struct vmcb,
-                                          control.iopm_base_pa)) & ~0xfffULL;
+    uint64_t iopm = snp_host_vcpu_of(env)->iopm;
     uint32_t size = (param >> SVM_IOIO_SIZE_SHIFT) & 7;
 
     if (!cpu_svm_has_intercept(env, SVM_EXIT_IOIO)) {

@@ -151,8 +151,7 @@ static bool check_control(CPUX86State *env, uint64_t nested_ctl,
  */
 static bool check_event(CPUX86State *env)
 {
-    uint32_t event = x86_ldl_phys(env_cpu(env), env->vm_vmcb +
-                                  offsetof(struct vmcb, control.event_inj));
+    uint32_t event = snp_host_vcpu_of(env)->event;
     uint8_t vector = event & SVM_EVTINJ_VEC_MASK;
 
     if (!(event & SVM_EVTINJ_VALID)) {
@@ -256,11 +255,18 @@ void snp_host_check_switch(CPUX86State *env, uintptr_t ra)
 }
 
 bool snp_host_vmrun(CPUX86State *env, uint64_t nested_ctl, uint32_t asid,
-                    uintptr_t ra)
+                    uint64_t msrpm, uint64_t iopm, uintptr_t ra)
 {
+    SnpHostVcpu *vcpu;
+
     if (!snp_host() || !(nested_ctl & (SVM_SEV | SVM_SEV_ES))) {
         return false;
     }
+    vcpu = snp_host_vcpu_of(env);
+    vcpu->msrpm = msrpm & ~0xfffULL;
+    vcpu->iopm = iopm & ~0xfffULL;
+    vcpu->event = x86_ldl_phys(env_cpu(env), env->vm_vmcb +
+                               offsetof(struct vmcb, control.event_inj));
     if (!check_control(env, nested_ctl, asid) || !check_event(env)) {
         fail(env, SVM_EXIT_ERR, "its control area", ra);
     }
@@ -271,6 +277,11 @@ bool snp_host_vmrun(CPUX86State *env, uint64_t nested_ctl, uint32_t asid,
     }
     load_encrypted(env, asid, ra);
     return true;
+}
+
+uint32_t snp_host_event(CPUX86State *env, uint32_t event)
+{
+    return env->svm.sev ? snp_host_vcpu_of(env)->event : event;
 }
 
 uint64_t snp_cr3_reserved(CPUX86State *env)
