@@ -20,7 +20,7 @@ uint64_t snp_host_sev_status(CPUX86State *env)
 /* INIT leaves MSRs alone, and the machine's reset has its own way. */
 static void host_reset(X86CPU *cpu)
 {
-    snp_host_vmsa_release(&cpu->env);
+    snp_host_release(&cpu->env);
 }
 
 static const SnpWorldOps host_world = {

@@ -22,6 +22,15 @@
 #define MSR_RMP_END             0xc0010133
 
 /**
+ * SnpHostPage: a page that VMRUN has marked as in use
+ * @in_use: it is, and the RMP's entry of @spa says so
+ */
+typedef struct SnpHostPage {
+    bool in_use;
+    uint64_t spa;
+} SnpHostPage;
+
+/**
  * SnpHostVcpu: what a host's vCPU has beyond QEMU's own
  * @syscfg, @hwcr: MSRs.  As after power-on at each reset of the machine; INIT
  *     changes nothing
@@ -34,7 +43,7 @@
  * @resolved, @resolved_spa: the outcome of that
  * @event, @msrpm, @iopm: EVENTINJ and where the permission maps lie, as VMRUN
  *     of an encrypted guest has checked them: others may write to the VMCB
- * @has_vmsa, @vmsa: VMRUN of an SNP guest has said so in the RMP, of this page
+ * @vmcb, @vmsa: what #VMEXIT will write to
  *
  * Owned by the vCPU's own thread; the firmware reads MSRs under the BQL.
  */
@@ -51,8 +60,8 @@ struct SnpHostVcpu {
     uint32_t event;
     uint64_t msrpm;
     uint64_t iopm;
-    bool has_vmsa;
-    uint64_t vmsa;
+    SnpHostPage vmcb;
+    SnpHostPage vmsa;
 };
 
 /** snp_host_vcpu: of the vCPU with this cpu_index */

@@ -15,6 +15,7 @@
 #include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
+#include "tcg/snp/host/internal.h"
 #include "tcg/snp/host/vmrun-hooks.h"
 #include "tcg/snp/host/vmrun.h"
 
@@ -57,7 +58,6 @@ bool snp_host_save(CPUX86State *env)
     }
     save_interrupt_control(env);
     save_registers(env);
-    snp_host_vmsa_release(env);
     env->hflags &= ~HF_SNP_MASK;
     return true;
 }
@@ -94,6 +94,9 @@ void snp_host_restore(CPUX86State *env)
 {
     SevVmsa area = {};
 
+    if (snp_host()) {
+        snp_host_release(env);
+    }
     if (!(env->svm.sev & SVM_SEV_ES)) {
         return;
     }

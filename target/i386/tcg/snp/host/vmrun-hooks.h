@@ -11,7 +11,8 @@
  * snp_host_check_switch: VMRUN is about to write to the VMCB and to the host's
  * save area
  *
- * #GP where the hypervisor does not own one of them (APM volume 2, 15.36.10).
+ * #GP where the hypervisor does not own one of them (APM volume 2, 15.36.10),
+ * or another vCPU runs with this VMCB, which is in use from now on.
  */
 void snp_host_check_switch(CPUX86State *env, uintptr_t ra);
 

@@ -69,60 +69,91 @@ const SnpVmsaRules *snp_host_vmsa_rules(bool snp)
 }
 
 /*
- * Claiming it
+ * Pages in use: from VMRUN to #VMEXIT, which writes to them, RMPUPDATE leaves
+ * them alone
  */
-
-static bool is_vmsa_of(const SevRmpEntry *entry, uint32_t asid)
-{
-    uint64_t wanted = SEV_RMP_ASSIGNED | SEV_RMP_VMSA | SEV_RMP_VALIDATED;
-
-    return (entry->lo & (wanted | SEV_RMP_IMMUTABLE)) == wanted &&
-           sev_rmp_asid(entry) == asid;
-}
 
 static bool snp_is_on(CPUX86State *env)
 {
     return snp_host_vcpu_of(env)->syscfg & SYSCFG_SNP_EN;
 }
 
-/* Returns: 0 for success, or the exit code that VMRUN ends with. */
-static uint64_t claim(CPUX86State *env, hwaddr spa, uint32_t asid, bool snp)
+/* Outside the table there is nobody to give a page to. */
+static bool take(SnpHost *host, SnpHostPage *page, hwaddr spa)
 {
-    SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
-    SnpHost *host = snp_host();
-    uint64_t code = SVM_EXIT_ERR;
     SevRmpEntry entry;
 
-    if (!snp) {
-        /* Written at #VMEXIT, so the page has to be the hypervisor's. */
-        return !snp_is_on(env) || snp_rmp_host_owns(host, spa, false)
-               ? 0 : SVM_EXIT_ERR;
+    page->in_use = snp_rmp_set_in_use(host, spa, true);
+    page->spa = spa;
+    return page->in_use || !snp_rmp_get(host, spa, &entry);
+}
+
+static void leave(SnpHost *host, SnpHostPage *page)
+{
+    if (page->in_use) {
+        page->in_use = false;
+        snp_rmp_set_in_use(host, page->spa, false);
     }
+}
+
+static bool take_vmcb(CPUX86State *env)
+{
+    SnpHost *host = snp_host();
+    bool ok;
+
+    snp_rmp_lock(host);
+    ok = snp_rmp_host_owns(host, env->vm_vmcb, false) &&
+         snp_rmp_host_owns(host, env->vm_hsave, false) &&
+         take(host, &snp_host_vcpu_of(env)->vmcb, env->vm_vmcb);
+    snp_rmp_unlock(host);
+    return ok;
+}
+
+static bool is_vmsa_of(SnpHost *host, hwaddr spa, uint32_t asid)
+{
+    uint64_t wanted = SEV_RMP_ASSIGNED | SEV_RMP_VMSA | SEV_RMP_VALIDATED;
+    SevRmpEntry entry;
+
+    return snp_rmp_get(host, spa, &entry) &&
+           (entry.lo & (wanted | SEV_RMP_IMMUTABLE)) == wanted &&
+           sev_rmp_asid(&entry) == asid;
+}
+
+/*
+ * One of a guest with SEV-ES only has to be the hypervisor's.
+ *
+ * Returns: 0 for success, or the exit code that VMRUN ends with.
+ */
+static uint64_t take_vmsa(CPUX86State *env, hwaddr spa, uint32_t asid,
+                          bool snp)
+{
+    SnpHostPage *page = &snp_host_vcpu_of(env)->vmsa;
+    SnpHost *host = snp_host();
+    uint64_t code = SVM_EXIT_ERR;
+
     if (!snp_is_on(env)) {
-        return SVM_EXIT_ERR;
+        return snp ? SVM_EXIT_ERR : 0;
     }
     snp_rmp_lock(host);
-    if (snp_rmp_get(host, spa, &entry) && is_vmsa_of(&entry, asid)) {
-        vcpu->has_vmsa = snp_rmp_set_in_use(host, spa, true);
-        vcpu->vmsa = spa;
-        code = vcpu->has_vmsa ? 0 : SVM_EXIT_BUSY;
+    if (snp ? is_vmsa_of(host, spa, asid)
+            : snp_rmp_host_owns(host, spa, false)) {
+        code = take(host, page, spa) ? 0 : SVM_EXIT_BUSY;
     }
     snp_rmp_unlock(host);
     return code;
 }
 
-void snp_host_vmsa_release(CPUX86State *env)
+void snp_host_release(CPUX86State *env)
 {
     SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
     SnpHost *host = snp_host();
 
-    if (!vcpu->has_vmsa) {
-        return;
+    if (vcpu->vmcb.in_use || vcpu->vmsa.in_use) {
+        snp_rmp_lock(host);
+        leave(host, &vcpu->vmcb);
+        leave(host, &vcpu->vmsa);
+        snp_rmp_unlock(host);
     }
-    vcpu->has_vmsa = false;
-    snp_rmp_lock(host);
-    snp_rmp_set_in_use(host, vcpu->vmsa, false);
-    snp_rmp_unlock(host);
 }
 
 /*
@@ -200,10 +231,10 @@ static G_NORETURN void fail(CPUX86State *env, uint64_t code, const char *why,
 
 /*
  * Another vCPU may have run the guest, and stored its state, between the first
- * look, which says whose page it is, and the claim.  What is checked is what is
- * loaded: the copy.
+ * look, which says whose page it is, and the taking.  What is checked is what
+ * is loaded: the copy.
  */
-static const char *read_claimed(CPUX86State *env, hwaddr spa, SevVmsa *vmsa)
+static const char *read_taken(CPUX86State *env, hwaddr spa, SevVmsa *vmsa)
 {
     uint64_t features = vmsa->sev_features;
 
@@ -225,16 +256,15 @@ static void load_encrypted(CPUX86State *env, uint32_t asid, uintptr_t ra)
         fail(env, SVM_EXIT_ERR, "no RAM for a VMSA", ra);
     }
     snp = le64_to_cpu(vmsa.sev_features) & SEV_FEATURES_SNP_ACTIVE;
-    code = claim(env, spa, asid, snp);
+    code = take_vmsa(env, spa, asid, snp);
     if (code) {
         fail(env, code, code == SVM_EXIT_BUSY ? "the VMSA is in use"
                                               : "not the guest's VMSA", ra);
     }
     load_interrupt_control(env);
-    why = read_claimed(env, spa, &vmsa)
+    why = read_taken(env, spa, &vmsa)
           ?: snp_vmsa_load(env, &vmsa, snp_host_vmsa_rules(snp));
     if (why) {
-        snp_host_vmsa_release(env);
         fail(env, SVM_EXIT_ERR, why, ra);
     }
     env->svm.sev = SVM_SEV | SVM_SEV_ES | (snp ? SVM_SEV_SNP : 0);
@@ -245,11 +275,7 @@ static void load_encrypted(CPUX86State *env, uint32_t asid, uintptr_t ra)
 
 void snp_host_check_switch(CPUX86State *env, uintptr_t ra)
 {
-    SnpHost *host = snp_host();
-
-    if (host && snp_is_on(env) &&
-        (!snp_rmp_host_owns(host, env->vm_vmcb, false) ||
-         !snp_rmp_host_owns(host, env->vm_hsave, false))) {
+    if (snp_host() && snp_is_on(env) && !take_vmcb(env)) {
         raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
     }
 }

@@ -32,12 +32,12 @@ bool snp_host_vmsa_read(CPUX86State *env, hwaddr spa, SevVmsa *vmsa);
 bool snp_host_vmsa_write(CPUX86State *env, hwaddr spa, const SevVmsa *vmsa);
 
 /**
- * snp_host_vmsa_release: the vCPU's VMSA is in use no more, if it has one
+ * snp_host_release: the vCPU's VMCB and VMSA are in use no more
  *
  * At #VMEXIT, and at a reset or an INIT that nobody intercepts: they end a
  * guest without one.
  */
-void snp_host_vmsa_release(CPUX86State *env);
+void snp_host_release(CPUX86State *env);
 
 /*
  * intercept.c: for SnpWorldOps
