@@ -4,7 +4,7 @@ import metal
 import pytest
 
 
-@pytest.mark.parametrize('name', ['rmp', 'rmp_guest'])
+@pytest.mark.parametrize('name', ['rmp', 'rmp_guest', 'rmp_walk'])
 @pytest.mark.parametrize('cpu', ['EPYC-Milan', 'EPYC-Genoa'])
 def test_payload(name, cpu):
     metal.check(name, machine=('-machine', 'q35,snp-host=on', '-cpu', cpu))

@@ -20,6 +20,11 @@ def test_once(machine):
     metal.check('svm_once', machine=machine)
 
 
+def test_two_cpus():
+    """One writes to the VMCB that the other runs, and interrupts it."""
+    metal.check('svm_two', '-smp', '2', machine=metal.HOST)
+
+
 @pytest.mark.at_length
 @pytest.mark.parametrize('part', range(10))
 @pytest.mark.parametrize('machine', [metal.PLAIN, metal.HOST])

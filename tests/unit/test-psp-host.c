@@ -234,6 +234,8 @@ static void test_init_after_snp(void)
     make_firmware(TMR, 2 * MiB);
     set_state(TMR + 1 * MiB, PSP_PAGE_STATE_RECLAIM);
     g_assert_cmpint(init(1, TMR, 2 * MiB), ==, PSP_STATUS_INVALID_PAGE_STATE);
+    /* Too much in any case, so that no page is looked at */
+    g_assert_cmpint(init(1, TMR, 64 * MiB + PAGE), ==, SEV_RET_INVALID_LEN);
     make_firmware(TMR, 2 * MiB);
     g_assert_cmpint(init(1, TMR, 1 * MiB), ==, SEV_RET_INVALID_LEN);
     make_firmware(TMR + 1 * MiB, 2 * MiB);

@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "host.h"
 #include "page-state.h"
+#include "sev-guest.h"
 #include "status.h"
 
 #define SPA_LIMIT   (1ULL << 52)
@@ -74,6 +75,10 @@ int psp_host_writable(PspHost *host, uint64_t spa, uint64_t size)
 {
     if (host->platform.snp_state == PSP_PLATFORM_UNINIT) {
         return SEV_RET_SUCCESS;
+    }
+    /* Each page is looked up, and nothing else runs meanwhile. */
+    if (size > PSP_SEV_DATA_MAX) {
+        return SEV_RET_INVALID_LEN;
     }
     return psp_pages_writable(&host->platform, psp_host_spa(spa), size);
 }

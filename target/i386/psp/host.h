@@ -142,8 +142,8 @@ int psp_host_write(PspHost *host, uint64_t spa, const void *from,
 /**
  * psp_host_writable: may the firmware write to a range?
  *
- * It may go anywhere before SNP_INIT.  Returns: SEV_RET_SUCCESS, and what
- * psp_pages_writable() returns.
+ * It may go anywhere before SNP_INIT.  Returns: SEV_RET_SUCCESS, INVALID_LEN
+ * for more than any command works on, and what psp_pages_writable() returns.
  */
 int psp_host_writable(PspHost *host, uint64_t spa, uint64_t size);
 

@@ -3,6 +3,7 @@
  * What later processors added to SVM: next RIP and decode assists
  */
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "cpu.h"
 #include "svm.h"
 #include "tcg/helper-tcg.h"
@@ -11,8 +12,7 @@
 
 /* Offsets into the VMCB that svm.h has no names for */
 #define VMCB_NEXT_RIP   0x0c8
-#define VMCB_INSN_SIZE  0x0d0
-#define VMCB_INSN_BYTES 0x0d1
+#define VMCB_INSN       0x0d0
 
 /* EXITINFO1 of an intercepted CR access: it is a MOV, with that register. */
 #define INFO_MOV_CR (1ULL << 63)
@@ -52,14 +52,11 @@ static bool shows_bytes(uint64_t code)
     return code == SVM_EXIT_NPF || code == SVM_EXIT_EXCP_BASE + EXCP0E_PAGE;
 }
 
-static uint64_t next_rip(CPUX86State *env, const SvmInsn *insn)
+static void write_next_rip(CPUX86State *env, uint64_t rip)
 {
-    uint64_t rip = env->eip + insn->length;
-
-    if (!insn->length) {
-        return 0;
+    if (has(env, CPUID_SVM_NRIPSAVE)) {
+        x86_stq_phys(env_cpu(env), env->vm_vmcb + VMCB_NEXT_RIP, rip);
     }
-    return env->hflags & HF_CS64_MASK ? rip : (uint32_t)rip;
 }
 
 /* Offset 3:0 of EXITINFO1: the general register of MOV CR and MOV DR */
@@ -97,26 +94,27 @@ static uint64_t decoded_info(CPUX86State *env, uint64_t code, uint64_t info,
     }
 }
 
+/* The number of bytes, and then as many, of SVM_INSN_MAX */
 static void write_bytes(CPUX86State *env, const SvmInsn *insn)
 {
+    uint8_t field[1 + SVM_INSN_MAX] = { insn->fetched };
     CPUState *cs = env_cpu(env);
 
-    x86_stb_phys(cs, env->vm_vmcb + VMCB_INSN_SIZE, insn->fetched);
-    for (unsigned i = 0; i < SVM_INSN_MAX; i++) {
-        x86_stb_phys(cs, env->vm_vmcb + VMCB_INSN_BYTES + i,
-                     i < insn->fetched ? insn->bytes[i] : 0);
+    memcpy(field + 1, insn->bytes, insn->fetched);
+    for (unsigned i = 0; i < sizeof(field); i += 8) {
+        x86_stq_phys(cs, env->vm_vmcb + VMCB_INSN + i, ldq_le_p(field + i));
     }
 }
 
 uint64_t svm_assist(CPUX86State *env, uint64_t code, uint64_t info)
 {
     bool decodes = has(env, CPUID_SVM_DECODEASSIST);
+    bool wants_bytes = decodes && shows_bytes(code);
     SvmInsn insn = {};
-    uint64_t rip;
 
-    if (env->svm.vmsa) {
-        /* The instruction is not the hypervisor's to see. */
-        x86_stq_phys(env_cpu(env), env->vm_vmcb + VMCB_NEXT_RIP, 0);
+    /* An instruction of an encrypted guest is not the hypervisor's to see. */
+    if (env->svm.sev & SVM_SEV_ES || !(wants_bytes || is_instruction(code))) {
+        write_next_rip(env, 0);
         return info;
     }
     /*
@@ -124,23 +122,15 @@ uint64_t svm_assist(CPUX86State *env, uint64_t code, uint64_t info)
      * translation block that is left here, so that it can do I/O.
      */
     env_cpu(env)->neg.can_do_io = true;
-    if (is_instruction(code) || (decodes && shows_bytes(code))) {
-        svm_insn_fetch(env, &insn);
-    }
+    svm_insn_fetch(env, &insn);
     if (is_instruction(code)) {
         svm_insn_decode(env, &insn);
     }
-    rip = next_rip(env, &insn);
-    if (has(env, CPUID_SVM_NRIPSAVE)) {
-        x86_stq_phys(env_cpu(env), env->vm_vmcb + VMCB_NEXT_RIP, rip);
-    }
-    if (!decodes) {
-        return info;
-    }
-    if (shows_bytes(code)) {
+    write_next_rip(env, insn.length ? svm_rip_after(env, insn.length) : 0);
+    if (wants_bytes) {
         write_bytes(env, &insn);
     }
-    return decoded_info(env, code, info, &insn);
+    return decodes ? decoded_info(env, code, info, &insn) : info;
 }
 
 unsigned svm_insn_length(CPUX86State *env)

@@ -55,12 +55,8 @@ static inline void svm_tlb_flush(CPUX86State *env)
     tlb_flush_by_mmuidx(env_cpu(env), ((1 << 2 * SVM_MMU_GUEST) - 1) & ~others);
 }
 
-/**
- * svm_vmrun_begin: VMRUN is about to save the host's state
- *
- * May end with #GP.
- */
-void svm_vmrun_begin(CPUX86State *env, uintptr_t ra);
+/** svm_vmrun_begin: VMRUN is about to save the host's state */
+void svm_vmrun_begin(CPUX86State *env);
 
 /**
  * svm_vmrun_loaded: VMRUN has loaded the guest's state
@@ -85,6 +81,14 @@ void svm_vmexit_end(CPUX86State *env);
  * Returns: EXITINFO1.
  */
 uint64_t svm_assist(CPUX86State *env, uint64_t code, uint64_t info);
+
+/** svm_rip_after: RIP behind an instruction of this length at env->eip */
+static inline uint64_t svm_rip_after(const CPUX86State *env, unsigned length)
+{
+    uint64_t rip = env->eip + length;
+
+    return env->hflags & HF_CS64_MASK ? rip : (uint32_t)rip;
+}
 
 /**
  * svm_insn_length: length of the intercepted instruction at env->eip

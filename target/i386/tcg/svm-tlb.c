@@ -12,18 +12,16 @@
 #include "cpu.h"
 #include "svm.h"
 #include "tcg/helper-tcg.h"
-#include "tcg/snp/host/vmrun-hooks.h"
 #include "tcg/svm-assist.h"
 
 static SvmTlbKey make_key(CPUX86State *env)
 {
-    bool is_guest = env->hflags & HF_GUEST_MASK;
-    bool is_nested = is_guest && env->hflags2 & HF2_NPT_MASK;
+    bool is_nested = env->hflags2 & HF2_NPT_MASK;
 
     return (SvmTlbKey) {
-        .asid = is_guest ? env->svm.asid : 0,
-        .sev = is_guest ? env->svm.sev : 0,
-        .vmpl = is_guest ? env->svm.vmpl : 0,
+        .asid = env->svm.asid,
+        .sev = env->svm.sev,
+        .vmpl = env->svm.vmpl,
         .is_smm = !!(env->hflags & HF_SMM_MASK),
         .cr0 = env->cr[0],
         .cr3 = env->cr[3],
@@ -43,9 +41,8 @@ static bool same_key(const SvmTlbKey *a, const SvmTlbKey *b)
     return !memcmp(a, b, sizeof(*a));
 }
 
-void svm_vmrun_begin(CPUX86State *env, uintptr_t ra)
+void svm_vmrun_begin(CPUX86State *env)
 {
-    snp_host_check_switch(env, ra);
     env->svm.host = make_key(env);
     env->svm.switching = true;
 }
@@ -78,12 +75,13 @@ void svm_vmexit_begin(CPUX86State *env)
 
 void svm_vmexit_end(CPUX86State *env)
 {
-    SvmTlbKey key = make_key(env);
+    SvmTlbKey key;
 
     env->svm.switching = false;
     env->svm.asid = 0;
     env->svm.sev = 0;
     env->svm.vmpl = 0;
+    key = make_key(env);
     if (!same_key(&key, &env->svm.host)) {
         tlb_flush(env_cpu(env));
     }

@@ -88,8 +88,6 @@ static bool fail_probe(CPUX86State *env, const SnpAccess *access,
     if (access->mmu_idx == MMU_PHYS_IDX) {
         cpu->walk_outcome = outcome;
         cpu->walk_fault = *access;
-    } else if (is_virtual(access->mmu_idx)) {
-        cpu->walk_outcome = SNP_ACCESS_OK;
     }
     return false;
 }
@@ -140,14 +138,8 @@ void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
     SnpAccess access;
     SnpOutcome outcome;
 
-    if (!snp_walk_faulted(env)) {
-        return;
-    }
-    if (probe || !at_stage2) {
-        /* What a nested walk met is for the walk that it is part of. */
-        if (is_virtual(mmu_idx)) {
-            snp_cpu(env)->walk_outcome = SNP_ACCESS_OK;
-        }
+    /* What a nested walk has met is for the walk that it is part of. */
+    if (probe || !at_stage2 || !snp_walk_faulted(env)) {
         return;
     }
     outcome = snp_cpu(env)->walk_outcome;
@@ -155,7 +147,6 @@ void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
     access.addr = addr;
     access.type = type;
     access.mmu_idx = mmu_idx;
-    snp_cpu(env)->walk_outcome = SNP_ACCESS_OK;
     if (outcome == SNP_ACCESS_FAULT) {
         snp_world()->fault(env, &access, true, retaddr);
         outcome = SNP_ACCESS_NOT_VALIDATED;

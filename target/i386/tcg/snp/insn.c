@@ -12,6 +12,7 @@
 #include "exec/helper-proto.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
+#include "tcg/svm-assist.h"
 #include "tcg/snp/processor.h"
 #include "trace.h"
 
@@ -28,21 +29,12 @@ enum {
 #define RMP_ATTR_PERM(rdx)   (((rdx) >> 8) & 0xff)
 #define RMP_ATTR_VMSA        (1ULL << 16)
 
-/* The state is in env already; only the instruction is left behind. */
-static void skip_instruction(CPUX86State *env, uint32_t length)
-{
-    env->eip += length;
-    if (!(env->hflags & HF_CS64_MASK)) {
-        env->eip = (uint32_t)env->eip;
-    }
-}
-
 /* No way back into a translation block that may not be there any more */
 static void leave_if_flushed(CPUX86State *env, const SnpOperand *operand,
                              uint32_t length)
 {
     if (operand->flushed) {
-        skip_instruction(env, length);
+        env->eip = svm_rip_after(env, length);
         cpu_loop_exit_noexc(env_cpu(env));
     }
 }
@@ -72,7 +64,7 @@ static void find_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra)
     hwaddr paddr;
 
     /* A guest with SEV-ES has no RMP entries. */
-    if (env->svm.sev & SVM_SEV && !(env->svm.sev & SVM_SEV_SNP)) {
+    if (!(env->svm.sev & SVM_SEV_SNP)) {
         raise_exception_ra(env, EXCP06_ILLOP, ra);
     }
     paddr = snp_resolve(env, gva, ra);
@@ -177,7 +169,7 @@ void helper_snp_rmpquery(CPUX86State *env)
 
 void helper_snp_vmgexit(CPUX86State *env, uint32_t length)
 {
-    skip_instruction(env, length);
+    env->eip = svm_rip_after(env, length);
     snp_world()->vmgexit(env);
     cpu_loop_exit_noexc(env_cpu(env));
 }

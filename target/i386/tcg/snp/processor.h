@@ -14,7 +14,14 @@
 #include "tcg/snp/snp-hooks.h"
 #include "tcg/snp/world.h"
 
-/* #VC error codes that are no intercepts, APM volume 2, appendix C */
+/* Exit codes that svm.h lacks, APM volume 2, appendix C */
+#define SVM_EXIT_EFER_WRITE_TRAP    0x08f
+#define SVM_EXIT_CR0_WRITE_TRAP     0x090
+#define SVM_EXIT_CR15_WRITE_TRAP    0x09f
+#define SVM_EXIT_AVIC_IPI           0x401
+#define SVM_EXIT_AVIC_NOACCEL       0x402
+#define SVM_EXIT_VMGEXIT            0x403
+/* #VC error codes that are no intercepts */
 #define SNP_EXIT_NPF_MMIO           0x400
 #define SNP_EXIT_NPF_NOT_VALIDATED  0x404
 
@@ -120,6 +127,18 @@ typedef struct SnpVmsaRules {
  */
 const char *snp_vmsa_load(CPUX86State *env, const SevVmsa *vmsa,
                           const SnpVmsaRules *rules);
+
+/**
+ * snp_vmsa_load_swapped: the part of it that #VMEXIT loads, too
+ * @vmsa: or the host's save area, which has the same layout
+ *
+ * What table B-4 calls type B, but XCR0: FS, GS, LDTR, TR, the general
+ * registers without RAX and RSP, MSRs, PKRU and XSS.  Makes no checks.
+ */
+void snp_vmsa_load_swapped(CPUX86State *env, const SevVmsa *vmsa);
+
+/** snp_xcr0_supported: what XCR0 may hold; x87 state is always there */
+uint64_t snp_xcr0_supported(CPUX86State *env);
 
 /**
  * snp_vmsa_store: write a vCPU's state back, as #VMEXIT does

@@ -45,6 +45,18 @@ bool snp_tlb_fill(CPUX86State *env, vaddr addr, MMUAccessType access_type,
                   int mmu_idx, bool probe, uintptr_t retaddr, hwaddr *paddr,
                   int *prot, uint64_t page_size);
 
+/**
+ * snp_walk_begin: a page walk begins, on any machine
+ * @ptw_idx: where its page tables lie
+ * @reserved: what an entry may not have set, as QEMU knows it
+ *
+ * What an earlier walk has met is forgotten: this one may be part of another,
+ * which has met nothing so far then.
+ *
+ * Returns: what an entry may not have set.
+ */
+uint64_t snp_walk_begin(CPUX86State *env, int ptw_idx, uint64_t reserved);
+
 /** snp_walk_faulted: the page walk ended at a table it could not read */
 bool snp_walk_faulted(CPUX86State *env);
 
@@ -61,7 +73,6 @@ void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType access_type,
  * What a page walk asks, on any machine: see SnpWalkOps in world.h, whose
  * functions answer where there are two dimensions
  */
-uint64_t snp_walk_reserved(CPUX86State *env, int ptw_idx, uint64_t mask);
 hwaddr snp_walk_table(CPUX86State *env, int ptw_idx, hwaddr addr);
 bool snp_walk_leaf(CPUX86State *env, MMUAccessType type, int mmu_idx,
                    int ptw_idx, hwaddr *paddr, int *prot);
@@ -85,12 +96,12 @@ void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
                       uintptr_t retaddr);
 
 /**
- * snp_no_vmexit: #GP for what TCG makes a #VMEXIT of, on SNP guests
+ * snp_check_vmexit: may what TCG makes a #VMEXIT of be one, on SNP guests?
  *
- * Reserved bits of CR3 and CR4, that is, and anything where there is no VMCB
- * to exit to.
+ * Returns if it is an automatic exit.  #GP for reserved bits of CR3 and CR4,
+ * and for anything where there is no VMCB to exit to; #VC for the rest.
  */
-void snp_no_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr);
+void snp_check_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr);
 
 /** snp_rdmsr, snp_wrmsr: GHCB, SEV_STATUS and others; false if unknown here */
 bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);

@@ -19,14 +19,6 @@ G_NORETURN void snp_raise_vc(CPUX86State *env, int code, uintptr_t ra)
     raise_exception_err_ra(env, EXCP1D_VC, code, ra);
 }
 
-/* Exit codes that svm.h lacks, APM volume 2, appendix C */
-#define EXIT_EFER_WRITE_TRAP    0x08f
-#define EXIT_CR0_WRITE_TRAP     0x090
-#define EXIT_CR15_WRITE_TRAP    0x09f
-#define EXIT_AVIC_IPI           0x401
-#define EXIT_AVIC_NOACCEL       0x402
-#define EXIT_VMGEXIT            0x403
-
 bool snp_exit_is_automatic(uint64_t code)
 {
     switch (code) {
@@ -39,12 +31,12 @@ bool snp_exit_is_automatic(uint64_t code)
     case SVM_EXIT_PAUSE:
     case SVM_EXIT_HLT:
     case SVM_EXIT_SHUTDOWN:
-    case EXIT_EFER_WRITE_TRAP:
-    case EXIT_CR0_WRITE_TRAP ... EXIT_CR15_WRITE_TRAP:
+    case SVM_EXIT_EFER_WRITE_TRAP:
+    case SVM_EXIT_CR0_WRITE_TRAP ... SVM_EXIT_CR15_WRITE_TRAP:
     case SVM_EXIT_NPF:
-    case EXIT_AVIC_IPI:
-    case EXIT_AVIC_NOACCEL:
-    case EXIT_VMGEXIT:
+    case SVM_EXIT_AVIC_IPI:
+    case SVM_EXIT_AVIC_NOACCEL:
+    case SVM_EXIT_VMGEXIT:
         return true;
     default:
         return false;
@@ -57,6 +49,19 @@ static bool is_never_intercepted(uint32_t msr)
     return msr == MSR_SEV_ES_GHCB || msr == MSR_SEV_STATUS;
 }
 
+/* No hypervisor runs in an encrypted guest. */
+static bool is_svm_instruction(uint32_t type)
+{
+    switch (type) {
+    case SVM_EXIT_VMRUN:
+    case SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT:
+    case SVM_EXIT_INVLPGA:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
                    uintptr_t retaddr)
 {
@@ -66,6 +71,9 @@ void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
         return;
     }
     if (!world->intercepted(env, type, param, retaddr)) {
+        if (is_svm_instruction(type)) {
+            raise_exception_ra(env, EXCP06_ILLOP, retaddr);
+        }
         return;
     }
     if (world->exit && snp_exit_is_automatic(type)) {
@@ -82,7 +90,7 @@ void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
     }
 }
 
-void snp_no_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr)
+void snp_check_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr)
 {
     if (code == (uint64_t)SVM_EXIT_ERR || !snp_world()->exit) {
         raise_exception_err_ra(env, EXCP0D_GPF, 0, retaddr);

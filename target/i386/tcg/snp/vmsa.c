@@ -18,11 +18,16 @@ static bool long_mode(const SevVmsa *vmsa)
            le64_to_cpu(vmsa->cr0) & CR0_PG_MASK;
 }
 
-/* What this vCPU's XCR0 may hold; x87 state is always there. */
-static uint64_t xcr0_supported(CPUX86State *env)
+uint64_t snp_xcr0_supported(CPUX86State *env)
 {
     return env->features[FEAT_XSAVE_XCR0_LO] |
            (uint64_t)env->features[FEAT_XSAVE_XCR0_HI] << 32 | XSTATE_FP_MASK;
+}
+
+static uint64_t xss_supported(CPUX86State *env)
+{
+    return env->features[FEAT_XSAVE_XSS_LO] |
+           (uint64_t)env->features[FEAT_XSAVE_XSS_HI] << 32;
 }
 
 static const char *check_sev(const SevVmsa *vmsa, const SnpVmsaRules *rules)
@@ -70,7 +75,7 @@ static const char *check_control(CPUX86State *env, const SevVmsa *vmsa)
     if (cr4 & cr4_reserved_bits(env)) {
         return "reserved bits of CR4 are set";
     }
-    if (le64_to_cpu(vmsa->xcr0) & ~xcr0_supported(env)) {
+    if (le64_to_cpu(vmsa->xcr0) & ~snp_xcr0_supported(env)) {
         return "XCR0 has bits that this CPU lacks";
     }
     if (!long_mode(vmsa)) {
@@ -165,13 +170,9 @@ static void load_segments(CPUX86State *env, const SevVmsa *vmsa)
     load_segment(env, R_CS, &vmsa->cs);
     load_segment(env, R_DS, &vmsa->ds);
     load_segment(env, R_ES, &vmsa->es);
-    load_segment(env, R_FS, &vmsa->fs);
-    load_segment(env, R_GS, &vmsa->gs);
     load_stack_segment(env, vmsa);
     load_table(&env->gdt, &vmsa->gdtr);
     load_table(&env->idt, &vmsa->idtr);
-    load_table(&env->ldt, &vmsa->ldtr);
-    load_table(&env->tr, &vmsa->tr);
 }
 
 static void load_flags(CPUX86State *env, const SevVmsa *vmsa)
@@ -206,30 +207,30 @@ static void load_control(CPUX86State *env, const SevVmsa *vmsa)
     cpu_x86_update_dr7(env, le64_to_cpu(vmsa->dr7));
 }
 
-static void load_general(CPUX86State *env, const SevVmsa *vmsa)
+static void load_pointers(CPUX86State *env, const SevVmsa *vmsa)
 {
     uint64_t rip = le64_to_cpu(vmsa->rip);
 
     env->regs[R_EAX] = le64_to_cpu(vmsa->rax);
+    env->regs[R_ESP] = le64_to_cpu(vmsa->rsp);
+    env->eip = env->hflags & HF_CS64_MASK ? rip : (uint32_t)rip;
+}
+
+static void load_general(CPUX86State *env, const SevVmsa *vmsa)
+{
     env->regs[R_ECX] = le64_to_cpu(vmsa->rcx);
     env->regs[R_EDX] = le64_to_cpu(vmsa->rdx);
     env->regs[R_EBX] = le64_to_cpu(vmsa->rbx);
-    env->regs[R_ESP] = le64_to_cpu(vmsa->rsp);
     env->regs[R_EBP] = le64_to_cpu(vmsa->rbp);
     env->regs[R_ESI] = le64_to_cpu(vmsa->rsi);
     env->regs[R_EDI] = le64_to_cpu(vmsa->rdi);
     for (int i = 0; i < ARRAY_SIZE(vmsa->r8_to_r15); i++) {
         env->regs[R_R8 + i] = le64_to_cpu(vmsa->r8_to_r15[i]);
     }
-    env->eip = env->hflags & HF_CS64_MASK ? rip : (uint32_t)rip;
 }
 
-static void load_msrs(CPUX86State *env, const SevVmsa *vmsa,
-                      const SnpVmsaRules *rules)
+static void load_msrs(CPUX86State *env, const SevVmsa *vmsa)
 {
-    uint64_t xss = env->features[FEAT_XSAVE_XSS_LO] |
-                   (uint64_t)env->features[FEAT_XSAVE_XSS_HI] << 32;
-
     env->star = le64_to_cpu(vmsa->star);
     env->lstar = canonical(le64_to_cpu(vmsa->lstar));
     env->cstar = canonical(le64_to_cpu(vmsa->cstar));
@@ -238,12 +239,18 @@ static void load_msrs(CPUX86State *env, const SevVmsa *vmsa,
     env->sysenter_cs = le64_to_cpu(vmsa->sysenter_cs) & 0xffff;
     env->sysenter_esp = canonical(le64_to_cpu(vmsa->sysenter_esp));
     env->sysenter_eip = canonical(le64_to_cpu(vmsa->sysenter_eip));
-    env->pat = le64_to_cpu(vmsa->g_pat);
-    if (rules->tsc_aux) {
-        env->tsc_aux = le32_to_cpu(vmsa->tsc_aux);
-    }
     env->pkru = le32_to_cpu(vmsa->pkru);
-    env->xss = le64_to_cpu(vmsa->xss) & xss;
+    env->xss = le64_to_cpu(vmsa->xss) & xss_supported(env);
+}
+
+void snp_vmsa_load_swapped(CPUX86State *env, const SevVmsa *vmsa)
+{
+    load_segment(env, R_FS, &vmsa->fs);
+    load_segment(env, R_GS, &vmsa->gs);
+    load_table(&env->ldt, &vmsa->ldtr);
+    load_table(&env->tr, &vmsa->tr);
+    load_general(env, vmsa);
+    load_msrs(env, vmsa);
 }
 
 /* Tags are one bit a register, as in FXSAVE: KVM fills them in like that. */
@@ -294,8 +301,12 @@ const char *snp_vmsa_load(CPUX86State *env, const SevVmsa *vmsa,
     load_control(env, vmsa);
     load_flags(env, vmsa);
     load_segments(env, vmsa);
-    load_general(env, vmsa);
-    load_msrs(env, vmsa, rules);
+    load_pointers(env, vmsa);
+    snp_vmsa_load_swapped(env, vmsa);
+    env->pat = le64_to_cpu(vmsa->g_pat);
+    if (rules->tsc_aux) {
+        env->tsc_aux = le32_to_cpu(vmsa->tsc_aux);
+    }
     load_x87(env, vmsa);
     load_vectors(env, vmsa);
     return NULL;

@@ -115,33 +115,88 @@ bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
 bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
 {
     return cpu_env(cs)->hflags & HF_SNP_MASK &&
+           snp_world()->debug_translate &&
            snp_world()->debug_translate(cs, addr, paddr);
 }
 
-void snp_change_cpuid(CPUX86State *env, uint32_t *eax, uint32_t *ebx,
-                      uint32_t *ecx, uint32_t *edx)
+static void change_leaf(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
+                        uint32_t *eax, uint32_t *ebx, uint32_t *ecx,
+                        uint32_t *edx)
 {
     uint32_t regs[4] = { *eax, *ebx, *ecx, *edx };
 
-    if (!snp_world()) {
-        return;
-    }
-    snp_world()->cpuid(env, env->regs[R_EAX], env->regs[R_ECX], regs);
-    *eax = regs[0];
-    *ebx = regs[1];
-    *ecx = regs[2];
-    *edx = regs[3];
-}
-
-void snp_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
-               uint32_t *eax, uint32_t *ebx, uint32_t *ecx, uint32_t *edx)
-{
-    uint32_t regs[4];
-
-    cpu_x86_cpuid(env, leaf, subleaf, &regs[0], &regs[1], &regs[2], &regs[3]);
     snp_world()->cpuid(env, leaf, subleaf, regs);
     *eax = regs[0];
     *ebx = regs[1];
     *ecx = regs[2];
     *edx = regs[3];
+}
+
+void snp_change_cpuid(CPUX86State *env, uint32_t *eax, uint32_t *ebx,
+                      uint32_t *ecx, uint32_t *edx)
+{
+    if (snp_world()) {
+        change_leaf(env, env->regs[R_EAX], env->regs[R_ECX], eax, ebx, ecx,
+                    edx);
+    }
+}
+
+void snp_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
+               uint32_t *eax, uint32_t *ebx, uint32_t *ecx, uint32_t *edx)
+{
+    cpu_x86_cpuid(env, leaf, subleaf, eax, ebx, ecx, edx);
+    change_leaf(env, leaf, subleaf, eax, ebx, ecx, edx);
+}
+
+/*
+ * Page walks, where there are two dimensions of them
+ */
+
+static const SnpWalkOps *walk_ops(void)
+{
+    const SnpWorldOps *world = snp_world();
+
+    return world ? world->walk : NULL;
+}
+
+uint64_t snp_walk_begin(CPUX86State *env, int ptw_idx, uint64_t reserved)
+{
+    const SnpWalkOps *ops = walk_ops();
+
+    if (snp_world()) {
+        snp_cpu(env)->walk_outcome = SNP_ACCESS_OK;
+    }
+    return ops ? ops->reserved(env, ptw_idx, reserved) : reserved;
+}
+
+hwaddr snp_walk_table(CPUX86State *env, int ptw_idx, hwaddr addr)
+{
+    const SnpWalkOps *ops = walk_ops();
+
+    return ops ? ops->table(env, ptw_idx, addr) : addr;
+}
+
+bool snp_walk_leaf(CPUX86State *env, MMUAccessType type, int mmu_idx,
+                   int ptw_idx, hwaddr *paddr, int *prot)
+{
+    const SnpWalkOps *ops = walk_ops();
+
+    return !ops || ops->leaf(env, type, mmu_idx, ptw_idx, paddr, prot);
+}
+
+hwaddr snp_walk_nested(CPUX86State *env, hwaddr addr)
+{
+    const SnpWalkOps *ops = walk_ops();
+
+    return ops ? ops->nested(env, addr) : addr;
+}
+
+void snp_nested_fault(CPUX86State *env, uint64_t *info1, target_ulong *gpa,
+                      uintptr_t ra)
+{
+    const SnpWalkOps *ops = walk_ops();
+
+    if (ops) {
+        ops->nested_fault(env, info1, gpa, ra);
+    }
 }

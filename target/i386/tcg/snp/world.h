@@ -156,9 +156,9 @@ typedef struct SnpOperand {
  * or 0 where env is up to date.  "May leave" means: may end with
  * cpu_loop_exit() or an exception instead of returning.
  *
- * Without HF_SNP_MASK only @access, @rdmsr, @wrmsr, @cpuid and the functions
- * of a vCPU's life are called.  None is called with the RCU read section of
- * the caller's own open, nor with the BQL unless said.
+ * Without HF_SNP_MASK only @access, @fault, @walk, @rdmsr, @wrmsr, @cpuid and
+ * the functions of a vCPU's life are called.  None is called with the RCU read
+ * section of the caller's own open, nor with the BQL unless said.
  *
  * @name: for messages
  *
@@ -207,6 +207,7 @@ typedef struct SnpOperand {
  *     Optional.
  * @debug_translate: what a debugger sees of an encrypted guest's virtual
  *     address; true if the answer, -1 for "cannot be seen", is in @paddr.
+ *     NULL where it sees what the host does.
  */
 typedef struct SnpWorldOps {
     const char *name;

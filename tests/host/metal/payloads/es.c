@@ -279,6 +279,36 @@ static void invalid(void)
     check_eq(T("valid-again"), run_encrypted(), EXIT_VMGEXIT);
 }
 
+static void stgi(void *unused)
+{
+    (void)unused;
+    asm volatile("stgi");
+}
+
+/* Page 0 is one like the others. */
+static void vmsa_at_zero(void)
+{
+    unsigned i, touched = 0;
+    u8 *zero;
+
+    /* As gcc would know that nothing is there */
+    asm volatile("xor %0, %0" : "=r"(zero));
+    start(g_vmgexit);
+    memcpy(zero, vmsa, PAGE);
+    *vmcb64(VMCB_VMSA) = 0;
+    check_eq(T("vmsa-at-0"), run_encrypted(), EXIT_VMGEXIT);
+    check_eq(T("vmsa-at-0-rip"), *(u64 *)(zero + SAVE_RIP),
+             (u64)g_vmgexit + 4);
+    for (i = VMCB_SAVE; i < PAGE; i++) {
+        touched += vmcb[i] != 0x5a;
+    }
+    check_eq(T("vmsa-at-0-save-area"), touched, 0);
+    /* The host is no guest afterwards: it has instructions of its own. */
+    check(T("vmsa-at-0-host"), try(stgi, NULL) == -1);
+    start(g_vmgexit);
+    check_eq(T("vmsa-elsewhere"), run_encrypted(), EXIT_VMGEXIT);
+}
+
 void payload(void)
 {
     svm_on();
@@ -291,4 +321,5 @@ void payload(void)
     faults();
     injection();
     invalid();
+    vmsa_at_zero();
 }

@@ -63,6 +63,28 @@ static void faults(void)
     set_rmp(GUEST_DATA, 0, 0);
 }
 
+/*
+ * The VMCB of any guest, and a VMSA that is the host's, are in use while their
+ * guest runs: RMPUPDATE would fail.  The guest looks up their entries itself.
+ */
+static void in_use(void)
+{
+    set_guest(g_load);
+    regs.rsi = (u64)rmp_entry((u64)vmcb);
+    check_eq(T("plain-guest"), run(), EXIT_VMMCALL);
+    check_eq(T("vmcb-in-use"), regs.rbx, RMP_LOCK);
+    check_eq(T("vmcb-left"), *rmp_entry((u64)vmcb), 0);
+    set_encrypted(g_load);
+    *vmsa64(VMSA_RSI) = (u64)rmp_entry((u64)vmsa);
+    check_eq(T("es-guest"), run_encrypted(), EXIT_VMGEXIT);
+    check_eq(T("vmsa-of-es-in-use"), *vmsa64(VMSA_RBX), RMP_LOCK);
+    check_eq(T("vmsa-of-es-left"), *rmp_entry((u64)vmsa), 0);
+    /* One page for both would be in use already. */
+    set_encrypted(g_load);
+    *vmcb64(VMCB_VMSA) = (u64)vmcb;
+    check_eq(T("vmsa-is-vmcb"), run(), EXIT_BUSY);
+}
+
 void payload(void)
 {
     svm_on();
@@ -74,4 +96,5 @@ void payload(void)
     check_eq(T("no-longer-in-use"), *rmp_entry(GUEST_STATE) & RMP_LOCK, 0);
     vmsa_page();
     faults();
+    in_use();
 }

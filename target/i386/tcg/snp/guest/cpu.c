@@ -55,6 +55,7 @@ void snp_guest_reset(X86CPU *cpu)
 
     /* Before the VMSA, which has SVME set: that is how hardware has it */
     env->hflags |= HF_SNP_MASK;
+    env->svm.sev = SVM_SEV | SVM_SEV_ES | SVM_SEV_SNP;
     cpu_x86_update_cr0(env, CR0_ET_MASK);
     cpu_x86_update_cr4(env, CR4_MCE_MASK);
     cpu_load_efer(env, MSR_EFER_SVME);

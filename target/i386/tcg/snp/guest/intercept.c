@@ -47,15 +47,6 @@ bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
     case SVM_EXIT_MWAIT:
     case SVM_EXIT_VMMCALL:
         return true;
-    case SVM_EXIT_VMRUN:
-    case SVM_EXIT_VMLOAD:
-    case SVM_EXIT_VMSAVE:
-    case SVM_EXIT_STGI:
-    case SVM_EXIT_CLGI:
-    case SVM_EXIT_SKINIT:
-    case SVM_EXIT_INVLPGA:
-        /* No nested virtualization below an encrypted guest */
-        raise_exception_ra(env, EXCP06_ILLOP, ra);
     default:
         return false;
     }

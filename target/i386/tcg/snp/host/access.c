@@ -11,6 +11,7 @@
 #include "cpu.h"
 #include "exec/page-protection.h"
 #include "qemu/units.h"
+#include "svm.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/host/internal.h"
 #include "tcg/snp/host/rmp.h"
@@ -163,6 +164,19 @@ SnpOutcome snp_host_access(CPUX86State *env, SnpAccess *access)
     return check_shared(access);
 }
 
+/* The intercept comes before CR2: APM volume 2, 15.12.15. */
+static G_NORETURN void raise_page_fault(CPUX86State *env, vaddr addr,
+                                        uint32_t code, uintptr_t ra)
+{
+    if (env->intercept_exceptions & 1 << EXCP0E_PAGE) {
+        x86_stq_phys(env_cpu(env), env->vm_vmcb +
+                     offsetof(struct vmcb, control.exit_info_2), addr);
+    } else {
+        env->cr[2] = addr;
+    }
+    raise_exception_err_ra(env, EXCP0E_PAGE, code, ra);
+}
+
 /*
  * #PF for the host, #NPF for a guest.  A page table that the host does not own
  * is met by a walk: of the host's tables for its own access, of the nested
@@ -174,11 +188,12 @@ void snp_host_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
     uint64_t code = error_code(access, is_user(access));
 
     if (env->hflags2 & HF2_NPT_MASK) {
-        hwaddr gpa = is_walk ? snp_host_vcpu_of(env)->nested_gpa : access->gpa;
+        const SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
+        bool private = is_walk ? vcpu->nested_private : access->private;
 
         snp_host_npf(env, code | PG_ERROR_U_MASK | SNP_FAULT_GPA |
-                     (access->private ? SNP_FAULT_ENC : 0), gpa, ra);
+                     (private ? SNP_FAULT_ENC : 0),
+                     is_walk ? vcpu->nested_gpa : access->gpa, ra);
     }
-    env->cr[2] = access->addr;
-    raise_exception_err_ra(env, EXCP0E_PAGE, code, ra);
+    raise_page_fault(env, access->addr, code, ra);
 }

@@ -20,13 +20,7 @@ uint64_t snp_host_sev_status(CPUX86State *env)
 /* INIT leaves MSRs alone, and the machine's reset has its own way. */
 static void host_reset(X86CPU *cpu)
 {
-    snp_host_vmsa_forget(&cpu->env);
-}
-
-/* A debugger of the host's sees what the host itself sees. */
-static bool host_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
-{
-    return false;
+    snp_host_release(&cpu->env);
 }
 
 static const SnpWorldOps host_world = {
@@ -46,7 +40,6 @@ static const SnpWorldOps host_world = {
     .set = snp_host_set,
     .realize = snp_host_realize,
     .reset = host_reset,
-    .debug_translate = host_debug_translate,
 };
 
 bool snp_host_enter_world(SnpHost *host, Error **errp)

@@ -10,40 +10,32 @@
 #include "svm.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/svm-assist.h"
+#include "tcg/snp/host/internal.h"
 #include "tcg/snp/host/vmrun-hooks.h"
 #include "tcg/snp/host/vmrun.h"
+
+static bool has_es(CPUX86State *env)
+{
+    return env->svm.sev & SVM_SEV_ES;
+}
 
 /* MSRPM: two bits for each MSR of three ranges, 2 KiB each */
 static bool msr_is_intercepted(CPUX86State *env, bool is_write)
 {
     static const uint32_t ranges[] = { 0, 0xc0000000, 0xc0010000 };
     CPUState *cs = env_cpu(env);
+    uint64_t msrpm = snp_host_vcpu_of(env)->msrpm;
     uint32_t msr = env->regs[R_ECX];
-    uint64_t base = x86_ldq_phys(cs, env->vm_vmcb +
-                                 offsetof(struct vmcb, control.msrpm_base_pa));
 
-    base &= ~0xfffULL;
     for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
         uint32_t bit = (msr - ranges[i]) * 2 + is_write;
 
         if (msr - ranges[i] <= 0x1fff) {
-            return x86_ldub_phys(cs, base + i * 0x800 + bit / 8) &
+            return x86_ldub_phys(cs, msrpm + i * 0x800 + bit / 8) &
                    1 << bit % 8;
         }
     }
     return true;
-}
-
-static bool is_svm_instruction(uint32_t type)
-{
-    switch (type) {
-    case SVM_EXIT_VMRUN:
-    case SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT:
-    case SVM_EXIT_INVLPGA:
-        return true;
-    default:
-        return false;
-    }
 }
 
 bool snp_host_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
@@ -53,28 +45,20 @@ bool snp_host_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
     if (type == SVM_EXIT_EXCP_BASE + EXCP1D_VC) {
         return false;
     }
-    if (cpu_svm_has_intercept(env, type)) {
-        return type != SVM_EXIT_MSR || msr_is_intercepted(env, param);
-    }
-    if (is_svm_instruction(type)) {
-        /* No hypervisor runs in an encrypted guest. */
-        raise_exception_ra(env, EXCP06_ILLOP, ra);
-    }
-    return false;
+    return cpu_svm_has_intercept(env, type) &&
+           (type != SVM_EXIT_MSR || msr_is_intercepted(env, param));
 }
 
 bool snp_host_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
                              uintptr_t ra)
 {
-    uint64_t base = x86_ldq_phys(env_cpu(env), env->vm_vmcb +
-                                 offsetof(struct vmcb, control.iopm_base_pa));
+    uint64_t iopm = snp_host_vcpu_of(env)->iopm;
     uint32_t size = (param >> SVM_IOIO_SIZE_SHIFT) & 7;
 
     if (!cpu_svm_has_intercept(env, SVM_EXIT_IOIO)) {
         return false;
     }
-    base &= ~0xfffULL;
-    return x86_lduw_phys(env_cpu(env), base + port / 8) &
+    return x86_lduw_phys(env_cpu(env), iopm + port / 8) &
            ((1 << size) - 1) << (port & 7);
 }
 
@@ -86,10 +70,7 @@ bool snp_host_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
 static void skip_instruction(CPUX86State *env, unsigned unknown)
 {
     env->hflags &= ~HF_INHIBIT_IRQ_MASK;
-    env->eip += svm_insn_length(env) ?: unknown;
-    if (!(env->hflags & HF_CS64_MASK)) {
-        env->eip = (uint32_t)env->eip;
-    }
+    env->eip = svm_rip_after(env, svm_insn_length(env) ?: unknown);
 }
 
 void snp_host_exit(CPUX86State *env, uint64_t code, uint64_t info1,
@@ -114,7 +95,7 @@ void snp_host_vmgexit(CPUX86State *env)
 static void trap_write(CPUX86State *env, uint64_t code, uint64_t value,
                        uintptr_t ra)
 {
-    if (!env->svm.vmsa || !cpu_svm_has_intercept(env, code)) {
+    if (!has_es(env) || !cpu_svm_has_intercept(env, code)) {
         return;
     }
     cpu_restore_state(env_cpu(env), ra);
@@ -146,7 +127,7 @@ bool snp_host_own_msr(CPUX86State *env, uint32_t type)
 /* The hypervisor reads and writes it in the VMCB. */
 bool snp_host_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
 {
-    if (!env->svm.vmsa || index != MSR_SEV_ES_GHCB) {
+    if (!has_es(env) || index != MSR_SEV_ES_GHCB) {
         return false;
     }
     *value = x86_ldq_phys(env_cpu(env), env->vm_vmcb + VMCB_GHCB_MSR);
@@ -155,7 +136,7 @@ bool snp_host_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
 
 bool snp_host_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value)
 {
-    if (!env->svm.vmsa || index != MSR_SEV_ES_GHCB) {
+    if (!has_es(env) || index != MSR_SEV_ES_GHCB) {
         return false;
     }
     x86_stq_phys(env_cpu(env), env->vm_vmcb + VMCB_GHCB_MSR, value);

@@ -52,6 +52,7 @@ static hwaddr resolve(CPUX86State *env, const SnpOperand *operand,
     if (vcpu->resolved) {
         return vcpu->resolved_spa;
     }
+    snp_walk_fault(env, addr, MMU_DATA_LOAD, MMU_NESTED_IDX, true, false, ra);
     info1 = env->error_code | SNP_FAULT_GPA;
     snp_host_walk.nested_fault(env, &info1, &gpa, ra);
     snp_host_npf(env, info1, gpa, ra);

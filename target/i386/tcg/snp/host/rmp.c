@@ -186,26 +186,13 @@ bool snp_rmp_host_owns(SnpHost *host, hwaddr spa, bool large)
  * RMPUPDATE
  */
 
-static bool any_in_use(SnpHost *host, hwaddr spa, size_t pages)
+static bool any_with(SnpHost *host, hwaddr spa, size_t pages, uint64_t flag)
 {
     const SevRmpEntry *at = find(host, spa);
     size_t i;
 
     for (i = 0; i < pages; i++) {
-        if (load(&at[i].lo) & SEV_RMP_LOCK) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool any_immutable(SnpHost *host, hwaddr spa, size_t pages)
-{
-    const SevRmpEntry *at = find(host, spa);
-    size_t i;
-
-    for (i = 0; i < pages; i++) {
-        if (load(&at[i].lo) & SEV_RMP_IMMUTABLE) {
+        if (load(&at[i].lo) & flag) {
             return true;
         }
     }
@@ -261,13 +248,13 @@ static uint32_t update_locked(SnpHost *host, uint64_t spa,
     size_t pages = large ? SNP_RMP_PAGES_2M : 1;
     SevRmpEntry entry;
 
-    if (any_immutable(host, spa, pages)) {
+    if (any_with(host, spa, pages, SEV_RMP_IMMUTABLE)) {
         return SNP_RMP_FAIL_PERMISSION;
     }
     if (overlaps(host, spa, large)) {
         return SNP_RMP_FAIL_OVERLAP;
     }
-    if (any_in_use(host, spa, pages)) {
+    if (any_with(host, spa, pages, SEV_RMP_LOCK)) {
         return SNP_RMP_FAIL_INUSE;
     }
     make_entry(state, &entry);
@@ -311,7 +298,7 @@ static uint32_t smash_locked(SnpHost *host, uint64_t spa)
     if (lo & SEV_RMP_IMMUTABLE) {
         return SNP_RMP_FAIL_PERMISSION;
     }
-    if (any_in_use(host, spa, SNP_RMP_PAGES_2M)) {
+    if (any_with(host, spa, SNP_RMP_PAGES_2M, SEV_RMP_LOCK)) {
         return SNP_RMP_FAIL_INUSE;
     }
     for (i = 0; i < SNP_RMP_PAGES_2M; i++) {

@@ -79,8 +79,8 @@ bool snp_rmp_get(SnpHost *host, hwaddr spa, SevRmpEntry *entry);
 bool snp_rmp_set(SnpHost *host, hwaddr spa, const SevRmpEntry *entry);
 
 /**
- * snp_rmp_set_in_use: a VMSA is entered or left
- * @in_use: VMRUN has loaded it; RMPUPDATE and PSMASH fail with INUSE until
+ * snp_rmp_set_in_use: a VMCB or a VMSA is entered or left
+ * @in_use: VMRUN has taken it; RMPUPDATE and PSMASH fail with INUSE until
  *     #VMEXIT
  *
  * Locking: the table's lock.

@@ -11,13 +11,16 @@
  * snp_host_check_switch: VMRUN is about to write to the VMCB and to the host's
  * save area
  *
- * #GP where the hypervisor does not own one of them (APM volume 2, 15.36.10).
+ * #GP where the hypervisor does not own one of them (APM volume 2, 15.36.10),
+ * or another vCPU runs with this VMCB, which is in use from now on.
  */
 void snp_host_check_switch(CPUX86State *env, uintptr_t ra);
 
 /**
  * snp_host_vmrun: VMRUN has saved the host's state and loaded intercepts
  * @nested_ctl: VMCB offset 090h
+ * @msrpm, @iopm: where its permission maps lie, as checked; bits 11:0 are not
+ *     looked at
  *
  * A guest with SEV-ES or SEV-SNP is loaded from its VMSA, and what else VMRUN
  * takes from the VMCB from there on.  May end with #VMEXIT where a check
@@ -26,7 +29,13 @@ void snp_host_check_switch(CPUX86State *env, uintptr_t ra);
  * Returns: true if the guest's state is loaded; false for other guests.
  */
 bool snp_host_vmrun(CPUX86State *env, uint64_t nested_ctl, uint32_t asid,
-                    uintptr_t ra);
+                    uint64_t msrpm, uint64_t iopm, uintptr_t ra);
+
+/**
+ * snp_host_event: EVENTINJ, as snp_host_vmrun() has checked it
+ * @event: as the VMCB has it now, for other guests
+ */
+uint32_t snp_host_event(CPUX86State *env, uint32_t event);
 
 /**
  * snp_host_save: #VMEXIT is about to save the guest's state

@@ -17,7 +17,7 @@
 #include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
-#include "tcg/snp/host/host.h"
+#include "tcg/snp/host/internal.h"
 #include "tcg/snp/host/rmp.h"
 #include "tcg/snp/host/vmrun-hooks.h"
 #include "tcg/snp/host/vmrun.h"
@@ -69,71 +69,90 @@ const SnpVmsaRules *snp_host_vmsa_rules(bool snp)
 }
 
 /*
- * Claiming it
+ * Pages in use: from VMRUN to #VMEXIT, which writes to them, RMPUPDATE leaves
+ * them alone
  */
 
-static bool is_vmsa_of(const SevRmpEntry *entry, uint32_t asid)
+static bool snp_is_on(CPUX86State *env)
 {
-    uint64_t wanted = SEV_RMP_ASSIGNED | SEV_RMP_VMSA | SEV_RMP_VALIDATED;
-
-    return (entry->lo & (wanted | SEV_RMP_IMMUTABLE)) == wanted &&
-           sev_rmp_asid(entry) == asid;
+    return snp_host_vcpu_of(env)->syscfg & SYSCFG_SNP_EN;
 }
 
-static bool snp_is_on(SnpHost *host, CPUX86State *env)
+/* Outside the table there is nobody to give a page to. */
+static bool take(SnpHost *host, SnpHostPage *page, hwaddr spa)
 {
-    int index = env_cpu(env)->cpu_index;
-
-    return snp_host_vcpu(host, index)->syscfg & SYSCFG_SNP_EN;
-}
-
-/* Returns: 0 for success, or the exit code that VMRUN ends with. */
-static uint64_t claim(CPUX86State *env, hwaddr spa, uint32_t asid, bool snp)
-{
-    SnpHost *host = snp_host();
-    uint64_t code = SVM_EXIT_ERR;
     SevRmpEntry entry;
 
-    if (!snp) {
-        /* Written at #VMEXIT, so the page has to be the hypervisor's. */
-        return !snp_is_on(host, env) || snp_rmp_host_owns(host, spa, false)
-               ? 0 : SVM_EXIT_ERR;
+    page->in_use = snp_rmp_set_in_use(host, spa, true);
+    page->spa = spa;
+    return page->in_use || !snp_rmp_get(host, spa, &entry);
+}
+
+static void leave(SnpHost *host, SnpHostPage *page)
+{
+    if (page->in_use) {
+        page->in_use = false;
+        snp_rmp_set_in_use(host, page->spa, false);
     }
-    if (!snp_is_on(host, env)) {
-        return SVM_EXIT_ERR;
+}
+
+static bool take_vmcb(CPUX86State *env)
+{
+    SnpHost *host = snp_host();
+    bool ok;
+
+    snp_rmp_lock(host);
+    ok = snp_rmp_host_owns(host, env->vm_vmcb, false) &&
+         snp_rmp_host_owns(host, env->vm_hsave, false) &&
+         take(host, &snp_host_vcpu_of(env)->vmcb, env->vm_vmcb);
+    snp_rmp_unlock(host);
+    return ok;
+}
+
+static bool is_vmsa_of(SnpHost *host, hwaddr spa, uint32_t asid)
+{
+    uint64_t wanted = SEV_RMP_ASSIGNED | SEV_RMP_VMSA | SEV_RMP_VALIDATED;
+    SevRmpEntry entry;
+
+    return snp_rmp_get(host, spa, &entry) &&
+           (entry.lo & (wanted | SEV_RMP_IMMUTABLE)) == wanted &&
+           sev_rmp_asid(&entry) == asid;
+}
+
+/*
+ * One of a guest with SEV-ES only has to be the hypervisor's.
+ *
+ * Returns: 0 for success, or the exit code that VMRUN ends with.
+ */
+static uint64_t take_vmsa(CPUX86State *env, hwaddr spa, uint32_t asid,
+                          bool snp)
+{
+    SnpHostPage *page = &snp_host_vcpu_of(env)->vmsa;
+    SnpHost *host = snp_host();
+    uint64_t code = SVM_EXIT_ERR;
+
+    if (!snp_is_on(env)) {
+        return snp ? SVM_EXIT_ERR : 0;
     }
     snp_rmp_lock(host);
-    if (snp_rmp_get(host, spa, &entry) && is_vmsa_of(&entry, asid)) {
-        code = snp_rmp_set_in_use(host, spa, true) ? 0 : SVM_EXIT_BUSY;
+    if (snp ? is_vmsa_of(host, spa, asid)
+            : snp_rmp_host_owns(host, spa, false)) {
+        code = take(host, page, spa) ? 0 : SVM_EXIT_BUSY;
     }
     snp_rmp_unlock(host);
     return code;
 }
 
-static void release(CPUX86State *env, hwaddr spa, bool snp)
+void snp_host_release(CPUX86State *env)
 {
+    SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
     SnpHost *host = snp_host();
 
-    if (snp) {
-        snp_host_vcpu(host, env_cpu(env)->cpu_index)->vmsa_in_use = 0;
+    if (vcpu->vmcb.in_use || vcpu->vmsa.in_use) {
         snp_rmp_lock(host);
-        snp_rmp_set_in_use(host, spa, false);
+        leave(host, &vcpu->vmcb);
+        leave(host, &vcpu->vmsa);
         snp_rmp_unlock(host);
-    }
-}
-
-void snp_host_vmsa_release(CPUX86State *env)
-{
-    release(env, env->svm.vmsa, env->svm.sev & SVM_SEV_SNP);
-}
-
-/* INIT that nobody intercepts, or a reset, ends a guest without a #VMEXIT. */
-void snp_host_vmsa_forget(CPUX86State *env)
-{
-    SnpHostVcpu *vcpu = snp_host_vcpu(snp_host(), env_cpu(env)->cpu_index);
-
-    if (vcpu->vmsa_in_use) {
-        release(env, vcpu->vmsa_in_use, true);
     }
 }
 
@@ -152,11 +171,9 @@ static bool asid_is_valid(uint8_t sev, uint32_t asid)
 static bool check_control(CPUX86State *env, uint64_t nested_ctl,
                           uint32_t asid)
 {
-    int index = env_cpu(env)->cpu_index;
-    uint64_t syscfg = snp_host_vcpu(snp_host(), index)->syscfg;
-
     return nested_ctl & SVM_NPT_ENABLED && nested_ctl & SVM_SEV &&
-           syscfg & SYSCFG_MEM_ENCRYPT && asid_is_valid(nested_ctl, asid);
+           snp_host_vcpu_of(env)->syscfg & SYSCFG_MEM_ENCRYPT &&
+           asid_is_valid(nested_ctl, asid);
 }
 
 /*
@@ -165,8 +182,7 @@ static bool check_control(CPUX86State *env, uint64_t nested_ctl,
  */
 static bool check_event(CPUX86State *env)
 {
-    uint32_t event = x86_ldl_phys(env_cpu(env), env->vm_vmcb +
-                                  offsetof(struct vmcb, control.event_inj));
+    uint32_t event = snp_host_vcpu_of(env)->event;
     uint8_t vector = event & SVM_EVTINJ_VEC_MASK;
 
     if (!(event & SVM_EVTINJ_VALID)) {
@@ -215,10 +231,10 @@ static G_NORETURN void fail(CPUX86State *env, uint64_t code, const char *why,
 
 /*
  * Another vCPU may have run the guest, and stored its state, between the first
- * look, which says whose page it is, and the claim.  What is checked is what is
- * loaded: the copy.
+ * look, which says whose page it is, and the taking.  What is checked is what
+ * is loaded: the copy.
  */
-static const char *read_claimed(CPUX86State *env, hwaddr spa, SevVmsa *vmsa)
+static const char *read_taken(CPUX86State *env, hwaddr spa, SevVmsa *vmsa)
 {
     uint64_t features = vmsa->sev_features;
 
@@ -240,44 +256,43 @@ static void load_encrypted(CPUX86State *env, uint32_t asid, uintptr_t ra)
         fail(env, SVM_EXIT_ERR, "no RAM for a VMSA", ra);
     }
     snp = le64_to_cpu(vmsa.sev_features) & SEV_FEATURES_SNP_ACTIVE;
-    code = claim(env, spa, asid, snp);
+    code = take_vmsa(env, spa, asid, snp);
     if (code) {
         fail(env, code, code == SVM_EXIT_BUSY ? "the VMSA is in use"
                                               : "not the guest's VMSA", ra);
     }
     load_interrupt_control(env);
-    why = read_claimed(env, spa, &vmsa)
+    why = read_taken(env, spa, &vmsa)
           ?: snp_vmsa_load(env, &vmsa, snp_host_vmsa_rules(snp));
     if (why) {
-        release(env, spa, snp);
         fail(env, SVM_EXIT_ERR, why, ra);
     }
     env->svm.sev = SVM_SEV | SVM_SEV_ES | (snp ? SVM_SEV_SNP : 0);
     env->svm.vmpl = snp ? vmsa.vmpl : 0;
     env->svm.vmsa = spa;
-    if (snp) {
-        snp_host_vcpu(snp_host(), env_cpu(env)->cpu_index)->vmsa_in_use = spa;
-    }
     env->hflags |= HF_SNP_MASK;
 }
 
 void snp_host_check_switch(CPUX86State *env, uintptr_t ra)
 {
-    SnpHost *host = snp_host();
-
-    if (host && snp_is_on(host, env) &&
-        (!snp_rmp_host_owns(host, env->vm_vmcb, false) ||
-         !snp_rmp_host_owns(host, env->vm_hsave, false))) {
+    if (snp_host() && snp_is_on(env) && !take_vmcb(env)) {
         raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
     }
 }
 
 bool snp_host_vmrun(CPUX86State *env, uint64_t nested_ctl, uint32_t asid,
-                    uintptr_t ra)
+                    uint64_t msrpm, uint64_t iopm, uintptr_t ra)
 {
+    SnpHostVcpu *vcpu;
+
     if (!snp_host() || !(nested_ctl & (SVM_SEV | SVM_SEV_ES))) {
         return false;
     }
+    vcpu = snp_host_vcpu_of(env);
+    vcpu->msrpm = msrpm & ~0xfffULL;
+    vcpu->iopm = iopm & ~0xfffULL;
+    vcpu->event = x86_ldl_phys(env_cpu(env), env->vm_vmcb +
+                               offsetof(struct vmcb, control.event_inj));
     if (!check_control(env, nested_ctl, asid) || !check_event(env)) {
         fail(env, SVM_EXIT_ERR, "its control area", ra);
     }
@@ -288,6 +303,11 @@ bool snp_host_vmrun(CPUX86State *env, uint64_t nested_ctl, uint32_t asid,
     }
     load_encrypted(env, asid, ra);
     return true;
+}
+
+uint32_t snp_host_event(CPUX86State *env, uint32_t event)
+{
+    return env->svm.sev ? snp_host_vcpu_of(env)->event : event;
 }
 
 uint64_t snp_cr3_reserved(CPUX86State *env)

@@ -17,10 +17,7 @@
 /* int_state, offset 068h */
 #define INT_STATE_GUEST_IF (1U << 1)
 
-/* Exit codes that svm.h lacks; APM volume 2, appendix C */
-#define SVM_EXIT_EFER_WRITE_TRAP    0x08f
-#define SVM_EXIT_CR0_WRITE_TRAP     0x090
-#define SVM_EXIT_VMGEXIT            0x403
+/* Exit code that svm.h lacks; APM volume 2, appendix C */
 #define SVM_EXIT_BUSY               -2ULL
 
 /** snp_host_vmsa_rules: what VMRUN takes for a VMSA; @snp: of an SNP guest */
@@ -35,14 +32,12 @@ bool snp_host_vmsa_read(CPUX86State *env, hwaddr spa, SevVmsa *vmsa);
 bool snp_host_vmsa_write(CPUX86State *env, hwaddr spa, const SevVmsa *vmsa);
 
 /**
- * snp_host_vmsa_forget: the vCPU was reset, perhaps in the midst of a guest
+ * snp_host_release: the vCPU's VMCB and VMSA are in use no more
  *
- * Its VMSA is in use no more.
+ * At #VMEXIT, and at a reset or an INIT that nobody intercepts: they end a
+ * guest without one.
  */
-void snp_host_vmsa_forget(CPUX86State *env);
-
-/** snp_host_vmsa_release: #VMEXIT leaves the VMSA in env->svm.vmsa */
-void snp_host_vmsa_release(CPUX86State *env);
+void snp_host_release(CPUX86State *env);
 
 /*
  * intercept.c: for SnpWorldOps

@@ -68,6 +68,8 @@ static hwaddr walk_nested(CPUX86State *env, hwaddr addr)
     SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
 
     vcpu->nested_outcome = SNP_ACCESS_OK;
+    vcpu->nested_private = snp_host_is_guest(env, SVM_SEV_SNP) &&
+                           addr & snp_cbit_mask();
     vcpu->nested_gpa = is_sev(env) ? addr & ~snp_cbit_mask() : addr;
     return vcpu->nested_gpa;
 }
@@ -80,13 +82,11 @@ static void nested_fault(CPUX86State *env, uint64_t *info1, target_ulong *gpa,
                          uintptr_t ra)
 {
     SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
-    bool private = is_sev(env) && *gpa & snp_cbit_mask();
-
+    if (snp_host_is_guest(env, SVM_SEV_SNP) && *gpa & snp_cbit_mask()) {
+        *info1 |= SNP_FAULT_ENC;
+    }
     if (is_sev(env)) {
         *gpa &= ~snp_cbit_mask();
-    }
-    if (private && snp_host_is_guest(env, SVM_SEV_SNP)) {
-        *info1 |= SNP_FAULT_ENC;
     }
     if (vcpu->nested_outcome == SNP_ACCESS_NOT_VALIDATED) {
         snp_raise_vc(env, SNP_EXIT_NPF_NOT_VALIDATED, ra);
