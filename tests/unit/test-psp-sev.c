@@ -183,6 +183,23 @@ static void test_measurement(void)
     g_assert_cmpmem(measurement.mac, 32, expected, 32);
 }
 
+/* Authenticated by the owner, whatever its flags say */
+static void sign_packet(const PspSevChannel *channel, PspSevPacket *packet,
+                        const uint8_t *data, uint32_t size)
+{
+    g_autoptr(GByteArray) signed_data = g_byte_array_new();
+    const uint8_t context = 1;
+    const uint32_t size_bytes = cpu_to_le32(size);
+
+    g_byte_array_append(signed_data, &context, 1);
+    g_byte_array_append(signed_data, (uint8_t *)packet, 4 + 16);
+    g_byte_array_append(signed_data, (uint8_t *)&size_bytes, 4);
+    g_byte_array_append(signed_data, (uint8_t *)&size_bytes, 4);
+    g_byte_array_append(signed_data, data, size);
+    g_byte_array_append(signed_data, channel->measurement, 32);
+    hmac(channel->tik, signed_data, packet->mac);
+}
+
 static void test_secret(void)
 {
     PspSevChannel channel = open_vector();
@@ -203,6 +220,15 @@ static void test_secret(void)
     g_assert_cmpint(psp_sev_channel_secret(&channel, &packet, data, 32), ==,
                     SEV_RET_BAD_MEASUREMENT);
     channel.measurement[0] ^= 1;
+    /* Compressed; who spoke for the other one says nothing of this one. */
+    packet.flags = cpu_to_le32(PSP_SEV_PACKET_COMPRESSED);
+    g_assert_cmpint(psp_sev_channel_secret(&channel, &packet, data, 32), ==,
+                    SEV_RET_BAD_MEASUREMENT);
+    sign_packet(&channel, &packet, data, 32);
+    g_assert_cmpint(psp_sev_channel_secret(&channel, &packet, data, 32), ==,
+                    SEV_RET_UNSUPPORTED);
+    packet.flags = 0;
+    from_hex(packet.mac, SECRET_MAC);
     g_assert_cmpint(psp_sev_channel_secret(&channel, &packet, data, 32), ==,
                     0);
     g_assert_cmpmem(data, 32, "a secret of a guest owner, 32 B.", 32);
@@ -666,6 +692,11 @@ static void test_update(void)
     g_assert_cmpint(launch(0x31, sev, DATA, 0), ==, SEV_RET_INVALID_LEN);
     g_assert_cmpint(launch(0x31, sev, DATA, UINT32_MAX & ~15U), ==,
                     SEV_RET_INVALID_LEN);
+    g_assert_cmpint(launch(0x31, sev, DATA, 64 * MiB + 16), ==,
+                    SEV_RET_INVALID_LEN);
+    /* As much may be, but there is not so much RAM. */
+    g_assert_cmpint(launch(0x31, sev, DATA, 64 * MiB), ==,
+                    SEV_RET_INVALID_ADDRESS);
     g_assert_cmpint(launch(0x31, sev, RAM_SIZE - 16, 32), ==,
                     SEV_RET_INVALID_ADDRESS);
     g_assert_cmpint(launch(0x32, sev, DATA, PAGE), ==, SEV_RET_UNSUPPORTED);
