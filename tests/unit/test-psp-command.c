@@ -335,6 +335,73 @@ static void test_addresses(void)
     }
 }
 
+#define C(spa)  ((spa) | 1ULL << 51)
+
+/* A host with SME marks the addresses of all that it hands over. */
+static void test_cbit(void)
+{
+    const struct {
+        unsigned command;
+        PspCommandBuffer buffer;
+        int status;
+    } life[] = {
+        { PSP_SNP_GCTX_CREATE, gctx_buffer(C(CONTEXT)), OK },
+        { PSP_SNP_GCTX_CREATE, gctx_buffer(CONTEXT), PAGE_STATE },
+        { PSP_SNP_LAUNCH_START, start_buffer(C(CONTEXT), DEBUGGABLE), OK },
+        { PSP_SNP_LAUNCH_START, start_buffer(CONTEXT, DEBUGGABLE),
+          GUEST_STATE },
+        { PSP_SNP_ACTIVATE, activate_buffer(C(CONTEXT), ASID), OK },
+        { PSP_SNP_ACTIVATE_EX, activate_ex_buffer(C(CONTEXT), ASID), OK },
+        { PSP_SNP_LAUNCH_UPDATE,
+          update_buffer(C(CONTEXT), PSP_PAGE_ZERO, C(OTHER)), OK },
+        { PSP_SNP_LAUNCH_FINISH, finish_buffer(C(CONTEXT)), OK },
+        { PSP_SNP_GUEST_STATUS, status_buffer(C(CONTEXT), C(TARGET)), OK },
+        { PSP_SNP_DBG_DECRYPT,
+          debug_buffer(C(CONTEXT), C(OTHER), C(TARGET)), OK },
+        { PSP_SNP_DBG_ENCRYPT,
+          debug_buffer(C(CONTEXT), C(SOURCE), C(BIG)), OK },
+        { PSP_SNP_PAGE_UNSMASH, page_buffer(C(BIG)), OK },
+        { PSP_SNP_PAGE_RECLAIM, page_buffer(C(BIG) | 1), OK },
+        { PSP_SNP_PAGE_RECLAIM, page_buffer(C(TARGET)), OK },
+        { PSP_SNP_DECOMMISSION, gctx_buffer(C(CONTEXT)), OK },
+        { PSP_SNP_DECOMMISSION, gctx_buffer(CONTEXT), GUEST },
+        /* It is no way into the RMP. */
+        { PSP_SNP_GCTX_CREATE, gctx_buffer(C(IN_RMP)), PARAM },
+        { PSP_SNP_PAGE_RECLAIM, page_buffer(C(IN_RMP)), PARAM },
+    };
+
+    machine_reset();
+    machine_put(CONTEXT, PSP_PAGE_STATE_FIRMWARE, 0, 0);
+    machine_put(TARGET, PSP_PAGE_STATE_FIRMWARE, 0, 0);
+    put_page(OTHER, GPA);
+    for (uint64_t at = 0; at < LARGE; at += PAGE) {
+        put_page(BIG + at, LARGE + at);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(life); i++) {
+        g_test_message("step %zu", i);
+        expect(life[i].command, life[i].buffer, life[i].status);
+    }
+    g_assert_true(buffer_is_zero(machine_ram + TARGET, PAGE));
+    g_assert_cmphex(machine_ram[BIG], ==, machine_ram[SOURCE]);
+}
+
+/* A message's pages and the list of APIC IDs, too */
+static void test_cbit_request(void)
+{
+    PspCommandBuffer buffer = activate_ex_buffer(CONTEXT, ASID);
+
+    machine_reset();
+    machine_put(TARGET, PSP_PAGE_STATE_FIRMWARE, 0, 0);
+    run_guest(CONTEXT, POLICY, ASID);
+    seal_request(SOURCE, machine_guest(CONTEXT), 1);
+    expect(PSP_SNP_GUEST_REQUEST,
+           request_buffer(C(CONTEXT), C(SOURCE), C(TARGET)), OK);
+    buffer.activate_ex.ids_paddr = cpu_to_le64(C(SOURCE));
+    expect(PSP_SNP_ACTIVATE_EX, buffer, OK);
+    buffer.activate_ex.ids_paddr = cpu_to_le64(C(IN_RMP));
+    expect(PSP_SNP_ACTIVATE_EX, buffer, PARAM);
+}
+
 /* Before SNP_INIT nothing works that is about guests or pages. */
 static void test_platform_state(void)
 {
@@ -1256,6 +1323,8 @@ int main(int argc, char **argv)
     g_test_add_func("/psp-command/writable", test_writable);
     g_test_add_func("/psp-command/pages", test_pages);
     g_test_add_func("/psp-command/addresses", test_addresses);
+    g_test_add_func("/psp-command/cbit", test_cbit);
+    g_test_add_func("/psp-command/cbit/request", test_cbit_request);
     g_test_add_func("/psp-command/platform-state", test_platform_state);
     g_test_add_func("/psp-command/buffers", test_buffers);
     g_test_add_func("/psp-command/gctx-create", test_gctx_create);

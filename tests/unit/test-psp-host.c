@@ -98,7 +98,7 @@ static void test_no_memory(void)
 {
     static const uint64_t nowhere[] = {
         RAM_SIZE, RAM_SIZE - 1, 1ULL << 40, 1ULL << 52, UINT64_MAX - 3,
-        UINT64_MAX & ~PSP_HOST_CBIT,
+        UINT64_MAX & ~PSP_CBIT,
     };
 
     machine_start();

@@ -45,7 +45,7 @@ int psp_snp_gctx_create(PspPlatform *platform, const PspCommandBuffer *buffer,
     if (psp_copy_out(platform, spa, zeros, sizeof(zeros))) {
         return SEV_RET_INVALID_CONFIG;
     }
-    add_guest(platform, spa);
+    add_guest(platform, page.spa);
     psp_page_set(platform, &page, PSP_PAGE_STATE_CONTEXT);
     return SEV_RET_SUCCESS;
 }
@@ -67,7 +67,7 @@ int psp_snp_decommission(PspPlatform *platform, const PspCommandBuffer *buffer,
         return status;
     }
     psp_asid_drop(platform, guest->asid);
-    g_hash_table_remove(platform->guests, &spa);
+    g_hash_table_remove(platform->guests, &page.spa);
     psp_page_set(platform, &page, PSP_PAGE_STATE_FIRMWARE);
     return SEV_RET_SUCCESS;
 }

@@ -134,7 +134,7 @@ int psp_snp_find_guest(PspPlatform *platform, uint64_t gctx_paddr,
     if (status) {
         return status;
     }
-    *guest = g_hash_table_lookup(platform->guests, &gctx_paddr);
+    *guest = g_hash_table_lookup(platform->guests, &context.spa);
     return *guest && context.state == PSP_PAGE_STATE_CONTEXT
         ? SEV_RET_SUCCESS : SEV_RET_INVALID_GUEST;
 }
@@ -142,7 +142,7 @@ int psp_snp_find_guest(PspPlatform *platform, uint64_t gctx_paddr,
 /* No command's data lies in the RMP. */
 static int check_range(const PspPlatform *platform, uint64_t spa, size_t size)
 {
-    if (spa + size < spa) {
+    if (spa >= PSP_SPA_LIMIT || size > PSP_SPA_LIMIT - spa) {
         return SEV_RET_INVALID_ADDRESS;
     }
     if (platform->rmp_size && spa < platform->rmp_base + platform->rmp_size &&
@@ -155,8 +155,10 @@ static int check_range(const PspPlatform *platform, uint64_t spa, size_t size)
 int psp_map(PspPlatform *platform, uint64_t spa, size_t size, bool is_write,
             void **p)
 {
-    int status = check_range(platform, spa, size);
+    int status;
 
+    spa = psp_spa(spa);
+    status = check_range(platform, spa, size);
     if (status) {
         return status;
     }

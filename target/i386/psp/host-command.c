@@ -217,7 +217,6 @@ int psp_host_command(PspHost *host, unsigned command, uint64_t spa)
     bool guarded;
     int status;
 
-    spa = psp_host_spa(spa);
     if (!known) {
         return run_snp(host, command, spa);
     }

@@ -9,13 +9,6 @@
 #include "page-state.h"
 #include "status.h"
 
-#define SPA_LIMIT   (1ULL << 52)
-
-uint64_t psp_host_spa(uint64_t spa)
-{
-    return spa & ~PSP_HOST_CBIT;
-}
-
 bool psp_ranges_overlap(const PspRange *a, const PspRange *b)
 {
     return a->base < b->base + b->size && b->base < a->base + a->size;
@@ -36,9 +29,10 @@ bool psp_host_is_ram(PspHost *host, uint64_t base, uint64_t size)
 
 static void *map(PspHost *host, uint64_t spa, size_t size, bool is_write)
 {
-    const PspRange range = { psp_host_spa(spa), size };
+    const PspRange range = { psp_spa(spa), size };
 
-    if (!size || range.base >= SPA_LIMIT || size > SPA_LIMIT - range.base ||
+    if (!size || range.base >= PSP_SPA_LIMIT ||
+        size > PSP_SPA_LIMIT - range.base ||
         (host->tmr.size && psp_ranges_overlap(&range, &host->tmr))) {
         return NULL;
     }
@@ -75,5 +69,5 @@ int psp_host_writable(PspHost *host, uint64_t spa, uint64_t size)
     if (host->platform.snp_state == PSP_PLATFORM_UNINIT) {
         return SEV_RET_SUCCESS;
     }
-    return psp_pages_writable(&host->platform, psp_host_spa(spa), size);
+    return psp_pages_writable(&host->platform, spa, size);
 }

@@ -64,9 +64,6 @@ typedef struct PspSevGuest PspSevGuest;
 /* Handles are 1 to this. */
 #define PSP_SEV_GUESTS      1024
 
-/* An address marks an encrypted page by this bit. */
-#define PSP_HOST_CBIT       (1ULL << 51)
-
 /**
  * PspHost: the object
  *
@@ -125,9 +122,6 @@ const char *psp_host_command_name(unsigned command);
 /*
  * host-memory.c
  */
-
-/** psp_host_spa: an address without the bit that marks encrypted pages */
-uint64_t psp_host_spa(uint64_t spa);
 
 /**
  * psp_host_read, psp_host_write: a host's memory

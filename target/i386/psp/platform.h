@@ -25,6 +25,23 @@ typedef enum PspPlatformState {
 #define PSP_PLATFORM_SMT            (1ULL << 0)
 #define PSP_PLATFORM_RAPL_DIS       (1ULL << 3)
 
+/* An address marks a page that the host has encrypted by this bit. */
+#define PSP_CBIT            (1ULL << 51)
+
+/* All memory is below. */
+#define PSP_SPA_LIMIT       PSP_CBIT
+
+/**
+ * psp_spa: an address without that mark
+ *
+ * A host with SME sets it in all that it hands over.  Memory is plain text
+ * here, and the page is the same one.
+ */
+static inline uint64_t psp_spa(uint64_t spa)
+{
+    return spa & ~PSP_CBIT;
+}
+
 /* ASIDs that an RMP entry can hold, 0 among them */
 #define PSP_ASID_LIMIT      (1U << SEV_RMP_ASID_BITS)
 

@@ -186,7 +186,7 @@ static int measure(PspHost *host, PspSevGuest *guest, uint64_t spa,
 static int launch_update(PspHost *host, const PspCmdLaunch *update,
                          bool is_vmsa)
 {
-    uint64_t spa = psp_host_spa(le64_to_cpu(update->spa));
+    uint64_t spa = le64_to_cpu(update->spa);
     uint32_t size = le32_to_cpu(update->size);
     PspSevGuest *guest;
     int status = find_in_state(host, update->handle, PSP_SEV_LUPDATE, &guest);

@@ -36,8 +36,8 @@ static int copy(PspHost *host, uint64_t to, uint64_t from, uint32_t size)
 
 static int debug_copy(PspHost *host, const PspCmdDebug *debug)
 {
-    uint64_t from = psp_host_spa(le64_to_cpu(debug->from_spa));
-    uint64_t to = psp_host_spa(le64_to_cpu(debug->to_spa));
+    uint64_t from = le64_to_cpu(debug->from_spa);
+    uint64_t to = le64_to_cpu(debug->to_spa);
     uint32_t size = le32_to_cpu(debug->size);
     const PspSevGuest *guest;
     int status;

@@ -190,7 +190,7 @@ int psp_sev_init(PspHost *host, void *buffer)
     const Init init = {
         .flags = le16_to_cpu(command->flags),
         .tmr = {
-            psp_host_spa(le64_to_cpu(command->tmr_spa)),
+            psp_spa(le64_to_cpu(command->tmr_spa)),
             le32_to_cpu(command->tmr_size),
         },
     };
@@ -209,7 +209,7 @@ int psp_sev_init(PspHost *host, void *buffer)
 
 static int check_nv(PspHost *host, const PspCmdInitEx *command)
 {
-    uint64_t spa = psp_host_spa(le64_to_cpu(command->nv_spa));
+    uint64_t spa = psp_spa(le64_to_cpu(command->nv_spa));
 
     if (le32_to_cpu(command->length) != sizeof(*command)) {
         return SEV_RET_INVALID_LEN;
@@ -227,11 +227,11 @@ static int check_nv(PspHost *host, const PspCmdInitEx *command)
 int psp_sev_init_ex(PspHost *host, void *buffer)
 {
     const PspCmdInitEx *command = buffer;
-    uint64_t nv_spa = psp_host_spa(le64_to_cpu(command->nv_spa));
+    uint64_t nv_spa = psp_spa(le64_to_cpu(command->nv_spa));
     const Init init = {
         .flags = le16_to_cpu(command->flags),
         .tmr = {
-            psp_host_spa(le64_to_cpu(command->tmr_spa)),
+            psp_spa(le64_to_cpu(command->tmr_spa)),
             le32_to_cpu(command->tmr_size),
         },
         .nv = { nv_spa, nv_spa ? PSP_SEV_NV_SIZE : 0 },

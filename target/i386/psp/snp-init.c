@@ -72,7 +72,7 @@ int psp_host_find_rmp(PspHost *host, PspRange *rmp)
         !QEMU_IS_ALIGNED(first.rmp_end + 1, 1 * MiB)) {
         return SEV_RET_INAVLID_CONFIG;
     }
-    if ((first.rmp_base | first.rmp_end) & PSP_HOST_CBIT) {
+    if ((first.rmp_base | first.rmp_end) & PSP_CBIT) {
         return SEV_RET_UNSUPPORTED;
     }
     rmp->base = first.rmp_base;
@@ -144,7 +144,7 @@ static int check_host(PspHost *host, SnpInit *init)
 
 static int add_fixed(SnpInit *init, const PspSnpRange *range)
 {
-    uint64_t base = psp_host_spa(le64_to_cpu(range->base));
+    uint64_t base = psp_spa(le64_to_cpu(range->base));
 
     if (range->reserved || !QEMU_IS_ALIGNED(base, PAGE_4K)) {
         return SEV_RET_INVALID_PARAM;
@@ -396,8 +396,7 @@ int psp_snp_init_ex(PspHost *host, void *buffer)
         if (!init.init_rmp) {
             return SEV_RET_INVALID_PARAM;
         }
-        status = read_list(host, psp_host_spa(le64_to_cpu(command->list_spa)),
-                           &init);
+        status = read_list(host, le64_to_cpu(command->list_spa), &init);
     }
     return status ?: init_snp(host, &init);
 }
