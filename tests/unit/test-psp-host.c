@@ -601,7 +601,7 @@ static void test_snp_init_asids(void)
     g_assert_cmpint(run(PSP_CMD_DF_FLUSH), ==, 0);
     g_assert_cmpint(psp_asid_take(&machine.host.platform, MAX_ASID), ==, 0);
     g_assert_cmpint(run(PSP_CMD_SNP_SHUTDOWN), ==, SEV_RET_DFFLUSH_REQUIRED);
-    psp_asid_drop(&machine.host.platform, MAX_ASID);
+    psp_asid_drop(&machine.host.platform, MAX_ASID, true);
     g_assert_cmpint(run(PSP_CMD_SNP_SHUTDOWN), ==, SEV_RET_DFFLUSH_REQUIRED);
     g_assert_cmpint(run(PSP_CMD_DF_FLUSH), ==, 0);
     g_assert_cmpint(run(PSP_CMD_SNP_SHUTDOWN), ==, 0);

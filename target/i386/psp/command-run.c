@@ -16,7 +16,8 @@
 static int df_flush(PspPlatform *platform, const PspCommandBuffer *buffer,
                     Error **errp)
 {
-    return psp_df_flush(platform);
+    psp_df_flush(platform);
+    return SEV_RET_SUCCESS;
 }
 
 typedef struct Command {
@@ -91,23 +92,16 @@ static int run(PspPlatform *platform, const Command *command,
 }
 
 int psp_snp_command(PspPlatform *platform, unsigned number,
-                    const void *buffer, size_t size)
+                    const PspCommandBuffer *buffer)
 {
     const Command *command = find_command(number);
-    PspCommandBuffer copy = { 0 };
     Error *err = NULL;
     int status;
 
     if (!command) {
         return SEV_RET_INVALID_COMMAND;
     }
-    if (size < command->size) {
-        return SEV_RET_INVALID_ADDRESS;
-    }
-    if (command->size) {
-        memcpy(&copy, buffer, command->size);
-    }
-    status = run(platform, command, &copy, &err);
+    status = run(platform, command, buffer, &err);
     trace_psp_snp_command(command->name, number, status,
                           err ? error_get_pretty(err) : "");
     error_free(err);

@@ -174,6 +174,9 @@ int psp_host_find_rmp(PspHost *host, PspRange *rmp);
  */
 int psp_sev_save_identity(PspHost *host);
 
+/** psp_sev_forget_init: as before INIT; guests are gone, and all keys in use */
+void psp_sev_forget_init(PspHost *host);
+
 /*
  * Commands; @buffer is a copy of the command buffer, which is written back
  * as the table in host-command.c says.  They return the status.

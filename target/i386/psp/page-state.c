@@ -47,27 +47,6 @@ static const Pattern patterns[] = {
     { PSP_PAGE_STATE_GUEST_VALID,     SET,  SET,  SET,  ZERO, ANY,  ANY },
 };
 
-static const char *const names[PSP_PAGE_STATE_LIMIT] = {
-    [PSP_PAGE_STATE_INVALID] = "Invalid",
-    [PSP_PAGE_STATE_DEFAULT] = "Default",
-    [PSP_PAGE_STATE_HYPERVISOR] = "Hypervisor",
-    [PSP_PAGE_STATE_HV_FIXED] = "HV-Fixed",
-    [PSP_PAGE_STATE_RECLAIM] = "Reclaim",
-    [PSP_PAGE_STATE_FIRMWARE] = "Firmware",
-    [PSP_PAGE_STATE_FIRMWARE_IOMMU] = "Firmware-IOMMU",
-    [PSP_PAGE_STATE_CONTEXT] = "Context",
-    [PSP_PAGE_STATE_METADATA] = "Metadata",
-    [PSP_PAGE_STATE_PRE_GUEST] = "Pre-Guest",
-    [PSP_PAGE_STATE_PRE_SWAP] = "Pre-Swap",
-    [PSP_PAGE_STATE_GUEST_INVALID] = "Guest-Invalid",
-    [PSP_PAGE_STATE_GUEST_VALID] = "Guest-Valid",
-};
-
-const char *psp_page_state_name(PspPageState state)
-{
-    return names[state];
-}
-
 static bool fits(Want want, uint64_t value)
 {
     return want == ANY || (want == SET) == (value != 0);

@@ -43,9 +43,6 @@ typedef struct PspPage {
 /** psp_page_state: the state that an entry's bits stand for */
 PspPageState psp_page_state(const SevRmpEntry *entry);
 
-/** psp_page_state_name: for traces and messages */
-const char *psp_page_state_name(PspPageState state);
-
 /**
  * psp_page_get: look a page up
  * @spa: anywhere in it, with or without the C-bit

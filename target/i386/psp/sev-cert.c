@@ -109,7 +109,8 @@ bool psp_sev_key_make(PspSevKey *key, Error **errp)
     return !failed(ret, errp);
 }
 
-void psp_sev_key_set(PspEcKey *public, const PspSevKey *key)
+/* The public half */
+static void key_set(PspEcKey *public, const PspSevKey *key)
 {
     memset(public, 0, sizeof(*public));
     public->curve = cpu_to_le32(PSP_CURVE_P384);
@@ -125,12 +126,9 @@ void psp_sev_cert_init(PspSevCert *cert, PspSevUsage usage,
     cert->api_major = PSP_API_MAJOR;
     cert->api_minor = PSP_API_MINOR;
     cert->usage = cpu_to_le32(usage);
-    if (key) {
-        cert->algorithm = cpu_to_le32(usage == PSP_SEV_USAGE_PDH ?
-                                      PSP_SEV_ECDH_SHA256 :
-                                      PSP_SEV_ECDSA_SHA256);
-        psp_sev_key_set(&cert->key, key);
-    }
+    cert->algorithm = cpu_to_le32(usage == PSP_SEV_USAGE_PDH ?
+                                  PSP_SEV_ECDH_SHA256 : PSP_SEV_ECDSA_SHA256);
+    key_set(&cert->key, key);
     for (size_t i = 0; i < PSP_SEV_CERT_SIGNATURES; i++) {
         cert->signatures[i].usage = cpu_to_le32(PSP_SEV_USAGE_INVALID);
     }

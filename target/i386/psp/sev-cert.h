@@ -65,13 +65,7 @@ typedef struct PspSevKey {
 /** psp_sev_key_make: a new key pair.  Returns: false with @errp set. */
 bool psp_sev_key_make(PspSevKey *key, Error **errp);
 
-/** psp_sev_key_set: @public gets the public half of @key */
-void psp_sev_key_set(PspEcKey *public, const PspSevKey *key);
-
-/**
- * psp_sev_cert_init: a certificate without signatures
- * @key: NULL for one without key, too
- */
+/** psp_sev_cert_init: a certificate without signatures */
 void psp_sev_cert_init(PspSevCert *cert, PspSevUsage usage,
                        const PspSevKey *key);
 

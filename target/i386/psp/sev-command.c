@@ -141,20 +141,10 @@ int psp_sev_launch_start(PspHost *host, void *buffer)
  * The launch
  */
 
-/* What all commands want first */
-static int find(PspHost *host, uint32_t handle, PspSevGuest **guest)
-{
-    if (!psp_sev_is_working(host)) {
-        return SEV_RET_INVALID_PLATFORM_STATE;
-    }
-    *guest = psp_sev_guest(host, le32_to_cpu(handle));
-    return *guest ? SEV_RET_SUCCESS : SEV_RET_INVALID_GUEST;
-}
-
 static int find_in_state(PspHost *host, uint32_t handle, PspSevState state,
                          PspSevGuest **guest)
 {
-    int status = find(host, handle, guest);
+    int status = psp_sev_find_guest(host, handle, guest);
 
     if (!status && (*guest)->state != state) {
         status = SEV_RET_INVALID_GUEST_STATE;
@@ -306,7 +296,7 @@ int psp_sev_launch_secret(PspHost *host, void *buffer)
     const PspCmdLaunchSecret *secret = buffer;
     uint32_t size = le32_to_cpu(secret->guest_size);
     PspSevGuest *guest;
-    int status = find(host, secret->handle, &guest);
+    int status = psp_sev_find_guest(host, secret->handle, &guest);
 
     if (status) {
         return status;

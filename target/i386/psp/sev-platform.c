@@ -132,7 +132,7 @@ static int make_identity(PspHost *host)
     return status;
 }
 
-static void forget_init(PspHost *host)
+void psp_sev_forget_init(PspHost *host)
 {
     psp_sev_guests_forget(host);
     host->platform.sev_state = PSP_PLATFORM_UNINIT;
@@ -159,7 +159,7 @@ static int init_platform(PspHost *host, const Init *init)
         status = check_tmr(host, init);
     }
     if (status) {
-        forget_init(host);
+        psp_sev_forget_init(host);
         return status;
     }
     if (platform->snp_state == PSP_PLATFORM_UNINIT) {
@@ -254,7 +254,7 @@ int psp_sev_init_ex(PspHost *host, void *buffer)
 
 int psp_sev_shutdown(PspHost *host, void *buffer)
 {
-    forget_init(host);
+    psp_sev_forget_init(host);
     return SEV_RET_SUCCESS;
 }
 
@@ -286,7 +286,8 @@ int psp_sev_platform_status(PspHost *host, void *buffer)
 
 int psp_sev_df_flush(PspHost *host, void *buffer)
 {
-    return psp_df_flush(&host->platform);
+    psp_df_flush(&host->platform);
+    return SEV_RET_SUCCESS;
 }
 
 /* The firmware is this program. */

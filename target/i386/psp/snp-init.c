@@ -197,23 +197,6 @@ static void fill(SevRmpEntry *table, uint64_t pages, const PspRange *range,
     }
 }
 
-/* All but what lies in the RMP, whose pages are the firmware's */
-static void fix(SevRmpEntry *table, uint64_t pages, const PspRange *range,
-                const PspRange *rmp)
-{
-    uint64_t end = range->base + range->size;
-    uint64_t rmp_end = rmp->base + rmp->size;
-    const PspRange below = {
-        range->base, MIN(end, rmp->base) - MIN(range->base, rmp->base)
-    };
-    const PspRange above = {
-        MAX(range->base, rmp_end), MAX(end, rmp_end) - MAX(range->base, rmp_end)
-    };
-
-    fill(table, pages, &below, SEV_RMP_IMMUTABLE);
-    fill(table, pages, &above, SEV_RMP_IMMUTABLE);
-}
-
 /* In each first entry of 2 MiB: how many of the other 511 are assigned */
 static void count_subpages(SevRmpEntry *table, uint64_t pages,
                            const PspRange *rmp)
@@ -269,9 +252,10 @@ static int build_rmp(PspHost *host, const SnpInit *init)
         fill(table, pages, &ram, 0);
     }
     for (unsigned i = 0; i < init->count; i++) {
-        fix(table, pages, &init->fixed[i], &init->rmp);
+        fill(table, pages, &init->fixed[i], SEV_RMP_IMMUTABLE);
     }
-    fix(table, pages, &aseg, &init->rmp);
+    fill(table, pages, &aseg, SEV_RMP_IMMUTABLE);
+    /* Last: the RMP's own pages are the firmware's, whatever the list says. */
     fill(table, pages, &init->rmp, SEV_RMP_ASSIGNED | SEV_RMP_IMMUTABLE);
     count_subpages(table, pages, &init->rmp);
     platform->ops->unmap(platform->opaque, rmp, init->rmp.size, true);
@@ -362,7 +346,7 @@ static int init_snp(PspHost *host, SnpInit *init)
     if (status) {
         return status;
     }
-    memset(platform->asids + 1, PSP_ASID_DIRTY, platform->max_asid);
+    psp_asids_soil(platform);
     memset(&platform->config, 0, sizeof(platform->config));
     platform->snp_state = PSP_PLATFORM_INIT;
     host->rmp_ready = true;
