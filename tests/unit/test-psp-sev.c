@@ -604,6 +604,60 @@ static void test_start(void)
     machine_stop();
 }
 
+/* LAUNCH_START with an owner who has signed that policy */
+static int start_owned(uint32_t policy)
+{
+    const PspSevCert owner = vector_owner();
+    const uint32_t bytes = cpu_to_le32(policy);
+    g_autoptr(GByteArray) signed_data = g_byte_array_new();
+    PspSevSession session = vector_session();
+    PspCmdLaunchStart start = {
+        .policy = bytes,
+        .cert_spa = cpu_to_le64(DATA),
+        .cert_size = cpu_to_le32(CERT_SIZE),
+        .session_spa = cpu_to_le64(DATA + PAGE),
+        .session_size = cpu_to_le32(sizeof(session)),
+    };
+    uint8_t tik[16];
+
+    for (int i = 0; i < 16; i++) {
+        tik[i] = 0x40 + i;
+    }
+    g_byte_array_append(signed_data, (const uint8_t *)&bytes, sizeof(bytes));
+    hmac(tik, signed_data, session.policy_mac);
+    machine.host.identity.pdh_key = *vector_pdh();
+    memcpy(machine.ram + DATA, &owner, CERT_SIZE);
+    memcpy(machine.ram + DATA + PAGE, &session, sizeof(session));
+    return command(PSP_CMD_LAUNCH_START, &start, sizeof(start));
+}
+
+/* An owner's policy has to be met; one of nobody is not looked at. */
+static void test_policy(void)
+{
+    static const struct {
+        uint32_t policy;
+        int owned;
+    } cases[] = {
+        { 0, 0 },
+        { 1U << 16 | 55U << 24, 0 },
+        { 1U << 16 | 56U << 24, SEV_RET_POLICY_FAILURE },
+        { 2U << 16, SEV_RET_POLICY_FAILURE },
+        { 0xffU << 24, 0 },
+        { 1U << 6, SEV_RET_POLICY_FAILURE },
+        { 1U << 15, SEV_RET_POLICY_FAILURE },
+    };
+
+    start_sev(false);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint32_t handle = 0;
+
+        g_test_message("policy 0x%x", cases[i].policy);
+        g_assert_cmpint(start_owned(cases[i].policy), ==, cases[i].owned);
+        g_assert_cmpint(launch_start(cases[i].policy, &handle), ==, 0);
+    }
+    machine_stop();
+}
+
 /* Each command in each state of the guest */
 static void test_guest_states(void)
 {
@@ -704,6 +758,10 @@ static void test_update(void)
                     SEV_RET_INVALID_LEN);
     g_assert_cmpint(launch(0x32, es, DATA, PAGE), ==, 0);
     g_assert_cmpint(launch(0x31, sev, DATA, 16), ==, 0);
+    /* Marked as an encrypted page; nothing else lies beyond the mark. */
+    g_assert_cmpint(launch(0x31, sev, DATA | PSP_CBIT, 16), ==, 0);
+    g_assert_cmpint(launch(0x31, sev, PSP_CBIT - 16, 32), ==,
+                    SEV_RET_INVALID_ADDRESS);
     machine_stop();
 }
 
@@ -955,6 +1013,7 @@ int main(int argc, char **argv)
     g_test_add_func("/psp-sev/asids", test_asids);
     g_test_add_func("/psp-sev/handles", test_handles);
     g_test_add_func("/psp-sev/start", test_start);
+    g_test_add_func("/psp-sev/policy", test_policy);
     g_test_add_func("/psp-sev/guest-states", test_guest_states);
     g_test_add_func("/psp-sev/update", test_update);
     g_test_add_func("/psp-sev/update/states", test_update_states);

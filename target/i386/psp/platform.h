@@ -110,7 +110,7 @@ void psp_platform_destroy(PspPlatform *platform);
 /** psp_platform_chip: who signs reports; NULL with @errp set */
 PspChip *psp_platform_chip(PspPlatform *platform, Error **errp);
 
-/** psp_reported_tcb: TCB_VERSION as reports tell it, SNP_CONFIG or the chip's */
+/** psp_reported_tcb: what reports tell, SNP_CONFIG's or the chip's own */
 uint64_t psp_reported_tcb(const PspPlatform *platform);
 
 /**
@@ -174,7 +174,9 @@ int psp_snp_command(PspPlatform *platform, unsigned command,
 /**
  * psp_snp_command_size: bytes in the buffer of a command of psp_snp_command()
  *
- * No more than a PspCommandBuffer has.  Returns: 0 where it has none, or is not known.
+ * No more than a PspCommandBuffer has.
+ *
+ * Returns: 0 where it has none, or is not known.
  */
 size_t psp_snp_command_size(unsigned command);
 

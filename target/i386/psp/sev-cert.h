@@ -10,10 +10,8 @@
 #ifndef TARGET_I386_PSP_SEV_CERT_H
 #define TARGET_I386_PSP_SEV_CERT_H
 
-#include "target/i386/sev-abi.h"
+#include "ec.h"
 
-#define PSP_P384_SIZE               48
-#define PSP_CURVE_P384              2
 #define PSP_SEV_CERT_VERSION        1
 #define PSP_SEV_CERT_SIGNATURES     2
 

@@ -23,6 +23,7 @@
  * LAUNCH_START
  */
 
+/* What an owner asks for */
 static int check_policy(uint32_t policy)
 {
     unsigned major = policy >> PSP_SEV_POLICY_MAJOR_SHIFT & 0xff;
@@ -36,7 +37,11 @@ static int check_policy(uint32_t policy)
     return SEV_RET_SUCCESS;
 }
 
-/* The owner's certificate and session, where there are such */
+/*
+ * The owner's certificate and session, where there are such.  Without, the
+ * policy is the host's own word: AMD's firmware takes it as it is, with an API
+ * version and with reserved bits that it does not know.
+ */
 static int open_channel(PspHost *host, const PspCmdLaunchStart *start,
                         PspSevGuest *guest)
 {

@@ -8,13 +8,18 @@
 #ifndef TESTS_UNIT_UPM_CHANCE_H
 #define TESTS_UNIT_UPM_CHANCE_H
 
+#include "qemu/cutils.h"
+
 #define CHANCE_SEED 20
 
 static inline unsigned chance_number(const char *name, unsigned usual)
 {
     const char *asked = g_getenv(name);
-    unsigned number = asked ? strtoul(asked, NULL, 0) : usual;
+    unsigned number = usual;
 
+    if (asked && qemu_strtoui(asked, NULL, 0, &number) < 0) {
+        g_error("%s=%s is not a number", name, asked);
+    }
     g_test_message("%s=%u", name, number);
     return number;
 }
