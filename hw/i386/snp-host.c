@@ -30,9 +30,6 @@
 /* Less cannot boot an operating system that has guests of its own. */
 #define LEAST_RAM (256 * MiB)
 
-/* Extended feature register of an AMD IOMMU: SNPSup */
-#define IOMMU_FEATURE_SNP (1ULL << 63)
-
 /* The one machine's, set and cleared with its property */
 static SnpHost *the_host;
 
@@ -43,7 +40,7 @@ SnpHost *snp_host(void)
 
 uint64_t snp_host_iommu_features(void)
 {
-    return snp_host() ? IOMMU_FEATURE_SNP : 0;
+    return snp_host() ? SNP_HOST_IOMMU_SNP : 0;
 }
 
 /*

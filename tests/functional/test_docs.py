@@ -293,3 +293,19 @@ def test_messages():
                 if len(part) > 3 and image.find(part.encode()) < 0:
                     missing.append(part)
     assert not missing
+
+
+def test_commands():
+    """The table of the emulated firmware has its commands, and no others."""
+    folder = TOP / 'target/i386/psp'
+    commands = set(re.findall(r'PSP_CMD_(\w+) = 0x',
+                              (folder / 'host-abi.h').read_text()))
+    commands |= {f'SNP_{name}' for name in
+                 re.findall(r'PSP_SNP_(\w+) = 0x',
+                            (folder / 'command-abi.h').read_text())}
+    rows = re.findall(r'^   \* - ([A-Z].*?)\n     -(.*?)(?=\n   \* -|\n\n)',
+                      page('amd-sev-snp-host-firmware'), re.M | re.S)
+    listed = [name for names, text in rows if 'INVALID_COMMAND' not in text
+              for name in re.split(r',\s+', names)]
+    assert len(commands) > 45
+    assert sorted(listed) == sorted(commands)

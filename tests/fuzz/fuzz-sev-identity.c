@@ -3,7 +3,8 @@
  * ID blocks and their signatures: one that was changed is refused, with the
  * status that its first fault has in a plain reading of the specification
  *
- * Sources: target/i386/psp/identity.c crypto/hash.c crypto/hash-gnutls.c
+ * Sources: target/i386/psp/identity.c target/i386/psp/ec.c
+ * Sources: crypto/hash.c crypto/hash-gnutls.c
  */
 #include "qemu/osdep.h"
 #include <gnutls/abstract.h>

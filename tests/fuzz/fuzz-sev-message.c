@@ -43,6 +43,11 @@ PspChip *psp_platform_chip(PspPlatform *platform, Error **errp)
     return (PspChip *)chip_id;
 }
 
+uint64_t psp_reported_tcb(const PspPlatform *platform)
+{
+    return psp_chip_tcb();
+}
+
 const uint8_t *psp_chip_id(const PspChip *chip)
 {
     return chip_id;

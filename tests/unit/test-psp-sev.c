@@ -183,6 +183,23 @@ static void test_measurement(void)
     g_assert_cmpmem(measurement.mac, 32, expected, 32);
 }
 
+/* Authenticated by the owner, whatever its flags say */
+static void sign_packet(const PspSevChannel *channel, PspSevPacket *packet,
+                        const uint8_t *data, uint32_t size)
+{
+    g_autoptr(GByteArray) signed_data = g_byte_array_new();
+    const uint8_t context = 1;
+    const uint32_t size_bytes = cpu_to_le32(size);
+
+    g_byte_array_append(signed_data, &context, 1);
+    g_byte_array_append(signed_data, (uint8_t *)packet, 4 + 16);
+    g_byte_array_append(signed_data, (uint8_t *)&size_bytes, 4);
+    g_byte_array_append(signed_data, (uint8_t *)&size_bytes, 4);
+    g_byte_array_append(signed_data, data, size);
+    g_byte_array_append(signed_data, channel->measurement, 32);
+    hmac(channel->tik, signed_data, packet->mac);
+}
+
 static void test_secret(void)
 {
     PspSevChannel channel = open_vector();
@@ -203,6 +220,15 @@ static void test_secret(void)
     g_assert_cmpint(psp_sev_channel_secret(&channel, &packet, data, 32), ==,
                     SEV_RET_BAD_MEASUREMENT);
     channel.measurement[0] ^= 1;
+    /* Compressed; who spoke for the other one says nothing of this one. */
+    packet.flags = cpu_to_le32(PSP_SEV_PACKET_COMPRESSED);
+    g_assert_cmpint(psp_sev_channel_secret(&channel, &packet, data, 32), ==,
+                    SEV_RET_BAD_MEASUREMENT);
+    sign_packet(&channel, &packet, data, 32);
+    g_assert_cmpint(psp_sev_channel_secret(&channel, &packet, data, 32), ==,
+                    SEV_RET_UNSUPPORTED);
+    packet.flags = 0;
+    from_hex(packet.mac, SECRET_MAC);
     g_assert_cmpint(psp_sev_channel_secret(&channel, &packet, data, 32), ==,
                     0);
     g_assert_cmpmem(data, 32, "a secret of a guest owner, 32 B.", 32);
@@ -578,6 +604,60 @@ static void test_start(void)
     machine_stop();
 }
 
+/* LAUNCH_START with an owner who has signed that policy */
+static int start_owned(uint32_t policy)
+{
+    const PspSevCert owner = vector_owner();
+    const uint32_t bytes = cpu_to_le32(policy);
+    g_autoptr(GByteArray) signed_data = g_byte_array_new();
+    PspSevSession session = vector_session();
+    PspCmdLaunchStart start = {
+        .policy = bytes,
+        .cert_spa = cpu_to_le64(DATA),
+        .cert_size = cpu_to_le32(CERT_SIZE),
+        .session_spa = cpu_to_le64(DATA + PAGE),
+        .session_size = cpu_to_le32(sizeof(session)),
+    };
+    uint8_t tik[16];
+
+    for (int i = 0; i < 16; i++) {
+        tik[i] = 0x40 + i;
+    }
+    g_byte_array_append(signed_data, (const uint8_t *)&bytes, sizeof(bytes));
+    hmac(tik, signed_data, session.policy_mac);
+    machine.host.identity.pdh_key = *vector_pdh();
+    memcpy(machine.ram + DATA, &owner, CERT_SIZE);
+    memcpy(machine.ram + DATA + PAGE, &session, sizeof(session));
+    return command(PSP_CMD_LAUNCH_START, &start, sizeof(start));
+}
+
+/* An owner's policy has to be met; one of nobody is not looked at. */
+static void test_policy(void)
+{
+    static const struct {
+        uint32_t policy;
+        int owned;
+    } cases[] = {
+        { 0, 0 },
+        { 1U << 16 | 55U << 24, 0 },
+        { 1U << 16 | 56U << 24, SEV_RET_POLICY_FAILURE },
+        { 2U << 16, SEV_RET_POLICY_FAILURE },
+        { 0xffU << 24, 0 },
+        { 1U << 6, SEV_RET_POLICY_FAILURE },
+        { 1U << 15, SEV_RET_POLICY_FAILURE },
+    };
+
+    start_sev(false);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint32_t handle = 0;
+
+        g_test_message("policy 0x%x", cases[i].policy);
+        g_assert_cmpint(start_owned(cases[i].policy), ==, cases[i].owned);
+        g_assert_cmpint(launch_start(cases[i].policy, &handle), ==, 0);
+    }
+    machine_stop();
+}
+
 /* Each command in each state of the guest */
 static void test_guest_states(void)
 {
@@ -666,6 +746,11 @@ static void test_update(void)
     g_assert_cmpint(launch(0x31, sev, DATA, 0), ==, SEV_RET_INVALID_LEN);
     g_assert_cmpint(launch(0x31, sev, DATA, UINT32_MAX & ~15U), ==,
                     SEV_RET_INVALID_LEN);
+    g_assert_cmpint(launch(0x31, sev, DATA, 64 * MiB + 16), ==,
+                    SEV_RET_INVALID_LEN);
+    /* As much may be, but there is not so much RAM. */
+    g_assert_cmpint(launch(0x31, sev, DATA, 64 * MiB), ==,
+                    SEV_RET_INVALID_ADDRESS);
     g_assert_cmpint(launch(0x31, sev, RAM_SIZE - 16, 32), ==,
                     SEV_RET_INVALID_ADDRESS);
     g_assert_cmpint(launch(0x32, sev, DATA, PAGE), ==, SEV_RET_UNSUPPORTED);
@@ -673,6 +758,10 @@ static void test_update(void)
                     SEV_RET_INVALID_LEN);
     g_assert_cmpint(launch(0x32, es, DATA, PAGE), ==, 0);
     g_assert_cmpint(launch(0x31, sev, DATA, 16), ==, 0);
+    /* Marked as an encrypted page; nothing else lies beyond the mark. */
+    g_assert_cmpint(launch(0x31, sev, DATA | PSP_CBIT, 16), ==, 0);
+    g_assert_cmpint(launch(0x31, sev, PSP_CBIT - 16, 32), ==,
+                    SEV_RET_INVALID_ADDRESS);
     machine_stop();
 }
 
@@ -924,6 +1013,7 @@ int main(int argc, char **argv)
     g_test_add_func("/psp-sev/asids", test_asids);
     g_test_add_func("/psp-sev/handles", test_handles);
     g_test_add_func("/psp-sev/start", test_start);
+    g_test_add_func("/psp-sev/policy", test_policy);
     g_test_add_func("/psp-sev/guest-states", test_guest_states);
     g_test_add_func("/psp-sev/update", test_update);
     g_test_add_func("/psp-sev/update/states", test_update_states);

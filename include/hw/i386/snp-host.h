@@ -29,6 +29,9 @@ typedef struct SnpHostVcpu SnpHostVcpu;
 #define SNP_HOST_ASIDS          12
 #define SNP_HOST_MIN_SEV_ASID   9
 
+/* Extended feature register of an AMD IOMMU: SNPSup */
+#define SNP_HOST_IOMMU_SNP      (1ULL << 63)
+
 /**
  * SnpHost: a host's part of SEV-SNP; a child of its machine
  *

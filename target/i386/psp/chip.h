@@ -7,6 +7,7 @@
 #ifndef TARGET_I386_PSP_CHIP_H
 #define TARGET_I386_PSP_CHIP_H
 
+#include "qemu/bswap.h"
 #include "psp.h"
 
 #define PSP_CHIP_ID_SIZE        64
@@ -31,6 +32,15 @@ typedef struct PspTcb {
 /* Patch levels of a Milan of 2025, so that usual minimum policies are met */
 #define PSP_CHIP_TCB \
     ((PspTcb) { .boot_loader = 4, .snp = 0x18, .microcode = 0xdb })
+
+/** psp_chip_tcb: PSP_CHIP_TCB as a number */
+static inline uint64_t psp_chip_tcb(void)
+{
+    const PspTcb tcb = PSP_CHIP_TCB;
+
+    QEMU_BUILD_BUG_ON(sizeof(tcb) != sizeof(uint64_t));
+    return ldq_le_p(&tcb);
+}
 
 /* What a chip ID begins with; random bytes follow. */
 #define PSP_CHIP_ID_PREFIX      "emulated by QEMU-UPM: no AMD-SP "

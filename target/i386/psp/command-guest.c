@@ -45,7 +45,7 @@ int psp_snp_gctx_create(PspPlatform *platform, const PspCommandBuffer *buffer,
     if (psp_copy_out(platform, spa, zeros, sizeof(zeros))) {
         return SEV_RET_INVALID_CONFIG;
     }
-    add_guest(platform, spa);
+    add_guest(platform, page.spa);
     psp_page_set(platform, &page, PSP_PAGE_STATE_CONTEXT);
     return SEV_RET_SUCCESS;
 }
@@ -66,8 +66,8 @@ int psp_snp_decommission(PspPlatform *platform, const PspCommandBuffer *buffer,
     if (status) {
         return status;
     }
-    psp_asid_drop(platform, guest->asid);
-    g_hash_table_remove(platform->guests, &spa);
+    psp_asid_drop(platform, guest->asid, true);
+    g_hash_table_remove(platform->guests, &page.spa);
     psp_page_set(platform, &page, PSP_PAGE_STATE_FIRMWARE);
     return SEV_RET_SUCCESS;
 }
@@ -92,16 +92,6 @@ static int check_activate(PspPlatform *platform, uint64_t gctx_paddr,
                                              : SEV_RET_SUCCESS;
 }
 
-/* Pages of a guest of before must not become those of the next. */
-static int check_pages(PspPlatform *platform, unsigned asid)
-{
-    if (platform->ops->asid_pages && asid < PSP_ASID_LIMIT &&
-        platform->ops->asid_pages(platform->opaque, asid)) {
-        return SEV_RET_INVALID_CONFIG;
-    }
-    return SEV_RET_SUCCESS;
-}
-
 static int take(PspGuest *guest, unsigned asid)
 {
     int status = psp_asid_take(guest->platform, asid);
@@ -120,7 +110,6 @@ int psp_snp_activate(PspPlatform *platform, const PspCommandBuffer *buffer,
     int status = check_activate(platform,
                                 le64_to_cpu(buffer->activate.gctx_paddr),
                                 &guest) ?:
-                 check_pages(platform, asid) ?:
                  psp_asid_check(platform, asid);
 
     if (status) {
@@ -160,9 +149,6 @@ int psp_snp_activate_ex(PspPlatform *platform, const PspCommandBuffer *buffer,
     }
     status = check_activate(platform, le64_to_cpu(command->gctx_paddr),
                             &guest);
-    if (!status && !guest->asid) {
-        status = check_pages(platform, asid);
-    }
     if (status) {
         return status;
     }

@@ -16,7 +16,8 @@
 static int df_flush(PspPlatform *platform, const PspCommandBuffer *buffer,
                     Error **errp)
 {
-    return psp_df_flush(platform);
+    psp_df_flush(platform);
+    return SEV_RET_SUCCESS;
 }
 
 typedef struct Command {
@@ -91,23 +92,16 @@ static int run(PspPlatform *platform, const Command *command,
 }
 
 int psp_snp_command(PspPlatform *platform, unsigned number,
-                    const void *buffer, size_t size)
+                    const PspCommandBuffer *buffer)
 {
     const Command *command = find_command(number);
-    PspCommandBuffer copy = { 0 };
     Error *err = NULL;
     int status;
 
     if (!command) {
         return SEV_RET_INVALID_COMMAND;
     }
-    if (size < command->size) {
-        return SEV_RET_INVALID_ADDRESS;
-    }
-    if (command->size) {
-        memcpy(&copy, buffer, command->size);
-    }
-    status = run(platform, command, &copy, &err);
+    status = run(platform, command, buffer, &err);
     trace_psp_snp_command(command->name, number, status,
                           err ? error_get_pretty(err) : "");
     error_free(err);
@@ -134,7 +128,7 @@ int psp_snp_find_guest(PspPlatform *platform, uint64_t gctx_paddr,
     if (status) {
         return status;
     }
-    *guest = g_hash_table_lookup(platform->guests, &gctx_paddr);
+    *guest = g_hash_table_lookup(platform->guests, &context.spa);
     return *guest && context.state == PSP_PAGE_STATE_CONTEXT
         ? SEV_RET_SUCCESS : SEV_RET_INVALID_GUEST;
 }
@@ -142,7 +136,7 @@ int psp_snp_find_guest(PspPlatform *platform, uint64_t gctx_paddr,
 /* No command's data lies in the RMP. */
 static int check_range(const PspPlatform *platform, uint64_t spa, size_t size)
 {
-    if (spa + size < spa) {
+    if (spa >= PSP_SPA_LIMIT || size > PSP_SPA_LIMIT - spa) {
         return SEV_RET_INVALID_ADDRESS;
     }
     if (platform->rmp_size && spa < platform->rmp_base + platform->rmp_size &&
@@ -155,8 +149,10 @@ static int check_range(const PspPlatform *platform, uint64_t spa, size_t size)
 int psp_map(PspPlatform *platform, uint64_t spa, size_t size, bool is_write,
             void **p)
 {
-    int status = check_range(platform, spa, size);
+    int status;
 
+    spa = psp_spa(spa);
+    status = check_range(platform, spa, size);
     if (status) {
         return status;
     }

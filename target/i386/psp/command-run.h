@@ -62,6 +62,8 @@ int psp_snp_check_state(const PspPlatform *platform);
 /**
  * psp_snp_find_guest: the guest whose Context page is at @gctx_paddr
  *
+ * With or without the C-bit.
+ *
  * Returns: SEV_RET_SUCCESS; INVALID_PLATFORM_STATE; INVALID_PARAM as
  * psp_page_get() does; INVALID_GUEST.
  */
@@ -70,6 +72,7 @@ int psp_snp_find_guest(PspPlatform *platform, uint64_t gctx_paddr,
 
 /**
  * psp_map: the machine's memory, for one command
+ * @spa: with or without the C-bit
  *
  * The firmware may read all of it.  Whether it may write, the caller has seen
  * from the states of the pages.

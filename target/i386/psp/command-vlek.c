@@ -8,15 +8,7 @@
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/cutils.h"
-#include "chip.h"
 #include "command-run.h"
-
-static uint64_t reported_tcb(const PspPlatform *platform)
-{
-    const PspTcb tcb = PSP_CHIP_TCB;
-
-    return platform->config.reported_tcb ?: ldq_le_p(&tcb);
-}
 
 int psp_snp_vlek_load(PspPlatform *platform, const PspCommandBuffer *buffer,
                       Error **errp)
@@ -35,7 +27,7 @@ int psp_snp_vlek_load(PspPlatform *platform, const PspCommandBuffer *buffer,
     if (status) {
         return status;
     }
-    if (le64_to_cpu(vlek.tcb_version) != reported_tcb(platform)) {
+    if (le64_to_cpu(vlek.tcb_version) != psp_reported_tcb(platform)) {
         return PSP_STATUS_BAD_SVN;
     }
     error_setg(errp, "nobody wraps VLEKs for an emulated chip");

@@ -24,9 +24,6 @@
 #include "attest.h"
 #include "kvm-rules.h"
 
-/* Platform state of 55766 and 56860: initialised, with guests or without */
-#define PLATFORM_STATE_INIT 1
-
 /* A page-table entry has no room for a C-bit elsewhere. */
 #define CBIT_MIN 32
 #define CBIT_MAX 51
@@ -248,7 +245,7 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
     *status = (struct sev_user_data_status) {
         .api_major = PSP_API_MAJOR,
         .api_minor = PSP_API_MINOR,
-        .state = PLATFORM_STATE_INIT,
+        .state = PSP_PLATFORM_INIT,
         .flags = SEV_STATUS_FLAGS_CONFIG_ES,
         .build = PSP_BUILD,
         .guest_count = world && world->vm.guest.state >= PSP_STATE_LAUNCH,

@@ -204,7 +204,6 @@ typedef struct PspCmdSnpShutdown {
 } PspCmdSnpShutdown;
 
 #define PSP_SNP_SHUTDOWN_IOMMU  (1U << 0)
-#define PSP_SNP_SHUTDOWN_X86    (1U << 1)
 
 /* SNP_PLATFORM_STATUS */
 typedef struct PspCmdAddress {

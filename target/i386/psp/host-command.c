@@ -9,6 +9,7 @@
  * Locking: the BQL.
  */
 #include "qemu/osdep.h"
+#include "command-abi.h"
 #include "host.h"
 #include "host-abi.h"
 #include "page-state.h"
@@ -158,19 +159,11 @@ const char *psp_host_command_name(unsigned command)
 static int run_snp(PspHost *host, unsigned command, uint64_t spa)
 {
     size_t size = psp_snp_command_size(command);
-    uint8_t buffer[SIZE_MAX_BUFFER];
+    PspCommandBuffer buffer = { 0 };
+    int status = size ? psp_host_read(host, spa, &buffer, size)
+                      : SEV_RET_SUCCESS;
 
-    if (size > sizeof(buffer)) {
-        return SEV_RET_INVALID_COMMAND;
-    }
-    if (size) {
-        int status = psp_host_read(host, spa, buffer, size);
-
-        if (status) {
-            return status;
-        }
-    }
-    return psp_snp_command(&host->platform, command, buffer, size);
+    return status ?: psp_snp_command(&host->platform, command, &buffer);
 }
 
 static bool answers(const Command *command, int status)
@@ -217,7 +210,6 @@ int psp_host_command(PspHost *host, unsigned command, uint64_t spa)
     bool guarded;
     int status;
 
-    spa = psp_host_spa(spa);
     if (!known) {
         return run_snp(host, command, spa);
     }
@@ -246,20 +238,15 @@ void psp_host_init(PspHost *host, const PspPlatformOps *platform_ops,
 
 void psp_host_reset(PspHost *host)
 {
-    psp_sev_guests_forget(host);
+    psp_sev_forget_init(host);
     psp_platform_reset(&host->platform);
-    host->nv_spa = 0;
     host->rmp_ready = false;
-    host->es = false;
-    memset(&host->tmr, 0, sizeof(host->tmr));
     memset(&host->iommu, 0, sizeof(host->iommu));
-    explicit_bzero(&host->identity, sizeof(host->identity));
 }
 
 void psp_host_destroy(PspHost *host)
 {
-    psp_sev_guests_forget(host);
+    psp_sev_forget_init(host);
     psp_platform_destroy(&host->platform);
-    explicit_bzero(&host->identity, sizeof(host->identity));
     explicit_bzero(&host->flash, sizeof(host->flash));
 }

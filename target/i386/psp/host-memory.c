@@ -10,13 +10,6 @@
 #include "sev-guest.h"
 #include "status.h"
 
-#define SPA_LIMIT   (1ULL << 52)
-
-uint64_t psp_host_spa(uint64_t spa)
-{
-    return spa & ~PSP_HOST_CBIT;
-}
-
 bool psp_ranges_overlap(const PspRange *a, const PspRange *b)
 {
     return a->base < b->base + b->size && b->base < a->base + a->size;
@@ -37,9 +30,10 @@ bool psp_host_is_ram(PspHost *host, uint64_t base, uint64_t size)
 
 static void *map(PspHost *host, uint64_t spa, size_t size, bool is_write)
 {
-    const PspRange range = { psp_host_spa(spa), size };
+    const PspRange range = { psp_spa(spa), size };
 
-    if (!size || range.base >= SPA_LIMIT || size > SPA_LIMIT - range.base ||
+    if (!size || range.base >= PSP_SPA_LIMIT ||
+        size > PSP_SPA_LIMIT - range.base ||
         (host->tmr.size && psp_ranges_overlap(&range, &host->tmr))) {
         return NULL;
     }
@@ -80,5 +74,5 @@ int psp_host_writable(PspHost *host, uint64_t spa, uint64_t size)
     if (size > PSP_SEV_DATA_MAX) {
         return SEV_RET_INVALID_LEN;
     }
-    return psp_pages_writable(&host->platform, psp_host_spa(spa), size);
+    return psp_pages_writable(&host->platform, spa, size);
 }

@@ -22,7 +22,6 @@
 
 /* AMD I/O Virtualization Technology (48882), section 3.4 */
 #define IOMMU_CONTROL_PPR_LOG   (1ULL << 13)
-#define IOMMU_FEATURE_SNP       (1ULL << 63)
 #define IOMMU_BASE_MASK         MAKE_64BIT_MASK(12, 40)
 #define IOMMU_LOG_ENTRY         16
 #define IOMMU_LOG_SIZE_SHIFT    56
@@ -221,7 +220,7 @@ static void ops_iommu(void *opaque, PspIommu *out)
     }
     control = iommu_register(iommu, AMDVI_MMIO_CONTROL);
     out->enabled = control & AMDVI_MMIO_CONTROL_AMDVIEN;
-    out->snp = amdvi_extended_feature_register(iommu) & IOMMU_FEATURE_SNP;
+    out->snp = amdvi_extended_feature_register(iommu) & SNP_HOST_IOMMU_SNP;
     if (control & AMDVI_MMIO_CONTROL_EVENTLOGEN) {
         add_log(out, iommu_register(iommu, AMDVI_MMIO_EVENT_BASE));
     }

@@ -64,9 +64,6 @@ typedef struct PspSevGuest PspSevGuest;
 /* Handles are 1 to this. */
 #define PSP_SEV_GUESTS      1024
 
-/* An address marks an encrypted page by this bit. */
-#define PSP_HOST_CBIT       (1ULL << 51)
-
 /**
  * PspHost: the object
  *
@@ -126,9 +123,6 @@ const char *psp_host_command_name(unsigned command);
  * host-memory.c
  */
 
-/** psp_host_spa: an address without the bit that marks encrypted pages */
-uint64_t psp_host_spa(uint64_t spa);
-
 /**
  * psp_host_read, psp_host_write: a host's memory
  *
@@ -179,6 +173,9 @@ int psp_host_find_rmp(PspHost *host, PspRange *rmp);
  * Returns: SEV_RET_SUCCESS, and what psp_host_write() returns.
  */
 int psp_sev_save_identity(PspHost *host);
+
+/** psp_sev_forget_init: as before INIT; guests are gone, and all keys in use */
+void psp_sev_forget_init(PspHost *host);
 
 /*
  * Commands; @buffer is a copy of the command buffer, which is written back

@@ -4,84 +4,16 @@
  *
  * SEV-SNP Firmware ABI (56860): ID_BLOCK and ID_AUTH in section 8.18, formats
  * of keys and signatures in appendix B.
- *
- * ECDSA is gnutls' work; only the encoding, little-endian in fields of 72
- * bytes, is the firmware's own.
  */
 #include "qemu/osdep.h"
-#include <gnutls/abstract.h>
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
 #include <linux/psp-sev.h>
 #include "crypto/hash.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
-#include "qemu/cutils.h"
+#include "ec.h"
 #include "psp.h"
 
-#define P384_SIZE       48
-#define CURVE_P384      2
 #define ALGORITHM_ECDSA_P384_SHA384 1
-
-/* gnutls has numbers the other way round. */
-static bool to_big_endian(uint8_t out[P384_SIZE],
-                          const uint8_t number[PSP_EC_NUMBER_SIZE])
-{
-    for (size_t i = 0; i < P384_SIZE; i++) {
-        out[i] = number[P384_SIZE - 1 - i];
-    }
-    return buffer_is_zero(number + P384_SIZE, PSP_EC_NUMBER_SIZE - P384_SIZE);
-}
-
-static gnutls_datum_t datum(const void *data, size_t size)
-{
-    return (gnutls_datum_t) { .data = (void *)data, .size = size };
-}
-
-static int verify(gnutls_pubkey_t public_key, const PspEcKey *key,
-                  const PspEcSignature *signature, const void *data,
-                  size_t size)
-{
-    uint8_t x[P384_SIZE], y[P384_SIZE], r[P384_SIZE], s[P384_SIZE];
-    gnutls_datum_t x_datum = datum(x, sizeof(x)), y_datum = datum(y, sizeof(y));
-    gnutls_datum_t r_datum = datum(r, sizeof(r)), s_datum = datum(s, sizeof(s));
-    gnutls_datum_t signed_data = datum(data, size), der = { 0 };
-    int ret;
-
-    if (!to_big_endian(x, key->x) || !to_big_endian(y, key->y) ||
-        !to_big_endian(r, signature->r) || !to_big_endian(s, signature->s)) {
-        return GNUTLS_E_ILLEGAL_PARAMETER;
-    }
-    ret = gnutls_pubkey_import_ecc_raw(public_key, GNUTLS_ECC_CURVE_SECP384R1,
-                                       &x_datum, &y_datum);
-    if (ret < 0) {
-        return ret;
-    }
-    ret = gnutls_encode_rs_value(&der, &r_datum, &s_datum);
-    if (ret < 0) {
-        return ret;
-    }
-    ret = gnutls_pubkey_verify_data2(public_key, GNUTLS_SIGN_ECDSA_SHA384, 0,
-                                     &signed_data, &der);
-    gnutls_free(der.data);
-    return ret;
-}
-
-bool psp_ec_verify(const PspEcKey *key, const PspEcSignature *signature,
-                   const void *data, size_t size, Error **errp)
-{
-    gnutls_pubkey_t public_key;
-    int ret = gnutls_pubkey_init(&public_key);
-
-    if (ret == 0) {
-        ret = verify(public_key, key, signature, data, size);
-        gnutls_pubkey_deinit(public_key);
-    }
-    if (ret < 0) {
-        error_setg(errp, "%s", gnutls_strerror(ret));
-    }
-    return ret >= 0;
-}
 
 /* What reports show of a key: SHA-384 over all of its structure */
 static bool key_digest(const PspEcKey *key, uint8_t out[PSP_DIGEST_SIZE],
@@ -120,7 +52,7 @@ static int check_link(const char *name, uint32_t algorithm,
                       const char *what, const void *data, size_t size,
                       Error **errp)
 {
-    ERRP_GUARD();
+    int ret;
 
     if (le32_to_cpu(algorithm) != ALGORITHM_ECDSA_P384_SHA384) {
         error_setg(errp, "%s key: algorithm %u, only %d (ECDSA P-384 with"
@@ -128,13 +60,15 @@ static int check_link(const char *name, uint32_t algorithm,
                    ALGORITHM_ECDSA_P384_SHA384);
         return SEV_RET_INVALID_PARAM;
     }
-    if (le32_to_cpu(key->curve) != CURVE_P384) {
+    if (le32_to_cpu(key->curve) != PSP_CURVE_P384) {
         error_setg(errp, "%s key: curve %u, only %d (P-384) is known", name,
-                   le32_to_cpu(key->curve), CURVE_P384);
+                   le32_to_cpu(key->curve), PSP_CURVE_P384);
         return SEV_RET_INVALID_PARAM;
     }
-    if (!psp_ec_verify(key, signature, data, size, errp)) {
-        error_prepend(errp, "%s was not signed by the %s key: ", what, name);
+    ret = psp_ec_verify(key, signature, GNUTLS_SIGN_ECDSA_SHA384, data, size);
+    if (ret < 0) {
+        error_setg(errp, "%s was not signed by the %s key: %s", what, name,
+                   gnutls_strerror(ret));
         return SEV_RET_BAD_SIGNATURE;
     }
     return SEV_RET_SUCCESS;

@@ -18,7 +18,6 @@
 #define PSP_REG_COMMAND         0x10980     /* C2PMSG_32 */
 #define PSP_REG_BUFFER_LOW      0x109e0     /* C2PMSG_56 */
 #define PSP_REG_BUFFER_HIGH     0x109e4     /* C2PMSG_57 */
-#define PSP_REG_BOOTLOADER      0x109ec     /* C2PMSG_59 */
 #define PSP_REG_FEATURES        0x109fc     /* C2PMSG_63 */
 
 /* P2CMSG_*: a SEV command is complete */

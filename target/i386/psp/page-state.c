@@ -11,7 +11,6 @@
 
 #define PAGE_4K     (4 * KiB)
 #define PAGE_2M     (2 * MiB)
-#define SPA_LIMIT   (1ULL << 52)
 
 /* What a bit or a field has to be: 0, not 0, or anything */
 typedef enum Want {
@@ -48,27 +47,6 @@ static const Pattern patterns[] = {
     { PSP_PAGE_STATE_GUEST_VALID,     SET,  SET,  SET,  ZERO, ANY,  ANY },
 };
 
-static const char *const names[PSP_PAGE_STATE_LIMIT] = {
-    [PSP_PAGE_STATE_INVALID] = "Invalid",
-    [PSP_PAGE_STATE_DEFAULT] = "Default",
-    [PSP_PAGE_STATE_HYPERVISOR] = "Hypervisor",
-    [PSP_PAGE_STATE_HV_FIXED] = "HV-Fixed",
-    [PSP_PAGE_STATE_RECLAIM] = "Reclaim",
-    [PSP_PAGE_STATE_FIRMWARE] = "Firmware",
-    [PSP_PAGE_STATE_FIRMWARE_IOMMU] = "Firmware-IOMMU",
-    [PSP_PAGE_STATE_CONTEXT] = "Context",
-    [PSP_PAGE_STATE_METADATA] = "Metadata",
-    [PSP_PAGE_STATE_PRE_GUEST] = "Pre-Guest",
-    [PSP_PAGE_STATE_PRE_SWAP] = "Pre-Swap",
-    [PSP_PAGE_STATE_GUEST_INVALID] = "Guest-Invalid",
-    [PSP_PAGE_STATE_GUEST_VALID] = "Guest-Valid",
-};
-
-const char *psp_page_state_name(PspPageState state)
-{
-    return names[state];
-}
-
 static bool fits(Want want, uint64_t value)
 {
     return want == ANY || (want == SET) == (value != 0);
@@ -101,7 +79,7 @@ PspPageState psp_page_state(const SevRmpEntry *entry)
 int psp_page_get(PspPlatform *platform, uint64_t spa, PspPage *page)
 {
     *page = (PspPage) {
-        .spa = spa & ~(PAGE_4K - 1),
+        .spa = psp_spa(spa) & ~(PAGE_4K - 1),
         .state = PSP_PAGE_STATE_DEFAULT,
     };
     if (page->spa - platform->rmp_base < platform->rmp_size) {
@@ -181,7 +159,8 @@ int psp_pages_writable(PspPlatform *platform, uint64_t spa, uint64_t size)
     uint64_t offset = spa & (PAGE_4K - 1);
     int status;
 
-    if (spa >= SPA_LIMIT || size > SPA_LIMIT - spa) {
+    spa = psp_spa(spa);
+    if (spa >= PSP_SPA_LIMIT || size > PSP_SPA_LIMIT - spa) {
         return SEV_RET_INVALID_ADDRESS;
     }
     platform->ops->rmp_lock(platform->opaque);

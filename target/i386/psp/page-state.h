@@ -31,7 +31,7 @@ typedef enum PspPageState {
 
 /**
  * PspPage: a page and its state, as psp_page_get() found it
- * @spa: of the 4 KiB page
+ * @spa: of the 4 KiB page, without the C-bit
  * @entry: all zero for a page in the Default state
  */
 typedef struct PspPage {
@@ -43,12 +43,9 @@ typedef struct PspPage {
 /** psp_page_state: the state that an entry's bits stand for */
 PspPageState psp_page_state(const SevRmpEntry *entry);
 
-/** psp_page_state_name: for traces and messages */
-const char *psp_page_state_name(PspPageState state);
-
 /**
  * psp_page_get: look a page up
- * @spa: anywhere in it
+ * @spa: anywhere in it, with or without the C-bit
  *
  * Its state is DEFAULT outside of the RMP.  Each 4 KiB of a page of 2 MiB have
  * the state, the size and the ASID of the whole.
@@ -85,7 +82,7 @@ void psp_page_put(PspPlatform *platform, PspPage *page);
  *
  * Returns: SEV_RET_SUCCESS, PSP_STATUS_INVALID_PAGE_STATE, INVALID_PARAM as
  * psp_page_get() does, or SEV_RET_INVALID_ADDRESS for a range that ends
- * beyond 2^52.
+ * beyond PSP_SPA_LIMIT.
  */
 int psp_pages_writable(PspPlatform *platform, uint64_t spa, uint64_t size);
 

@@ -33,10 +33,6 @@ typedef void PspCpuidFn(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
  * @unmap: what @map returned; @is_write as there
  * @flush: make all processors forget translations that they checked against
  *     an entry that has changed since
- * @asid_pages: how many pages of memory the RMP says belong to an ASID.
- *     NULL: not known, none
- * @wbinvd_done: has every processor executed WBINVD since an ASID was last
- *     given up?  NULL: taken for granted
  * @chip: who signs reports, see chip.h; NULL with @errp set
  * @cpuid: answers of the processor that CPUID pages are held against.  NULL:
  *     they are held against what the chip of PspPlatform.signature can do
@@ -52,8 +48,6 @@ typedef struct PspPlatformOps {
     void *(*map)(void *opaque, uint64_t spa, uint64_t size, bool is_write);
     void (*unmap)(void *opaque, void *p, uint64_t size, bool is_write);
     void (*flush)(void *opaque);
-    uint64_t (*asid_pages)(void *opaque, unsigned asid);
-    bool (*wbinvd_done)(void *opaque);
     PspChip *(*chip)(void *opaque, Error **errp);
     PspCpuidFn *cpuid;
 } PspPlatformOps;

@@ -7,6 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "chip.h"
 #include "command.h"
 #include "status.h"
 
@@ -41,6 +42,11 @@ void psp_platform_destroy(PspPlatform *platform)
 PspChip *psp_platform_chip(PspPlatform *platform, Error **errp)
 {
     return platform->ops->chip(platform->opaque, errp);
+}
+
+uint64_t psp_reported_tcb(const PspPlatform *platform)
+{
+    return platform->config.reported_tcb ?: psp_chip_tcb();
 }
 
 unsigned psp_snp_guests(PspPlatform *platform)
@@ -83,25 +89,27 @@ int psp_asid_take(PspPlatform *platform, unsigned asid)
     return SEV_RET_SUCCESS;
 }
 
-void psp_asid_drop(PspPlatform *platform, unsigned asid)
+void psp_asid_drop(PspPlatform *platform, unsigned asid, bool dirty)
 {
     if (asid && asid < PSP_ASID_LIMIT) {
-        platform->asids[asid] = PSP_ASID_DIRTY;
+        platform->asids[asid] = dirty ? PSP_ASID_DIRTY : PSP_ASID_CLEAN;
     }
 }
 
-int psp_df_flush(PspPlatform *platform)
+void psp_asids_soil(PspPlatform *platform)
 {
-    if (platform->ops->wbinvd_done &&
-        !platform->ops->wbinvd_done(platform->opaque)) {
-        return SEV_RET_WBINVD_REQUIRED;
+    for (unsigned asid = 1; asid <= platform->max_asid; asid++) {
+        psp_asid_drop(platform, asid, true);
     }
+}
+
+void psp_df_flush(PspPlatform *platform)
+{
     for (unsigned i = 0; i < PSP_ASID_LIMIT; i++) {
         if (platform->asids[i] == PSP_ASID_DIRTY) {
             platform->asids[i] = PSP_ASID_CLEAN;
         }
     }
-    return SEV_RET_SUCCESS;
 }
 
 bool psp_asids_clean(const PspPlatform *platform)

@@ -13,6 +13,7 @@
 
 #include "platform-ops.h"
 
+typedef union PspCommandBuffer PspCommandBuffer;
 typedef struct PspGuest PspGuest;
 
 /* States of the platform, 56860 section 4.1 and 55766 */
@@ -24,6 +25,23 @@ typedef enum PspPlatformState {
 /* PLATFORM_INFO, 56860 table 24: what policies are held against */
 #define PSP_PLATFORM_SMT            (1ULL << 0)
 #define PSP_PLATFORM_RAPL_DIS       (1ULL << 3)
+
+/* An address marks a page that the host has encrypted by this bit. */
+#define PSP_CBIT            (1ULL << 51)
+
+/* All memory is below. */
+#define PSP_SPA_LIMIT       PSP_CBIT
+
+/**
+ * psp_spa: an address without that mark
+ *
+ * A host with SME sets it in all that it hands over.  Memory is plain text
+ * here, and the page is the same one.
+ */
+static inline uint64_t psp_spa(uint64_t spa)
+{
+    return spa & ~PSP_CBIT;
+}
 
 /* ASIDs that an RMP entry can hold, 0 among them */
 #define PSP_ASID_LIMIT      (1U << SEV_RMP_ASID_BITS)
@@ -92,6 +110,9 @@ void psp_platform_destroy(PspPlatform *platform);
 /** psp_platform_chip: who signs reports; NULL with @errp set */
 PspChip *psp_platform_chip(PspPlatform *platform, Error **errp);
 
+/** psp_reported_tcb: what reports tell, SNP_CONFIG's or the chip's own */
+uint64_t psp_reported_tcb(const PspPlatform *platform);
+
 /**
  * psp_snp_guests: SNP guests that were launched and not decommissioned yet
  *
@@ -115,15 +136,18 @@ int psp_asid_check(const PspPlatform *platform, unsigned asid);
  */
 int psp_asid_take(PspPlatform *platform, unsigned asid);
 
-/** psp_asid_drop: the guest is gone, its ASID dirty; 0 is ignored */
-void psp_asid_drop(PspPlatform *platform, unsigned asid);
-
 /**
- * psp_df_flush: DF_FLUSH and SNP_DF_FLUSH, make dirty ASIDs clean
- *
- * Returns: SEV_RET_SUCCESS, WBINVD_REQUIRED.
+ * psp_asid_drop: the guest is gone
+ * @asid: 0 is ignored
+ * @dirty: it may have left something in caches
  */
-int psp_df_flush(PspPlatform *platform);
+void psp_asid_drop(PspPlatform *platform, unsigned asid, bool dirty);
+
+/** psp_asids_soil: SNP_INIT, make all ASIDs dirty; no guest may have one */
+void psp_asids_soil(PspPlatform *platform);
+
+/** psp_df_flush: DF_FLUSH and SNP_DF_FLUSH, make dirty ASIDs clean */
+void psp_df_flush(PspPlatform *platform);
 
 /** psp_asids_clean: is no ASID owned or dirty?  SNP_SHUTDOWN wants to know */
 bool psp_asids_clean(const PspPlatform *platform);
@@ -131,9 +155,8 @@ bool psp_asids_clean(const PspPlatform *platform);
 /**
  * psp_snp_command: run one command of 56860 on guests and on pages
  * @command: 56860 table 22, see command-abi.h
- * @buffer: the command buffer as it lies in memory; not written, and read
- *     once only, as the machine may write to it at any time
- * @size: bytes that may be read there
+ * @buffer: a copy of the command buffer, of psp_snp_command_size() bytes, that
+ *     the machine cannot write to
  *
  * SNP_INIT, SNP_SHUTDOWN, SNP_PLATFORM_STATUS, SNP_CONFIG and their like
  * belong to the mailbox.  Whatever the buffer says, memory that the RMP does
@@ -143,13 +166,15 @@ bool psp_asids_clean(const PspPlatform *platform);
  * Locking: the BQL.
  *
  * Returns: SEV_RET_* or PSP_STATUS_*; SEV_RET_INVALID_COMMAND where @command
- * is none of these, SEV_RET_INVALID_ADDRESS where @size is too small for it.
+ * is none of these.
  */
 int psp_snp_command(PspPlatform *platform, unsigned command,
-                    const void *buffer, size_t size);
+                    const PspCommandBuffer *buffer);
 
 /**
  * psp_snp_command_size: bytes in the buffer of a command of psp_snp_command()
+ *
+ * No more than a PspCommandBuffer has.
  *
  * Returns: 0 where it has none, or is not known.
  */

@@ -106,14 +106,6 @@ typedef struct PspIdentity {
 } PspIdentity;
 
 /**
- * psp_ec_verify: has @key signed @data with ECDSA P-384 and SHA-384?
- *
- * The curve is not looked at.  Returns: false with @errp set where not.
- */
-bool psp_ec_verify(const PspEcKey *key, const PspEcSignature *signature,
-                   const void *data, size_t size, Error **errp);
-
-/**
  * psp_identity_check: hold an ID block against a launch
  * @author_key: the ID key has to be signed by the author key
  * @policy, @digest: those of the launch

@@ -113,10 +113,8 @@ static void fill_identity(PspReport *report, const PspIdentity *identity)
 static void fill_platform(PspReport *report, const PspGuest *guest,
                           const PspChip *chip)
 {
-    uint64_t reported = cpu_to_le64(guest->platform->config.reported_tcb);
-
     report->current_tcb = PSP_CHIP_TCB;
-    report->reported_tcb = PSP_CHIP_TCB;
+    stq_le_p(&report->reported_tcb, psp_reported_tcb(guest->platform));
     report->committed_tcb = PSP_CHIP_TCB;
     report->launch_tcb = PSP_CHIP_TCB;
     report->cpuid_family = PSP_CHIP_FAMILY;
@@ -125,9 +123,6 @@ static void fill_platform(PspReport *report, const PspGuest *guest,
     report->current_build = report->committed_build = PSP_BUILD;
     report->current_minor = report->committed_minor = PSP_API_MINOR;
     report->current_major = report->committed_major = PSP_API_MAJOR;
-    if (reported) {
-        memcpy(&report->reported_tcb, &reported, sizeof(reported));
-    }
     if (!masks(guest, PSP_CONFIG_MASK_CHIP_ID)) {
         memcpy(report->chip_id, psp_chip_id(chip), sizeof(report->chip_id));
     }

@@ -2,70 +2,26 @@
 /*
  * The firmware's key pairs and certificates for SEV and SEV-ES guests
  *
- * Secure Encrypted Virtualization API (55766), appendix C.  ECDSA is gnutls'
- * work; ECDH is that of the library beneath it, as gnutls has a function for
- * it from version 3.8.2 on only.
+ * Secure Encrypted Virtualization API (55766), appendix C.  ECDH is the work
+ * of the library beneath gnutls, which has a function for it from version
+ * 3.8.2 on only.
  */
 #include "qemu/osdep.h"
 #include <gmp.h>
-#include <gnutls/abstract.h>
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
 #include <linux/psp-sev.h>
 #include <nettle/ecc.h>
 #include <nettle/ecc-curve.h>
 #include "qapi/error.h"
 #include "qemu/bswap.h"
-#include "qemu/cutils.h"
 #include "psp.h"
 #include "sev-cert.h"
 
 /* Most significant byte first, in mpz_import()'s terms */
 #define BIG_ENDIAN_FIRST    1
 
-static void reverse(uint8_t *to, const uint8_t *from)
-{
-    for (size_t i = 0; i < PSP_P384_SIZE; i++) {
-        to[i] = from[PSP_P384_SIZE - 1 - i];
-    }
-}
-
-static bool from_field(uint8_t to[PSP_P384_SIZE],
-                       const uint8_t field[PSP_EC_NUMBER_SIZE])
-{
-    reverse(to, field);
-    return buffer_is_zero(field + PSP_P384_SIZE,
-                          PSP_EC_NUMBER_SIZE - PSP_P384_SIZE);
-}
-
-static void to_field(uint8_t field[PSP_EC_NUMBER_SIZE],
-                     const uint8_t from[PSP_P384_SIZE])
-{
-    memset(field, 0, PSP_EC_NUMBER_SIZE);
-    reverse(field, from);
-}
-
 static gnutls_datum_t datum(const void *data, size_t size)
 {
     return (gnutls_datum_t) { .data = (void *)data, .size = size };
-}
-
-/* gnutls may drop leading zeros, and may add one. */
-static bool pad(uint8_t to[PSP_P384_SIZE], const gnutls_datum_t *number)
-{
-    const uint8_t *from = number->data;
-    size_t size = number->size;
-
-    while (size && !*from) {
-        from++;
-        size--;
-    }
-    if (size > PSP_P384_SIZE) {
-        return false;
-    }
-    memset(to, 0, PSP_P384_SIZE - size);
-    memcpy(to + PSP_P384_SIZE - size, from, size);
-    return true;
 }
 
 static bool failed(int ret, Error **errp)
@@ -81,8 +37,8 @@ static int export_key(gnutls_privkey_t from, PspSevKey *key)
     gnutls_datum_t x = { 0 }, y = { 0 }, k = { 0 };
     int ret = gnutls_privkey_export_ecc_raw(from, NULL, &x, &y, &k);
 
-    if (ret >= 0 && (!pad(key->x, &x) || !pad(key->y, &y) ||
-                     !pad(key->k, &k))) {
+    if (ret >= 0 && (!psp_ec_pad(key->x, &x) || !psp_ec_pad(key->y, &y) ||
+                     !psp_ec_pad(key->k, &k))) {
         ret = GNUTLS_E_INTERNAL_ERROR;
     }
     gnutls_free(x.data);
@@ -109,12 +65,13 @@ bool psp_sev_key_make(PspSevKey *key, Error **errp)
     return !failed(ret, errp);
 }
 
-void psp_sev_key_set(PspEcKey *public, const PspSevKey *key)
+/* The public half */
+static void key_set(PspEcKey *public, const PspSevKey *key)
 {
     memset(public, 0, sizeof(*public));
     public->curve = cpu_to_le32(PSP_CURVE_P384);
-    to_field(public->x, key->x);
-    to_field(public->y, key->y);
+    psp_ec_field(public->x, key->x);
+    psp_ec_field(public->y, key->y);
 }
 
 void psp_sev_cert_init(PspSevCert *cert, PspSevUsage usage,
@@ -125,25 +82,20 @@ void psp_sev_cert_init(PspSevCert *cert, PspSevUsage usage,
     cert->api_major = PSP_API_MAJOR;
     cert->api_minor = PSP_API_MINOR;
     cert->usage = cpu_to_le32(usage);
-    if (key) {
-        cert->algorithm = cpu_to_le32(usage == PSP_SEV_USAGE_PDH ?
-                                      PSP_SEV_ECDH_SHA256 :
-                                      PSP_SEV_ECDSA_SHA256);
-        psp_sev_key_set(&cert->key, key);
-    }
+    cert->algorithm = cpu_to_le32(usage == PSP_SEV_USAGE_PDH ?
+                                  PSP_SEV_ECDH_SHA256 : PSP_SEV_ECDSA_SHA256);
+    key_set(&cert->key, key);
     for (size_t i = 0; i < PSP_SEV_CERT_SIGNATURES; i++) {
         cert->signatures[i].usage = cpu_to_le32(PSP_SEV_USAGE_INVALID);
     }
 }
 
 static int sign(PspEcSignature *signature, const PspSevKey *key,
-                const gnutls_datum_t *data)
+                const void *data, size_t size)
 {
-    gnutls_datum_t x = datum(key->x, sizeof(key->x));
-    gnutls_datum_t y = datum(key->y, sizeof(key->y));
-    gnutls_datum_t k = datum(key->k, sizeof(key->k));
-    gnutls_datum_t der = { 0 }, r = { 0 }, s = { 0 };
-    uint8_t number[PSP_P384_SIZE];
+    const gnutls_datum_t x = datum(key->x, sizeof(key->x));
+    const gnutls_datum_t y = datum(key->y, sizeof(key->y));
+    const gnutls_datum_t k = datum(key->k, sizeof(key->k));
     gnutls_privkey_t signer;
     int ret = gnutls_privkey_init(&signer);
 
@@ -153,34 +105,16 @@ static int sign(PspEcSignature *signature, const PspSevKey *key,
     ret = gnutls_privkey_import_ecc_raw(signer, GNUTLS_ECC_CURVE_SECP384R1,
                                         &x, &y, &k);
     if (ret >= 0) {
-        ret = gnutls_privkey_sign_data(signer, GNUTLS_DIG_SHA256, 0, data,
-                                       &der);
-    }
-    if (ret >= 0) {
-        ret = gnutls_decode_rs_value(&der, &r, &s);
-    }
-    if (ret >= 0) {
-        memset(signature, 0, sizeof(*signature));
-        ret = pad(number, &r) ? 0 : GNUTLS_E_INTERNAL_ERROR;
-        to_field(signature->r, number);
-    }
-    if (ret >= 0) {
-        ret = pad(number, &s) ? 0 : GNUTLS_E_INTERNAL_ERROR;
-        to_field(signature->s, number);
+        ret = psp_ec_sign(signature, signer, GNUTLS_DIG_SHA256, data, size);
     }
     gnutls_privkey_deinit(signer);
-    gnutls_free(der.data);
-    gnutls_free(r.data);
-    gnutls_free(s.data);
     return ret;
 }
 
 bool psp_sev_sign(const PspSevKey *key, const void *data, size_t size,
                   PspEcSignature *signature, Error **errp)
 {
-    const gnutls_datum_t in = datum(data, size);
-
-    return !failed(sign(signature, key, &in), errp);
+    return !failed(sign(signature, key, data, size), errp);
 }
 
 bool psp_sev_cert_sign(PspSevCert *cert, PspSevUsage usage,
@@ -215,48 +149,11 @@ bool psp_sev_cert_check(const PspSevCert *cert, PspSevUsage usage)
            le32_to_cpu(cert->key.curve) == PSP_CURVE_P384;
 }
 
-static int verify(gnutls_pubkey_t key, const PspEcKey *raw,
-                  const PspEcSignature *signature, const gnutls_datum_t *body)
-{
-    uint8_t number[4][PSP_P384_SIZE];
-    gnutls_datum_t x = datum(number[0], PSP_P384_SIZE);
-    gnutls_datum_t y = datum(number[1], PSP_P384_SIZE);
-    gnutls_datum_t r = datum(number[2], PSP_P384_SIZE);
-    gnutls_datum_t s = datum(number[3], PSP_P384_SIZE);
-    gnutls_datum_t der = { 0 };
-    int ret;
-
-    if (!from_field(number[0], raw->x) || !from_field(number[1], raw->y) ||
-        !from_field(number[2], signature->r) ||
-        !from_field(number[3], signature->s)) {
-        return GNUTLS_E_ILLEGAL_PARAMETER;
-    }
-    ret = gnutls_pubkey_import_ecc_raw(key, GNUTLS_ECC_CURVE_SECP384R1, &x,
-                                       &y);
-    if (ret >= 0) {
-        ret = gnutls_encode_rs_value(&der, &r, &s);
-    }
-    if (ret >= 0) {
-        ret = gnutls_pubkey_verify_data2(key, GNUTLS_SIGN_ECDSA_SHA256, 0,
-                                         body, &der);
-    }
-    gnutls_free(der.data);
-    return ret;
-}
-
 static bool has_signed(const PspSevCert *cert, const PspEcSignature *signature,
                        const PspEcKey *key)
 {
-    const gnutls_datum_t body = datum(cert, PSP_SEV_CERT_BODY_SIZE);
-    gnutls_pubkey_t pubkey;
-    int ret = gnutls_pubkey_init(&pubkey);
-
-    if (ret < 0) {
-        return false;
-    }
-    ret = verify(pubkey, key, signature, &body);
-    gnutls_pubkey_deinit(pubkey);
-    return ret >= 0;
+    return psp_ec_verify(key, signature, GNUTLS_SIGN_ECDSA_SHA256, cert,
+                         PSP_SEV_CERT_BODY_SIZE) >= 0;
 }
 
 /* Of the two, either both are set or none is. */
@@ -318,7 +215,7 @@ bool psp_sev_agree(const PspSevKey *key, const PspEcKey *peer,
     mpz_t x, y, k;
     bool good;
 
-    if (!from_field(peer_x, peer->x) || !from_field(peer_y, peer->y)) {
+    if (!psp_ec_number(peer_x, peer->x) || !psp_ec_number(peer_y, peer->y)) {
         return false;
     }
     import(x, peer_x);

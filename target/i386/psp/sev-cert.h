@@ -10,10 +10,8 @@
 #ifndef TARGET_I386_PSP_SEV_CERT_H
 #define TARGET_I386_PSP_SEV_CERT_H
 
-#include "target/i386/sev-abi.h"
+#include "ec.h"
 
-#define PSP_P384_SIZE               48
-#define PSP_CURVE_P384              2
 #define PSP_SEV_CERT_VERSION        1
 #define PSP_SEV_CERT_SIGNATURES     2
 
@@ -65,13 +63,7 @@ typedef struct PspSevKey {
 /** psp_sev_key_make: a new key pair.  Returns: false with @errp set. */
 bool psp_sev_key_make(PspSevKey *key, Error **errp);
 
-/** psp_sev_key_set: @public gets the public half of @key */
-void psp_sev_key_set(PspEcKey *public, const PspSevKey *key);
-
-/**
- * psp_sev_cert_init: a certificate without signatures
- * @key: NULL for one without key, too
- */
+/** psp_sev_cert_init: a certificate without signatures */
 void psp_sev_cert_init(PspSevCert *cert, PspSevUsage usage,
                        const PspSevKey *key);
 

@@ -25,13 +25,13 @@ enum {
 
 #define IOV(part, bytes) { .iov_base = (void *)(part), .iov_len = (bytes) }
 
-static bool hmac(const uint8_t key[PSP_SEV_KEY_SIZE], const struct iovec *parts,
+static bool hmac(const void *key, size_t key_size, const struct iovec *parts,
                  size_t count, uint8_t mac[PSP_SEV_MAC_SIZE])
 {
     size_t size = PSP_SEV_MAC_SIZE;
     Error *err = NULL;
     g_autoptr(QCryptoHmac) made = qcrypto_hmac_new(
-        QCRYPTO_HASH_ALGO_SHA256, key, PSP_SEV_KEY_SIZE, &err);
+        QCRYPTO_HASH_ALGO_SHA256, key, key_size, &err);
 
     if (made && !qcrypto_hmac_bytesv(made, parts, count, &mac, &size, &err)) {
         return true;
@@ -46,7 +46,7 @@ static int verify(const uint8_t key[PSP_SEV_KEY_SIZE],
 {
     uint8_t mac[PSP_SEV_MAC_SIZE];
 
-    if (!hmac(key, parts, count, mac)) {
+    if (!hmac(key, PSP_SEV_KEY_SIZE, parts, count, mac)) {
         return SEV_RET_HWSEV_RET_PLATFORM;
     }
     return gnutls_memcmp(mac, expected, sizeof(mac)) ? SEV_RET_BAD_MEASUREMENT
@@ -66,15 +66,9 @@ static bool derive(uint8_t key[PSP_SEV_KEY_SIZE], const void *from,
         IOV(context, context_size),
         IOV(&bits, sizeof(bits)),
     };
-    uint8_t out[PSP_SEV_MAC_SIZE], *bytes = out;
-    size_t out_size = sizeof(out);
-    Error *err = NULL;
-    g_autoptr(QCryptoHmac) made = qcrypto_hmac_new(
-        QCRYPTO_HASH_ALGO_SHA256, from, size, &err);
-    bool good = made && !qcrypto_hmac_bytesv(made, parts, ARRAY_SIZE(parts),
-                                             &bytes, &out_size, &err);
+    uint8_t out[PSP_SEV_MAC_SIZE];
+    bool good = hmac(from, size, parts, ARRAY_SIZE(parts), out);
 
-    error_free(err);
     memcpy(key, out, good ? PSP_SEV_KEY_SIZE : 0);
     gnutls_memset(out, 0, sizeof(out));
     return good;
@@ -155,7 +149,8 @@ int psp_sev_channel_measure(const PspSevChannel *channel, uint32_t policy,
         IOV(measurement->nonce, sizeof(measurement->nonce)),
     };
 
-    return hmac(channel->tik, parts, ARRAY_SIZE(parts), measurement->mac) ?
+    return hmac(channel->tik, sizeof(channel->tik), parts, ARRAY_SIZE(parts),
+                measurement->mac) ?
         SEV_RET_SUCCESS : SEV_RET_HWSEV_RET_PLATFORM;
 }
 

@@ -23,6 +23,7 @@
  * LAUNCH_START
  */
 
+/* What an owner asks for */
 static int check_policy(uint32_t policy)
 {
     unsigned major = policy >> PSP_SEV_POLICY_MAJOR_SHIFT & 0xff;
@@ -36,7 +37,11 @@ static int check_policy(uint32_t policy)
     return SEV_RET_SUCCESS;
 }
 
-/* The owner's certificate and session, where there are such */
+/*
+ * The owner's certificate and session, where there are such.  Without, the
+ * policy is the host's own word: AMD's firmware takes it as it is, with an API
+ * version and with reserved bits that it does not know.
+ */
 static int open_channel(PspHost *host, const PspCmdLaunchStart *start,
                         PspSevGuest *guest)
 {
@@ -141,20 +146,10 @@ int psp_sev_launch_start(PspHost *host, void *buffer)
  * The launch
  */
 
-/* What all commands want first */
-static int find(PspHost *host, uint32_t handle, PspSevGuest **guest)
-{
-    if (!psp_sev_is_working(host)) {
-        return SEV_RET_INVALID_PLATFORM_STATE;
-    }
-    *guest = psp_sev_guest(host, le32_to_cpu(handle));
-    return *guest ? SEV_RET_SUCCESS : SEV_RET_INVALID_GUEST;
-}
-
 static int find_in_state(PspHost *host, uint32_t handle, PspSevState state,
                          PspSevGuest **guest)
 {
-    int status = find(host, handle, guest);
+    int status = psp_sev_find_guest(host, handle, guest);
 
     if (!status && (*guest)->state != state) {
         status = SEV_RET_INVALID_GUEST_STATE;
@@ -186,7 +181,7 @@ static int measure(PspHost *host, PspSevGuest *guest, uint64_t spa,
 static int launch_update(PspHost *host, const PspCmdLaunch *update,
                          bool is_vmsa)
 {
-    uint64_t spa = psp_host_spa(le64_to_cpu(update->spa));
+    uint64_t spa = le64_to_cpu(update->spa);
     uint32_t size = le32_to_cpu(update->size);
     PspSevGuest *guest;
     int status = find_in_state(host, update->handle, PSP_SEV_LUPDATE, &guest);
@@ -306,7 +301,7 @@ int psp_sev_launch_secret(PspHost *host, void *buffer)
     const PspCmdLaunchSecret *secret = buffer;
     uint32_t size = le32_to_cpu(secret->guest_size);
     PspSevGuest *guest;
-    int status = find(host, secret->handle, &guest);
+    int status = psp_sev_find_guest(host, secret->handle, &guest);
 
     if (status) {
         return status;

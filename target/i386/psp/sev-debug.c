@@ -36,10 +36,10 @@ static int copy(PspHost *host, uint64_t to, uint64_t from, uint32_t size)
 
 static int debug_copy(PspHost *host, const PspCmdDebug *debug)
 {
-    uint64_t from = psp_host_spa(le64_to_cpu(debug->from_spa));
-    uint64_t to = psp_host_spa(le64_to_cpu(debug->to_spa));
+    uint64_t from = le64_to_cpu(debug->from_spa);
+    uint64_t to = le64_to_cpu(debug->to_spa);
     uint32_t size = le32_to_cpu(debug->size);
-    const PspSevGuest *guest;
+    PspSevGuest *guest;
     int status;
 
     if (!psp_sev_is_working(host)) {
@@ -51,9 +51,9 @@ static int debug_copy(PspHost *host, const PspCmdDebug *debug)
     if (!psp_sev_is_aligned(size) || size > PSP_SEV_DATA_MAX) {
         return SEV_RET_INVALID_LEN;
     }
-    guest = psp_sev_guest(host, le32_to_cpu(debug->handle));
-    if (!guest) {
-        return SEV_RET_INVALID_GUEST;
+    status = psp_sev_find_guest(host, debug->handle, &guest);
+    if (status) {
+        return status;
     }
     if (guest->policy & PSP_SEV_POLICY_NODBG) {
         return SEV_RET_POLICY_FAILURE;

@@ -18,6 +18,15 @@ PspSevGuest *psp_sev_guest(PspHost *host, uint32_t handle)
     return handle - 1 < PSP_SEV_GUESTS ? host->guests[handle - 1] : NULL;
 }
 
+int psp_sev_find_guest(PspHost *host, uint32_t handle, PspSevGuest **guest)
+{
+    if (!psp_sev_is_working(host)) {
+        return SEV_RET_INVALID_PLATFORM_STATE;
+    }
+    *guest = psp_sev_guest(host, le32_to_cpu(handle));
+    return *guest ? SEV_RET_SUCCESS : SEV_RET_INVALID_GUEST;
+}
+
 uint32_t psp_sev_guest_add(PspHost *host, PspSevGuest *guest)
 {
     for (uint32_t i = 0; i < PSP_SEV_GUESTS; i++) {
@@ -44,10 +53,8 @@ void psp_sev_guest_free(PspSevGuest *guest)
 /* An ASID that no guest ran with is clean. */
 static void drop_asid(PspHost *host, PspSevGuest *guest)
 {
-    psp_asid_drop(&host->platform, guest->asid);
-    if (guest->asid && guest->state != PSP_SEV_RUNNING) {
-        host->platform.asids[guest->asid] = PSP_ASID_CLEAN;
-    }
+    psp_asid_drop(&host->platform, guest->asid,
+                  guest->state == PSP_SEV_RUNNING);
     guest->asid = 0;
 }
 
@@ -89,14 +96,10 @@ int psp_sev_activate(PspHost *host, void *buffer)
     uint32_t asid = le32_to_cpu(activate->asid);
     PspPlatform *platform = &host->platform;
     PspSevGuest *guest;
-    int status;
+    int status = psp_sev_find_guest(host, activate->handle, &guest);
 
-    if (!psp_sev_is_working(host)) {
-        return SEV_RET_INVALID_PLATFORM_STATE;
-    }
-    guest = psp_sev_guest(host, le32_to_cpu(activate->handle));
-    if (!guest) {
-        return SEV_RET_INVALID_GUEST;
+    if (status) {
+        return status;
     }
     if (!asid || asid > platform->max_asid) {
         return SEV_RET_INVALID_ASID;
@@ -124,13 +127,10 @@ int psp_sev_deactivate(PspHost *host, void *buffer)
 {
     const PspCmdHandle *deactivate = buffer;
     PspSevGuest *guest;
+    int status = psp_sev_find_guest(host, deactivate->handle, &guest);
 
-    if (!psp_sev_is_working(host)) {
-        return SEV_RET_INVALID_PLATFORM_STATE;
-    }
-    guest = psp_sev_guest(host, le32_to_cpu(deactivate->handle));
-    if (!guest) {
-        return SEV_RET_INVALID_GUEST;
+    if (status) {
+        return status;
     }
     if (!guest->asid) {
         return SEV_RET_INACTIVE;
@@ -142,20 +142,16 @@ int psp_sev_deactivate(PspHost *host, void *buffer)
 int psp_sev_decommission(PspHost *host, void *buffer)
 {
     const PspCmdHandle *decommission = buffer;
-    uint32_t handle = le32_to_cpu(decommission->handle);
     PspSevGuest *guest;
+    int status = psp_sev_find_guest(host, decommission->handle, &guest);
 
-    if (!psp_sev_is_working(host)) {
-        return SEV_RET_INVALID_PLATFORM_STATE;
-    }
-    guest = psp_sev_guest(host, handle);
-    if (!guest) {
-        return SEV_RET_INVALID_GUEST;
+    if (status) {
+        return status;
     }
     if (guest->asid) {
         return SEV_RET_ACTIVE;
     }
-    forget(host, handle - 1);
+    forget(host, le32_to_cpu(decommission->handle) - 1);
     return SEV_RET_SUCCESS;
 }
 

@@ -51,6 +51,14 @@ struct PspSevGuest {
 PspSevGuest *psp_sev_guest(PspHost *host, uint32_t handle);
 
 /**
+ * psp_sev_find_guest: what commands on a guest look at first
+ * @handle: as it lies in the command buffer, little-endian
+ *
+ * Returns: SEV_RET_SUCCESS, INVALID_PLATFORM_STATE, INVALID_GUEST.
+ */
+int psp_sev_find_guest(PspHost *host, uint32_t handle, PspSevGuest **guest);
+
+/**
  * psp_sev_guest_add: give a guest a handle; it is the host's from now on
  *
  * Returns: 0 where all handles are in use.

@@ -132,7 +132,7 @@ static int make_identity(PspHost *host)
     return status;
 }
 
-static void forget_init(PspHost *host)
+void psp_sev_forget_init(PspHost *host)
 {
     psp_sev_guests_forget(host);
     host->platform.sev_state = PSP_PLATFORM_UNINIT;
@@ -159,7 +159,7 @@ static int init_platform(PspHost *host, const Init *init)
         status = check_tmr(host, init);
     }
     if (status) {
-        forget_init(host);
+        psp_sev_forget_init(host);
         return status;
     }
     if (platform->snp_state == PSP_PLATFORM_UNINIT) {
@@ -190,7 +190,7 @@ int psp_sev_init(PspHost *host, void *buffer)
     const Init init = {
         .flags = le16_to_cpu(command->flags),
         .tmr = {
-            psp_host_spa(le64_to_cpu(command->tmr_spa)),
+            psp_spa(le64_to_cpu(command->tmr_spa)),
             le32_to_cpu(command->tmr_size),
         },
     };
@@ -209,7 +209,7 @@ int psp_sev_init(PspHost *host, void *buffer)
 
 static int check_nv(PspHost *host, const PspCmdInitEx *command)
 {
-    uint64_t spa = psp_host_spa(le64_to_cpu(command->nv_spa));
+    uint64_t spa = psp_spa(le64_to_cpu(command->nv_spa));
 
     if (le32_to_cpu(command->length) != sizeof(*command)) {
         return SEV_RET_INVALID_LEN;
@@ -227,11 +227,11 @@ static int check_nv(PspHost *host, const PspCmdInitEx *command)
 int psp_sev_init_ex(PspHost *host, void *buffer)
 {
     const PspCmdInitEx *command = buffer;
-    uint64_t nv_spa = psp_host_spa(le64_to_cpu(command->nv_spa));
+    uint64_t nv_spa = psp_spa(le64_to_cpu(command->nv_spa));
     const Init init = {
         .flags = le16_to_cpu(command->flags),
         .tmr = {
-            psp_host_spa(le64_to_cpu(command->tmr_spa)),
+            psp_spa(le64_to_cpu(command->tmr_spa)),
             le32_to_cpu(command->tmr_size),
         },
         .nv = { nv_spa, nv_spa ? PSP_SEV_NV_SIZE : 0 },
@@ -254,7 +254,7 @@ int psp_sev_init_ex(PspHost *host, void *buffer)
 
 int psp_sev_shutdown(PspHost *host, void *buffer)
 {
-    forget_init(host);
+    psp_sev_forget_init(host);
     return SEV_RET_SUCCESS;
 }
 
@@ -286,7 +286,8 @@ int psp_sev_platform_status(PspHost *host, void *buffer)
 
 int psp_sev_df_flush(PspHost *host, void *buffer)
 {
-    return psp_df_flush(&host->platform);
+    psp_df_flush(&host->platform);
+    return SEV_RET_SUCCESS;
 }
 
 /* The firmware is this program. */

@@ -51,15 +51,11 @@ int psp_sev_attestation(PspHost *host, void *buffer)
         .usage = cpu_to_le32(PSP_SEV_USAGE_PEK),
         .algorithm = cpu_to_le32(PSP_SEV_ECDSA_SHA256),
     };
-    const PspSevGuest *guest;
-    int status;
+    PspSevGuest *guest;
+    int status = psp_sev_find_guest(host, command->handle, &guest);
 
-    if (!psp_sev_is_working(host)) {
-        return SEV_RET_INVALID_PLATFORM_STATE;
-    }
-    guest = psp_sev_guest(host, le32_to_cpu(command->handle));
-    if (!guest) {
-        return SEV_RET_INVALID_GUEST;
+    if (status) {
+        return status;
     }
     if (guest->state != PSP_SEV_LSECRET && guest->state != PSP_SEV_RUNNING) {
         return SEV_RET_INVALID_GUEST_STATE;

@@ -72,7 +72,7 @@ int psp_host_find_rmp(PspHost *host, PspRange *rmp)
         !QEMU_IS_ALIGNED(first.rmp_end + 1, 1 * MiB)) {
         return SEV_RET_INAVLID_CONFIG;
     }
-    if ((first.rmp_base | first.rmp_end) & PSP_HOST_CBIT) {
+    if ((first.rmp_base | first.rmp_end) & PSP_CBIT) {
         return SEV_RET_UNSUPPORTED;
     }
     rmp->base = first.rmp_base;
@@ -144,7 +144,7 @@ static int check_host(PspHost *host, SnpInit *init)
 
 static int add_fixed(SnpInit *init, const PspSnpRange *range)
 {
-    uint64_t base = psp_host_spa(le64_to_cpu(range->base));
+    uint64_t base = psp_spa(le64_to_cpu(range->base));
 
     if (range->reserved || !QEMU_IS_ALIGNED(base, PAGE_4K)) {
         return SEV_RET_INVALID_PARAM;
@@ -195,23 +195,6 @@ static void fill(SevRmpEntry *table, uint64_t pages, const PspRange *range,
         table[i].lo = cpu_to_le64(lo);
         table[i].perms = 0;
     }
-}
-
-/* All but what lies in the RMP, whose pages are the firmware's */
-static void fix(SevRmpEntry *table, uint64_t pages, const PspRange *range,
-                const PspRange *rmp)
-{
-    uint64_t end = range->base + range->size;
-    uint64_t rmp_end = rmp->base + rmp->size;
-    const PspRange below = {
-        range->base, MIN(end, rmp->base) - MIN(range->base, rmp->base)
-    };
-    const PspRange above = {
-        MAX(range->base, rmp_end), MAX(end, rmp_end) - MAX(range->base, rmp_end)
-    };
-
-    fill(table, pages, &below, SEV_RMP_IMMUTABLE);
-    fill(table, pages, &above, SEV_RMP_IMMUTABLE);
 }
 
 /* In each first entry of 2 MiB: how many of the other 511 are assigned */
@@ -269,9 +252,10 @@ static int build_rmp(PspHost *host, const SnpInit *init)
         fill(table, pages, &ram, 0);
     }
     for (unsigned i = 0; i < init->count; i++) {
-        fix(table, pages, &init->fixed[i], &init->rmp);
+        fill(table, pages, &init->fixed[i], SEV_RMP_IMMUTABLE);
     }
-    fix(table, pages, &aseg, &init->rmp);
+    fill(table, pages, &aseg, SEV_RMP_IMMUTABLE);
+    /* Last: the RMP's own pages are the firmware's, whatever the list says. */
     fill(table, pages, &init->rmp, SEV_RMP_ASSIGNED | SEV_RMP_IMMUTABLE);
     count_subpages(table, pages, &init->rmp);
     platform->ops->unmap(platform->opaque, rmp, init->rmp.size, true);
@@ -362,7 +346,7 @@ static int init_snp(PspHost *host, SnpInit *init)
     if (status) {
         return status;
     }
-    memset(platform->asids + 1, PSP_ASID_DIRTY, platform->max_asid);
+    psp_asids_soil(platform);
     memset(&platform->config, 0, sizeof(platform->config));
     platform->snp_state = PSP_PLATFORM_INIT;
     host->rmp_ready = true;
@@ -396,8 +380,7 @@ int psp_snp_init_ex(PspHost *host, void *buffer)
         if (!init.init_rmp) {
             return SEV_RET_INVALID_PARAM;
         }
-        status = read_list(host, psp_host_spa(le64_to_cpu(command->list_spa)),
-                           &init);
+        status = read_list(host, le64_to_cpu(command->list_spa), &init);
     }
     return status ?: init_snp(host, &init);
 }

@@ -64,21 +64,6 @@ static int check_shutdown(const PspHost *host)
                                             : SEV_RET_DFFLUSH_REQUIRED;
 }
 
-int psp_snp_shutdown(PspHost *host, void *buffer)
-{
-    int status;
-
-    if (host->platform.sev_state == PSP_PLATFORM_UNINIT &&
-        host->platform.snp_state == PSP_PLATFORM_UNINIT) {
-        return SEV_RET_SUCCESS;
-    }
-    status = check_shutdown(host);
-    if (!status) {
-        psp_platform_reset(&host->platform);
-    }
-    return status;
-}
-
 int psp_snp_shutdown_ex(PspHost *host, void *buffer)
 {
     const PspCmdSnpShutdown *shutdown = buffer;
@@ -106,6 +91,13 @@ int psp_snp_shutdown_ex(PspHost *host, void *buffer)
     return SEV_RET_SUCCESS;
 }
 
+int psp_snp_shutdown(PspHost *host, void *buffer)
+{
+    PspCmdSnpShutdown shutdown = { .length = cpu_to_le32(sizeof(shutdown)) };
+
+    return psp_snp_shutdown_ex(host, &shutdown);
+}
+
 /*
  * Questions and answers
  */
@@ -113,16 +105,6 @@ int psp_snp_shutdown_ex(PspHost *host, void *buffer)
 static bool in_one_page(uint64_t spa, size_t size)
 {
     return spa % PAGE_4K + size <= PAGE_4K;
-}
-
-static uint64_t chip_tcb(void)
-{
-    const PspTcb tcb = PSP_CHIP_TCB;
-    uint64_t raw;
-
-    QEMU_BUILD_BUG_ON(sizeof(tcb) != sizeof(raw));
-    memcpy(&raw, &tcb, sizeof(raw));
-    return le64_to_cpu(raw);
 }
 
 int psp_snp_platform_status(PspHost *host, void *buffer)
@@ -139,9 +121,8 @@ int psp_snp_platform_status(PspHost *host, void *buffer)
         .flags = cpu_to_le32((platform->config.mask & PSP_SNP_STATUS_MASK) |
                              PSP_SNP_STATUS_FEATURES),
         .guests = cpu_to_le32(psp_snp_guests(&host->platform)),
-        .current_tcb = cpu_to_le64(chip_tcb()),
-        .reported_tcb = cpu_to_le64(platform->config.reported_tcb ?:
-                                    chip_tcb()),
+        .current_tcb = cpu_to_le64(psp_chip_tcb()),
+        .reported_tcb = cpu_to_le64(psp_reported_tcb(platform)),
     };
     int status;
 
@@ -208,7 +189,7 @@ int psp_snp_config(PspHost *host, void *buffer)
 
     if (mask & ~CONFIG_MASK ||
         !buffer_is_zero(config->reserved, sizeof(config->reserved)) ||
-        (tcb && tcb_newer(tcb, chip_tcb()))) {
+        (tcb && tcb_newer(tcb, psp_chip_tcb()))) {
         return SEV_RET_INVALID_PARAM;
     }
     host->platform.config = (PspConfig) {

@@ -47,15 +47,28 @@
 #define NO_RAM      (MACHINE_RAM + 0x5000)
 #define IN_RMP      (MACHINE_RMP + 0x5000)
 
+/* Statuses by shorter names */
+enum {
+    OK = SEV_RET_SUCCESS,
+    PAGE_STATE = PSP_STATUS_INVALID_PAGE_STATE,
+    PAGE_SIZE_ = PSP_STATUS_INVALID_PAGE_SIZE,
+    PARAM = SEV_RET_INVALID_PARAM,
+    ADDRESS = SEV_RET_INVALID_ADDRESS,
+    PLATFORM = SEV_RET_INVALID_PLATFORM_STATE,
+    GUEST = SEV_RET_INVALID_GUEST,
+    GUEST_STATE = SEV_RET_INVALID_GUEST_STATE,
+};
+
 extern PspPlatform machine;
 extern uint8_t *machine_ram;
 extern unsigned machine_flushes;
-extern bool machine_wbinvd;
-extern uint64_t machine_asid_pages;
 extern bool machine_map_fails;
 
 /** machine_reset: memory of A5h, an RMP of zeros, SNP_INIT done */
 void machine_reset(void);
+
+/** machine_free: the memory, when all tests are done */
+void machine_free(void);
 
 /** machine_entry: the entry of a page */
 SevRmpEntry *machine_entry(uint64_t spa);
@@ -77,8 +90,14 @@ void machine_update(uint64_t spa, const SevRmpEntry *entry, bool large);
 /** machine_guest: the guest context at a Context page */
 PspGuest *machine_guest(uint64_t spa);
 
-/** machine_run: psp_snp_command() with a buffer in heap memory of its size */
-int machine_run(unsigned command, const void *buffer);
+/** machine_fingerprint: memory, RMP, guest contexts and ASIDs in one number */
+uint64_t machine_fingerprint(void);
+
+/** machine_check_launched: what LAUNCH_UPDATE makes of the entry of a page */
+void machine_check_launched(uint64_t spa, int type);
+
+/** machine_run: psp_snp_command() with no more than the command's own bytes */
+int machine_run(unsigned command, const PspCommandBuffer *buffer);
 
 /*
  * Command buffers, and what they are used for most

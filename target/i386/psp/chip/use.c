@@ -5,9 +5,8 @@
 #include "qemu/osdep.h"
 #include <gnutls/crypto.h>
 #include "qapi/error.h"
+#include "../ec.h"
 #include "internal.h"
-
-#define P384_SIZE       48
 
 bool psp_chip_ok(int ret, const char *what, Error **errp)
 {
@@ -90,46 +89,12 @@ const GByteArray *psp_chip_certs(const PspChip *chip)
  * Using the key
  */
 
-/* From big-endian of any length, perhaps with zeros before it */
-static bool to_little_endian(uint8_t out[PSP_EC_NUMBER_SIZE],
-                             const gnutls_datum_t *number)
-{
-    memset(out, 0, PSP_EC_NUMBER_SIZE);
-    for (size_t i = 0; i < number->size; i++) {
-        uint8_t byte = number->data[number->size - 1 - i];
-
-        if (i < P384_SIZE) {
-            out[i] = byte;
-        } else if (byte) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
                    PspEcSignature *signature, Error **errp)
 {
-    gnutls_datum_t in = { (void *)data, size };
-    gnutls_datum_t der = { 0 }, r = { 0 }, s = { 0 };
-    bool fits = false;
-    int ret = gnutls_privkey_sign_data(chip->signer, GNUTLS_DIG_SHA384, 0, &in,
-                                       &der);
+    int ret = psp_ec_sign(signature, chip->signer, GNUTLS_DIG_SHA384, data,
+                          size);
 
-    if (ret >= 0) {
-        ret = gnutls_decode_rs_value(&der, &r, &s);
-    }
-    if (ret >= 0) {
-        memset(signature, 0, sizeof(*signature));
-        fits = to_little_endian(signature->r, &r) &&
-               to_little_endian(signature->s, &s);
-    }
-    gnutls_free(der.data);
-    gnutls_free(r.data);
-    gnutls_free(s.data);
-    if (ret >= 0 && !fits) {
-        ret = GNUTLS_E_INTERNAL_ERROR;
-    }
     return psp_chip_ok(ret, "can not sign with the VCEK", errp);
 }
 

@@ -2,6 +2,11 @@
 /*
  * A machine for the emulated firmware, see fake-psp.h
  */
+#include "qemu/osdep.h"
+#include <gnutls/crypto.h>
+#include "qapi/error.h"
+#include "qemu/bswap.h"
+#include "qemu/memalign.h"
 #include "fake-psp.h"
 
 #define ENTRIES (MACHINE_RMP_END / PAGE)
@@ -9,8 +14,6 @@
 PspPlatform machine;
 uint8_t *machine_ram;
 unsigned machine_flushes;
-bool machine_wbinvd;
-uint64_t machine_asid_pages;
 bool machine_map_fails;
 
 static SevRmpEntry rmp[ENTRIES];
@@ -51,9 +54,8 @@ static void check_step(const SevRmpEntry *from, const SevRmpEntry *to)
             return;
         }
     }
-    g_test_message("%s to %s", psp_page_state_name(before),
-                   psp_page_state_name(after));
-    g_assert_not_reached();
+    g_error("the firmware brings a page from state %d to state %d", before,
+            after);
 }
 
 /* As the processor keeps them: a large page is 512 entries that say so. */
@@ -135,16 +137,6 @@ static void machine_flush(void *opaque)
     machine_flushes++;
 }
 
-static uint64_t machine_count_asid_pages(void *opaque, unsigned asid)
-{
-    return machine_asid_pages;
-}
-
-static bool machine_wbinvd_done(void *opaque)
-{
-    return machine_wbinvd;
-}
-
 static PspChip *machine_chip(void *opaque, Error **errp)
 {
     error_setg(errp, "this machine has no chip");
@@ -159,8 +151,6 @@ static const PspPlatformOps machine_ops = {
     .map = machine_map,
     .unmap = machine_unmap,
     .flush = machine_flush,
-    .asid_pages = machine_count_asid_pages,
-    .wbinvd_done = machine_wbinvd_done,
     .chip = machine_chip,
 };
 
@@ -180,9 +170,13 @@ void machine_reset(void)
     memset(machine_ram, 0xa5, MACHINE_RAM);
     memset(rmp, 0, sizeof(rmp));
     machine_flushes = 0;
-    machine_wbinvd = true;
-    machine_asid_pages = 0;
     machine_map_fails = false;
+}
+
+void machine_free(void)
+{
+    psp_platform_destroy(&machine);
+    g_clear_pointer(&machine_ram, qemu_vfree);
 }
 
 SevRmpEntry *machine_entry(uint64_t spa)
@@ -226,11 +220,51 @@ PspGuest *machine_guest(uint64_t spa)
     return g_hash_table_lookup(machine.guests, &spa);
 }
 
-int machine_run(unsigned command, const void *buffer)
+static uint64_t mix(uint64_t sum, const void *data, size_t size)
 {
+    for (size_t i = 0; i < size; i += 8) {
+        sum = (sum ^ ldq_he_p(data + i)) * 0x100000001b3ULL;
+    }
+    return sum;
+}
+
+QEMU_BUILD_BUG_ON(sizeof(PspGuest) % 8 || PSP_ASID_LIMIT % 8 ||
+                  sizeof(rmp) % 8);
+
+uint64_t machine_fingerprint(void)
+{
+    uint64_t sum = mix(0, machine_ram, MACHINE_RAM);
+    GHashTableIter iter;
+    gpointer guest;
+
+    sum = mix(sum, rmp, sizeof(rmp));
+    g_hash_table_iter_init(&iter, machine.guests);
+    while (g_hash_table_iter_next(&iter, NULL, &guest)) {
+        sum = mix(sum, guest, sizeof(PspGuest));
+    }
+    return mix(sum, machine.asids, sizeof(machine.asids));
+}
+
+void machine_check_launched(uint64_t spa, int type)
+{
+    const SevRmpEntry *entry = machine_entry(spa);
+
+    g_assert_cmpint(machine_state(spa), ==, PSP_PAGE_STATE_GUEST_VALID);
+    g_assert_cmphex(sev_rmp_gpa(entry), ==, GPA);
+    g_assert_cmpuint(sev_rmp_asid(entry), ==, ASID);
+    g_assert_cmpint(!!(entry->lo & SEV_RMP_VMSA), ==, type == PSP_PAGE_VMSA);
+    g_assert_cmphex(entry->perms, ==, 0x1312111f);
+}
+
+int machine_run(unsigned command, const PspCommandBuffer *buffer)
+{
+    g_autofree PspCommandBuffer *copy = g_memdup2(buffer, sizeof(*copy));
     size_t size = psp_snp_command_size(command);
-    g_autofree void *exact = g_memdup2(buffer, size);
-    int status = psp_snp_command(&machine, command, exact, size);
+    int status;
+
+    /* What lies behind the command's own bytes says nothing. */
+    memset((uint8_t *)copy + size, 0xee, sizeof(*copy) - size);
+    status = psp_snp_command(&machine, command, copy);
 
     g_assert_false(rmp_locked);
     g_assert_cmpuint(mapped, ==, 0);
