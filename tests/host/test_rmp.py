@@ -13,3 +13,8 @@ def images():
 @pytest.mark.parametrize('cpu', ['EPYC-Milan', 'EPYC-Genoa'])
 def test_payload(name, cpu):
     metal.check(name, machine=('-machine', 'q35,snp-host=on', '-cpu', cpu))
+
+
+def test_device():
+    """A device behind the IOMMU writes no page that is not the host's."""
+    metal.check('dma', '-device', 'edu,addr=5', machine=metal.HOST)
