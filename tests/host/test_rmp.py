@@ -10,6 +10,11 @@ def test_payload(name, cpu):
     metal.check(name, machine=('-machine', 'q35,snp-host=on', '-cpu', cpu))
 
 
+def test_device():
+    """A device behind the IOMMU writes no page that is not the host's."""
+    metal.check('dma', '-device', 'edu,addr=5', machine=metal.HOST)
+
+
 # "make check" has the first part of a million rounds.
 @pytest.mark.parametrize('part', [0, *(
     pytest.param(part, marks=pytest.mark.at_length) for part in range(1, 10))])

@@ -15,6 +15,7 @@
 #include "qom/object.h"
 
 typedef struct Error Error;
+typedef struct IOMMUTLBEntry IOMMUTLBEntry;
 typedef struct MachineState MachineState;
 typedef struct MemoryRegion MemoryRegion;
 typedef struct SnpHostVcpu SnpHostVcpu;
@@ -82,6 +83,14 @@ void snp_host_init_machine(MachineState *machine);
 /** snp_host_iommu_features: bits that an AMD IOMMU's feature register gains */
 uint64_t snp_host_iommu_features(void);
 
+/**
+ * snp_host_check_dma: the RMP check of what a device does to memory
+ * @entry: the IOMMU's translation of @iova; loses the right to write where
+ *     the page is not the hypervisor's or @is_write is not set, and what is
+ *     around that page where @is_write is
+ */
+void snp_host_check_dma(IOMMUTLBEntry *entry, uint64_t iova, bool is_write);
+
 #else
 
 static inline void snp_host_class_init(ObjectClass *oc)
@@ -99,6 +108,11 @@ static inline void snp_host_init_machine(MachineState *machine)
 static inline uint64_t snp_host_iommu_features(void)
 {
     return 0;
+}
+
+static inline void snp_host_check_dma(IOMMUTLBEntry *entry, uint64_t iova,
+                                      bool is_write)
+{
 }
 
 #endif
