@@ -117,11 +117,6 @@ uint64_t svm_assist(CPUX86State *env, uint64_t code, uint64_t info)
         write_next_rip(env, 0);
         return info;
     }
-    /*
-     * The walk to the instruction may end in a device.  Nobody returns to the
-     * translation block that is left here, so that it can do I/O.
-     */
-    env_cpu(env)->neg.can_do_io = true;
     svm_insn_fetch(env, &insn);
     if (is_instruction(code)) {
         svm_insn_decode(env, &insn);

@@ -52,10 +52,16 @@ static unsigned fetch_page(CPUX86State *env, uint8_t *to, unsigned offset)
     return size;
 }
 
+/*
+ * The walk to the instruction may end in a device.  Nobody returns to the
+ * translation block that is left here, so that it can do I/O.
+ */
 void svm_insn_fetch(CPUX86State *env, SvmInsn *insn)
 {
-    unsigned size = fetch_page(env, insn->bytes, 0);
+    unsigned size;
 
+    env_cpu(env)->neg.can_do_io = true;
+    size = fetch_page(env, insn->bytes, 0);
     if (size && size < SVM_INSN_MAX) {
         size += fetch_page(env, insn->bytes, size);
     }

@@ -49,12 +49,14 @@ static bool is_never_intercepted(uint32_t msr)
     return msr == MSR_SEV_ES_GHCB || msr == MSR_SEV_STATUS;
 }
 
-/* No hypervisor runs in an encrypted guest. */
+/*
+ * No hypervisor runs in an encrypted guest, and VMMCALL is nothing to who does
+ * not intercept it.
+ */
 static bool is_svm_instruction(uint32_t type)
 {
     switch (type) {
-    case SVM_EXIT_VMRUN:
-    case SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT:
+    case SVM_EXIT_VMRUN ... SVM_EXIT_SKINIT:
     case SVM_EXIT_INVLPGA:
         return true;
     default:

@@ -108,6 +108,11 @@ static void no_intercepts(void)
     *vmcb32(VMCB_INTERCEPTS_2) &= ~(1U << 4);
     run_encrypted();
     check_eq(T("no-stgi"), *vmsa64(VMSA_RBX), 3);
+    start(g_vmmcall);
+    set_gate(idt, UD, (void (*)(void))g_status);
+    *vmcb32(VMCB_INTERCEPTS_2) &= ~(1U << 1);
+    run_encrypted();
+    check_eq(T("no-vmmcall"), *vmsa64(VMSA_RBX), 3);
     /* All exceptions, and yet the #VC itself arrives. */
     start(g_ud);
     *vmcb32(VMCB_EXCEPTIONS) = ~0U;

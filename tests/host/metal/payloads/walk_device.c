@@ -11,6 +11,7 @@
 #define LARGE       0x80ULL
 #define HPET        0xfed00000ULL
 #define BOUNDARY    (9ULL << 21)
+#define BP          3
 #define CPUID_INTERCEPT (1U << 18)
 
 static u64 level4[512] __attribute__((aligned(PAGE)));
@@ -26,6 +27,7 @@ void payload(void)
 
     svm_on();
     memcpy(at, code, sizeof(code));
+    at[-1] = 0xcc;
     level4[0] = (u64)level3 | PRESENT;
     level3[0] = (u64)level2 | PRESENT;
     for (i = 0; i < ARRAY_SIZE(level2); i++) {
@@ -36,4 +38,9 @@ void payload(void)
     *save64(SAVE_CR3) = (u64)level4;
     *vmcb32(VMCB_INTERCEPTS) |= CPUID_INTERCEPT;
     check(T("exit-before-a-table-in-a-device"), run() == EXIT_CPUID);
+    /* INT3: whether it is one or INT 3 is in its bytes. */
+    set_guest(at - 1);
+    *save64(SAVE_CR3) = (u64)level4;
+    *vmcb32(VMCB_EXCEPTIONS) |= 1U << BP;
+    check(T("int3-before-a-table-in-a-device"), run() == EXIT_EXCEPTION + BP);
 }
