@@ -35,9 +35,11 @@ typedef struct SvmTlbKey {
  *
  * Between VMRUN and #VMEXIT, and 0 otherwise:
  * @asid: of the guest
- * @sev: SVM_SEV, SVM_SEV_ES, SVM_SEV_SNP
+ * @sev: SVM_SEV, SVM_SEV_ES, SVM_SEV_SNP; where QEMU is the hypervisor of an
+ *     SNP guest, all of them, always
  * @vmpl: of an SNP guest's VMSA
- * @vmsa: physical address of the VMSA in use, 0 for none (atomic)
+ *
+ * @vmsa: physical address of the VMSA in use, with SVM_SEV_ES
  */
 typedef struct SvmState {
     SvmTlbKey host;
