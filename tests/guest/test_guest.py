@@ -44,6 +44,7 @@ VARIANTS = {
     'seeds_high': {name: {**options, 'below_mib': 32}
                    for name, options in POLICIES.items()},
     'ap': {'plain': {'smp': 4}, 'single': {'smp': 4, **SINGLE}},
+    'bad_vmsa': {'plain': {'smp': 2}},
     'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'vmsa': {'plain': {'smp': 2}},
     'stress': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
