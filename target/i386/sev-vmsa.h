@@ -16,6 +16,8 @@
 
 /* SEV_FEATURES, offset 3B0h */
 #define SEV_FEATURES_SNP_ACTIVE     (1ULL << 0)
+/* Restricted and alternate injection */
+#define SEV_FEATURES_INJECTION      (3ULL << 3)
 
 /* Segment attributes: bits 47:40 and 55:52 of a descriptor, put together */
 #define SEV_VMSA_ATTR_TYPE_MASK     0x000f

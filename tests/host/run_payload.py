@@ -2,12 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run a payload of tests/guest under KVM, inside the emulated host.
 
-usage: run_payload.py LIMIT PAYLOAD [OPTIONS]
+usage: run_payload.py SILENCE LIMIT PAYLOAD [OPTIONS]
 
-It ends after LIMIT seconds, or once QEMU has stopped its guest.  OPTIONS are
-those of payload.run(), in JSON.  A line of JSON is printed: the checks, QEMU's
-exit status, the state that the guest was stopped in, and QEMU's messages.
+It ends once QEMU has stopped its guest, or the guest has said nothing for
+SILENCE seconds, or by force after LIMIT seconds.  OPTIONS are those of
+payload.run(), in JSON.  What the guest says is copied to the standard error
+output; then a line of JSON is printed: the checks, QEMU's exit status, the
+state that the guest was stopped in, whether it was silent, and QEMU's
+messages.
 """
+import contextlib
+import io
 import json
 import pathlib
 import socket
@@ -22,25 +27,37 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import payload  # noqa: E402
 
-RUNS = ('running', 'prelaunch', 'inmigrate')
+# QEMU ends by itself where the guest has shut down.
+RUNS = ('running', 'prelaunch', 'inmigrate', 'shutdown')
 
 
-class Watch:
-    """Ends QEMU once the guest stands still for good."""
+class Watch(io.TextIOBase):
+    """Ends QEMU once the guest stands still for good.
 
-    def __init__(self):
+    The guest's lines are written to it.
+    """
+
+    def __init__(self, silence):
+        super().__init__()
         self.path = pathlib.Path(tempfile.mkdtemp()) / 'watch'
+        self.silence = silence
+        self.heard = time.monotonic()
         self.state = None
+        self.silent = False
         self.over = False
         self.thread = threading.Thread(target=self.look, daemon=True)
         self.thread.start()
+
+    def write(self, text):
+        self.heard = time.monotonic()
+        return sys.stderr.write(text)
 
     def arguments(self):
         return ['-qmp', f'unix:{self.path},server=on,wait=off',
                 '-action', 'panic=pause', '-no-reboot']
 
     def look(self):
-        """Ask once a second; QEMU may not be there yet, or no longer."""
+        """Ask twice a second; QEMU may not be there yet, or no longer."""
         while not self.over:
             time.sleep(0.5)
             try:
@@ -66,28 +83,32 @@ class Watch:
             state = command('query-status')['status']
             if state not in RUNS:
                 self.state = state
+            elif time.monotonic() - self.heard > self.silence:
+                self.silent = True
+            if self.state or self.silent:
                 command('quit')
                 return
             time.sleep(0.5)
 
 
-def run(name, limit, options):
+def run(name, silence, limit, options):
     """Run one payload; what it came to."""
-    watch = Watch()
-    result = payload.run(name, limit, accel='kvm', extra=watch.arguments(),
-                         **options)
+    watch = Watch(silence)
+    with contextlib.redirect_stdout(watch):
+        result = payload.run(name, limit, echo=True, accel='kvm',
+                             extra=watch.arguments(), **options)
     watch.over = True
     return {'payload': name, 'checks': result.checks,
             'status': result.status, 'state': watch.state,
-            'lines': result.lines, 'messages': result.messages,
-            'seconds': round(result.seconds, 2)}
+            'silent': watch.silent, 'lines': result.lines,
+            'messages': result.messages, 'seconds': round(result.seconds, 2)}
 
 
 def main():
-    if len(sys.argv) not in (3, 4):
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    limit, name, *options = sys.argv[1:]
-    print(json.dumps(run(name, float(limit),
+    silence, limit, name, *options = sys.argv[1:]
+    print(json.dumps(run(name, float(silence), float(limit),
                          json.loads(options[0]) if options else {})))
 
 

@@ -471,6 +471,21 @@ u64 ap_request(unsigned op, u32 apic_id, u64 vmsa_gpa, u64 features)
     return info1 << 32 | ghcb_get(GHCB_INFO2);
 }
 
+/*
+ * KVM leaves a vCPU alone that never had INIT and SIPI, whatever has been
+ * created for it (vcpu_enter_guest() is what looks).  Firmware sends both to
+ * all vCPUs, once; creations after that wait for nothing.
+ */
+void ap_signal_once(unsigned index)
+{
+    static bool signalled[MAX_CPUS];
+
+    if (!signalled[index]) {
+        signalled[index] = true;
+        ap_signal(index);
+    }
+}
+
 void ap_start(unsigned index)
 {
     u8 *page = ap_vmsa(index);
@@ -484,15 +499,31 @@ void ap_start(unsigned index)
     if (error) {
         fatal("AP creation", error);
     }
+    ap_signal_once(index);
+}
+
+/* The interrupt command register */
+static void send_command(u32 apic_id, u32 command)
+{
+    mmio_write(0xfee00310, 4, apic_id << 24);
+    mmio_write(0xfee00300, 4, command);
+}
+
+void ap_init(u32 apic_id)
+{
+    send_command(apic_id, 0x4500);
+}
+
+void ap_sipi(u32 apic_id)
+{
+    send_command(apic_id, 0x46ff);
 }
 
 void ap_signal(u32 apic_id)
 {
-    mmio_write(0xfee00310, 4, apic_id << 24);
-    mmio_write(0xfee00300, 4, 0x4500);
+    ap_init(apic_id);
     delay_us(100);
-    mmio_write(0xfee00310, 4, apic_id << 24);
-    mmio_write(0xfee00300, 4, 0x46ff);
+    ap_sipi(apic_id);
 }
 
 /* The power management timer of q35 counts 3.579545 MHz, in 24 bits. */

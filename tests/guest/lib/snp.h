@@ -211,8 +211,12 @@ u8 *ap_vmsa(unsigned index);
 u64 ap_request(unsigned op, u32 apic_id, u64 vmsa_gpa, u64 features);
 /** ap_start: VMSA, RMPADJUST and creation; a failure ends the payload */
 void ap_start(unsigned index);
-/** ap_signal: INIT and SIPI by the local APIC */
+/** ap_init, ap_sipi: a signal by the local APIC; ap_signal: both */
+void ap_init(u32 apic_id);
+void ap_sipi(u32 apic_id);
 void ap_signal(u32 apic_id);
+/** ap_signal_once: the same, for a vCPU that had none by this function yet */
+void ap_signal_once(unsigned index);
 /*
  * What to wait at most for another vCPU, which the host may let wait for long
  * itself: a check asks whether it goes on, and not how fast.

@@ -72,24 +72,43 @@ static void check_errors(void)
              ap_request(AP_CREATE, 1, large, SEV_FEATURES), ERROR_INPUT);
     check_eq(T("vmsa-misaligned"),
              ap_request(AP_CREATE, 1, vmsa + 16, SEV_FEATURES), ERROR_INPUT);
-    check_eq(T("vmsa-bit-not-set"),
-             ap_request(AP_CREATE, 1, plain, SEV_FEATURES), ERROR_INPUT);
-    check_eq(T("vmsa-not-validated"),
-             ap_request(AP_CREATE, 1, plain + PAGE, SEV_FEATURES),
-             ERROR_INPUT);
-    check_eq(T("vmsa-in-mmio"),
-             ap_request(AP_CREATE, 1, 0xfed01000, SEV_FEATURES),
-             ERROR_INPUT);
     check_eq(T("vmsa-beyond-memory"),
              ap_request(AP_CREATE, 1, 0xffffffffff000, SEV_FEATURES),
              ERROR_INPUT);
-    check_eq(T("no-features"), ap_request(AP_CREATE, 1, vmsa, 0),
-             ERROR_INPUT);
-    check_eq(T("other-features"), ap_request(AP_CREATE, 1, vmsa, 0x21),
-             ERROR_INPUT);
+    check_eq(T("restricted-injection"),
+             ap_request(AP_CREATE, 1, vmsa, 0x9), ERROR_INPUT);
+    check_eq(T("alternate-injection"),
+             ap_request(AP_CREATE, 1, vmsa, 0x11), ERROR_INPUT);
     check_eq(T("unknown-request"), ap_request(3, 1, vmsa, SEV_FEATURES),
              ERROR_INPUT);
+    /* The page is looked at when its vCPU starts: this one does not yet. */
+    check_eq(T("vmsa-bit-not-set"),
+             ap_request(AP_CREATE, 1, plain, SEV_FEATURES), 0);
+    check_eq(T("vmsa-not-validated"),
+             ap_request(AP_CREATE, 1, plain + PAGE, SEV_FEATURES), 0);
+    check_eq(T("vmsa-in-mmio"),
+             ap_request(AP_CREATE, 1, 0xfed01000, SEV_FEATURES), 0);
+    check_eq(T("no-features"), ap_request(AP_CREATE, 1, vmsa, 0), 0);
+    check_eq(T("other-features"), ap_request(AP_CREATE, 1, vmsa, 0x21), 0);
+    check_eq(T("waits-for-init-and-sipi"),
+             ap_request(AP_CREATE, 1, vmsa, SEV_FEATURES), 0);
+    delay_us(300000);
     check_eq(T("nothing-started"), starts[1], 0);
+}
+
+/* Between INIT and SIPI a creation waits for the SIPI. */
+static void check_after_init(void)
+{
+    u8 *page = ap_vmsa(3);
+
+    rmpadjust(page, 0, 0x10001);
+    ap_init(3);
+    check_eq(T("after-init"), ap_request(AP_CREATE, 3, (u64)page,
+                                         SEV_FEATURES), 0);
+    delay_us(300000);
+    check_eq(T("after-init-waits"), starts[3], 0);
+    ap_sipi(3);
+    check(T("after-init-starts"), wait_for(&starts[3], 1));
 }
 
 static void check_creation(void)
@@ -101,9 +120,8 @@ static void check_creation(void)
         { T("ap-3-runs"), T("ap-3-apic-id"), T("ap-3-features") },
     };
 
-    for (unsigned i = 1; i < MAX_CPUS; i++) {
-        ap_start(i);
-    }
+    ap_start(1);
+    ap_start(2);
     for (unsigned i = 1; i < MAX_CPUS; i++) {
         check(names[i][0], is_running(i) && report[i] == i);
         check_eq(names[i][1], apic_id[i], i);
@@ -152,6 +170,7 @@ static void check_on_init(void)
 void payload(void)
 {
     check_errors();
+    check_after_init();
     check_creation();
     check_destruction();
     check_on_init();

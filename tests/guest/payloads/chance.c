@@ -222,6 +222,7 @@ static void start_other(u64 code)
     spoil(page);
     rmpadjust(page, 0, 0x10001);
     ap_request(AP_CREATE, 1, (u64)page, SEV_FEATURES);
+    ap_signal_once(1);
     delay_us(300);
 }
 

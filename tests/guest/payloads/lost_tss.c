@@ -25,6 +25,7 @@ void payload(void)
     check_eq(T("vmsa-page"), rmpadjust(page, 0, 0x10001).eax, 0);
     check(T("loses-its-tss"), true);
     ap_request(AP_CREATE, 1, (u64)page, SEV_FEATURES);
+    ap_signal_once(1);
     delay_us(2000000);
     check("goes-on-after-shutdown", false);
 }

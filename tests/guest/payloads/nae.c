@@ -187,24 +187,52 @@ static u32 plain(u64 code)
     return ghcb_call(code, 0, 0);
 }
 
+static void rdpmc(void *arg)
+{
+    (void)arg;
+    ghcb_clear();
+    ghcb_set(GHCB_RCX, 0);
+    ghcb_call(NAE_RDPMC, 0, 0);
+}
+
+static u32 write_dr7(u64 value)
+{
+    ghcb_clear();
+    ghcb_set(GHCB_RAX, value);
+    return ghcb_call(NAE_WRITE_DR7, 0, 0);
+}
+
+/* Breakpoint 0, on execution: the hypervisor cannot arm it. */
+static void run_breakpoint(void *arg)
+{
+    asm volatile("lea 1f(%%rip), %%rax; mov %%rax, %%dr0" ::: "rax");
+    *(u32 *)arg = write_dr7(0x401);
+    asm volatile("1: nop");
+}
+
+static void check_dr7(void)
+{
+    u32 info1 = 0;
+    struct trap t = try_fn(run_breakpoint, &info1);
+
+    check_trap(T("dr7-arms-nothing"), t, -1, -1);
+    check_eq(T("dr7-write"), info1, 0);
+    check_eq(T("dr7-write-reserved"), write_dr7(1ULL << 32), 0);
+}
+
 static void check_rest(void)
 {
-    u64 was;
+    struct trap t;
+    u64 info1;
 
     check_eq(T("wbinvd"), plain(NAE_WBINVD), 0);
     check_eq(T("invd"), plain(NAE_INVD), 0);
     check_eq(T("nmi-complete"), plain(NAE_NMI_DONE), 0);
-    /* No hypervisor has to serve what it does not intercept. */
-    was = rdtsc();
-    check(T("rdtsc"), plain(NAE_RDTSC) ? answer(GHCB_INFO2) == GHCB_ERR_EVENT
-          : msr_result() >= was && msr_result() <= rdtsc());
-    check(T("rdtscp"), !plain(NAE_RDTSCP) ||
-          answer(GHCB_INFO2) == GHCB_ERR_EVENT);
 
-    ghcb_clear();
-    ghcb_set(GHCB_RCX, 0);
-    ghcb_call(NAE_RDPMC, 0, 0);
-    check(T("rdpmc"), answer(GHCB_INFO1) <= 1);
+    t = try_fn(rdpmc, NULL);
+    info1 = ghcb_get(GHCB_INFO1);
+    check_trap(T("rdpmc"), t, GP, 0);
+    check_eq(T("rdpmc-answer"), info1, 0);
     ghcb_clear();
     ghcb_set(GHCB_RAX, 0);
     ghcb_set(GHCB_RCX, 0);
@@ -220,9 +248,7 @@ static void check_rest(void)
     check_eq(T("vmmcall"), ghcb_call(NAE_VMMCALL, 0, 0), 0);
     /* KVM_ENOSYS */
     check_eq(T("vmmcall-unknown"), answer(GHCB_RAX), -1000ULL);
-    ghcb_clear();
-    ghcb_set(GHCB_RAX, 0x400);
-    check_eq(T("dr7-write"), ghcb_call(NAE_WRITE_DR7, 0, 0), 0);
+    check_dr7();
     check_eq(T("features"), plain(NAE_FEATURES), 0);
     check_eq(T("features-value"), answer(GHCB_INFO2), 3);
 
@@ -236,6 +262,26 @@ static void check_rest(void)
     check_eq(T("jump-table-error"), answer(GHCB_INFO2), GHCB_ERR_INPUT);
 }
 
+static void rdtscp(void *arg)
+{
+    (void)arg;
+    plain(NAE_RDTSCP);
+}
+
+/*
+ * No hypervisor has to serve what it does not intercept.  A host may take a
+ * guest that asks for RDTSC for broken, so that is last.
+ */
+static void check_not_intercepted(void)
+{
+    u64 was;
+
+    check_trap(T("rdtscp"), try_fn(rdtscp, NULL), UD, -1);
+    was = rdtsc();
+    check(T("rdtsc"), plain(NAE_RDTSC) ? answer(GHCB_INFO2) == GHCB_ERR_EVENT
+          : msr_result() >= was && msr_result() <= rdtsc());
+}
+
 void payload(void)
 {
     check_io();
@@ -245,4 +291,5 @@ void payload(void)
     check_mmio();
     check_mmio_private();
     check_rest();
+    check_not_intercepted();
 }

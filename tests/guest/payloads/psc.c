@@ -44,6 +44,8 @@ static void in_and_out(u64 gpa, u64 size)
     check_trap(S("to-private-is-not-validated"), t, VC, NPF_NOT_VALIDATED);
     check_eq(S("pvalidate"), pvalidate(priv(gpa), large != 0, 1).eax, 0);
     check(S("pvalidate-again"), pvalidate(priv(gpa), large != 0, 1).cf);
+    /* where the host has 4 KiB pages only, and refused 2 MiB */
+    validate(priv(gpa), size);
     no_bytes(S("public-not-private"), priv(gpa), size, PUBLIC);
     fill(priv(gpa), size, SECRET);
     check_bytes(S("private-is-usable"), priv(gpa), size, SECRET);

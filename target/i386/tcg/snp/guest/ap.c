@@ -11,6 +11,7 @@
  * GIF clear, so that neither interrupt nor NMI wakes it.
  */
 #include "qemu/osdep.h"
+#include "qemu/error-report.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
 #include "cpu.h"
@@ -89,6 +90,8 @@ static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
 
     trace_snp_ap_offline(index, vmsa_gpa, why);
     if (vmsa_gpa != SNP_NO_VMSA) {
+        warn_report_once("SEV-SNP: vCPU %d does not start, its VMSA is not "
+                         "usable: %s", index, why);
         qemu_log_mask(LOG_GUEST_ERROR, "SEV-SNP: vCPU %d cannot start with "
                       "the VMSA at 0x%" PRIx64 ": %s\n", index, vmsa_gpa, why);
     }
@@ -126,28 +129,50 @@ static void replace_vmsa(X86CPU *cpu)
     trace_snp_ap_start(CPU(cpu)->cpu_index, vmsa_gpa, env->eip);
 }
 
+/*
+ * KVM looks for a new VMSA where a vCPU is about to enter the guest.  One
+ * that never had an INIT, or still waits for the SIPI behind it, is not: who
+ * creates such a vCPU has to send both.
+ */
+static bool waits_for_signal(X86CPU *cpu)
+{
+    SnpRunState state = snp_vcpu(&cpu->env)->run_state;
+
+    return state == SNP_RUN_WAIT_SIPI ||
+           (state == SNP_RUN_RESET && !cpu_is_bsp(cpu));
+}
+
+static bool is_created(const SnpVcpu *vcpu)
+{
+    return vcpu->vmsa_pending && !vcpu->vmsa_on_init;
+}
+
 static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
 {
     X86CPU *cpu = X86_CPU(cs);
     SnpVcpu *vcpu = snp_vcpu(&cpu->env);
 
     /* An INIT may have come first, or another request that waits for one. */
-    if (vcpu->vmsa_pending && !vcpu->vmsa_on_init) {
+    if (is_created(vcpu) && !waits_for_signal(cpu)) {
         replace_vmsa(cpu);
         /* Outside of the execution loop, which takes all flags from here */
         cpu->env.eflags = cpu_compute_eflags(&cpu->env);
     }
 }
 
-/* NULL, or why the guest may not start a vCPU like that */
-static const char *check_creation(uint64_t vmsa_gpa, uint64_t sev_features)
+/*
+ * NULL, or why the guest may not ask for that; the page itself is looked at
+ * where its vCPU enters the guest.  After sev_snp_ap_creation() of Linux 6.12.
+ */
+static const char *check_creation(CPUX86State *env, uint64_t vmsa_gpa,
+                                  uint64_t sev_features)
 {
-    uint32_t rmp;
+    unsigned phys_bits = snp_guest()->phys_bits ?: env_archcpu(env)->phys_bits;
 
-    if (sev_features != SEV_FEATURES_SNP_ACTIVE) {
-        return "SEV_FEATURES are not the guest's";
+    if (sev_features & SEV_FEATURES_INJECTION) {
+        return "interrupts are not injected like that";
     }
-    if (vmsa_gpa % SEV_VMSA_PAGE_SIZE) {
+    if (vmsa_gpa % SEV_VMSA_PAGE_SIZE || vmsa_gpa >> phys_bits) {
         return "VMSA address is not that of a page";
     }
     /*
@@ -156,10 +181,6 @@ static const char *check_creation(uint64_t vmsa_gpa, uint64_t sev_features)
      */
     if (vmsa_gpa % SNP_PAGE_2M == 0) {
         return "VMSA address is a multiple of 2 MiB";
-    }
-    if (!snp_rmp_read(vmsa_gpa, &rmp) ||
-        (rmp & VMSA_RMP_FLAGS) != VMSA_RMP_FLAGS) {
-        return "not a VMSA page";
     }
     return NULL;
 }
@@ -176,7 +197,7 @@ static const char *create(CPUState *target, uint32_t request,
     switch (request) {
     case SNP_AP_CREATE_ON_INIT:
     case SNP_AP_CREATE:
-        why = check_creation(vmsa_gpa, sev_features);
+        why = check_creation(cpu_env(target), vmsa_gpa, sev_features);
         if (why) {
             return why;
         }
@@ -265,5 +286,8 @@ bool snp_guest_sipi_signal(X86CPU *cpu)
         snp_reset_hold_release(env);
     }
     vcpu->first_sipi_done = true;
+    if (is_created(vcpu)) {
+        replace_vmsa(cpu);
+    }
     return true;
 }

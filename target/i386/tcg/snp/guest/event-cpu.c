@@ -78,37 +78,16 @@ void snp_serve_exception(CPUX86State *env, int vector, int error_code)
     snp_nae_finish(env, nae);
 }
 
-/* SVM's decode assist names the register; the specification wants RAX */
-static unsigned dr7_register(const SnpNae *nae)
-{
-    return nae->info1 & 0xf;
-}
-
-void snp_nae_read_dr7(CPUX86State *env, SnpNae *nae)
-{
-    unsigned reg = dr7_register(nae);
-
-    if (reg < ARRAY_SIZE(nae->regs)) {
-        nae->regs[reg] = env->dr[7];
-    }
-}
-
-void snp_nae_write_dr7(CPUX86State *env, SnpNae *nae)
-{
-    unsigned reg = dr7_register(nae);
-    uint64_t value = reg < ARRAY_SIZE(nae->regs) ? nae->regs[reg] : 0;
-
-    if (value & DR_RESERVED_MASK) {
-        snp_nae_exception(nae, EXCP0D_GPF);
-        return;
-    }
-    cpu_x86_update_dr7(env, value);
-}
-
 /* No counters, as on KVM without a virtual PMU */
 void snp_nae_rdpmc(CPUX86State *env, SnpNae *nae)
 {
-    snp_nae_exception(nae, EXCP0D_GPF);
+    snp_nae_raise(nae, EXCP0D_GPF);
+}
+
+/* Not intercepted, so no guest has a reason to ask for it. */
+void snp_nae_undefined(CPUX86State *env, SnpNae *nae)
+{
+    snp_nae_raise(nae, EXCP06_ILLOP);
 }
 
 /* There are no hypercalls; guests see no hypervisor that would offer any. */
@@ -119,7 +98,10 @@ void snp_nae_vmmcall(CPUX86State *env, SnpNae *nae)
     nae->regs[R_EAX] = user ? HYPERCALL_NOT_PERMITTED : HYPERCALL_UNKNOWN;
 }
 
-/* Caches are coherent, and MONITOR and MWAIT may do nothing. */
+/*
+ * Caches are coherent, and MONITOR and MWAIT may do nothing.  DR7 is the
+ * VMSA's, where the hypervisor cannot change it: no breakpoint gets armed.
+ */
 void snp_nae_nothing(CPUX86State *env, SnpNae *nae)
 {
 }

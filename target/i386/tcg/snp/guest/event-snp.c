@@ -7,6 +7,7 @@
 #include "qemu/bitops.h"
 #include "cpu.h"
 #include "system/upm/events.h"
+#include "target/i386/sev-firmware.h"
 #include "tcg/snp/guest/ghcb.h"
 #include "tcg/snp/guest/page-state.h"
 #include "trace.h"
@@ -59,9 +60,16 @@ void snp_nae_guest_request(CPUX86State *env, SnpNae *nae)
     };
     uint64_t result;
 
+    /* For KVM this is input that is missing: sev_es_validate_vmgexit(). */
+    if ((request.request | request.response) % SEV_GUEST_MESSAGE_SIZE ||
+        request.request == request.response) {
+        snp_nae_error(nae, GHCB_ERROR_MISSING_INPUT,
+                      "misplaced guest request pages");
+        return;
+    }
     if (!snp_guest_request(&request, &result)) {
         snp_nae_error(nae, GHCB_ERROR_INVALID_INPUT,
-                      "misplaced guest request pages");
+                      "no place for certificates");
         return;
     }
     nae->regs[R_EBX] = request.pages;

@@ -91,6 +91,12 @@ void snp_nae_exception(SnpNae *nae, int vector)
     nae->answer2 = (uint32_t)SVM_EVTINJ_VALID | SVM_EVTINJ_TYPE_EXEPT | vector;
 }
 
+void snp_nae_raise(SnpNae *nae, int vector)
+{
+    nae->raises = true;
+    nae->vector = vector;
+}
+
 uint8_t *snp_nae_scratch(SnpNae *nae, uint64_t size, size_t *room)
 {
     uint64_t offset = snp_nae_get(nae, GHCB_SCRATCH) - nae->gpa;

@@ -68,6 +68,7 @@
  * @regs: RAX, RCX, RDX and RBX as R_EAX to R_EBX; 0 where the guest gave none
  * @guest_regs: what the vCPU has in them, while helpers work on @regs
  * @answer1, @answer2: SW_EXITINFO1 and SW_EXITINFO2 of the answer
+ * @raises, @vector: behind the answer the guest gets this exception
  */
 struct SnpNae {
     SnpShared page;
@@ -77,6 +78,8 @@ struct SnpNae {
     uint64_t regs[4];
     target_ulong guest_regs[4];
     uint64_t answer1, answer2;
+    bool raises;
+    int vector;
 };
 
 /*
@@ -106,6 +109,12 @@ uint64_t snp_nae_get(const SnpNae *nae, unsigned offset);
 void snp_nae_answer(SnpNae *nae, uint64_t info2);
 void snp_nae_error(SnpNae *nae, uint64_t error, const char *why);
 void snp_nae_exception(SnpNae *nae, int vector);
+
+/**
+ * snp_nae_raise: the guest gets an exception, with error code 0 if with any,
+ * where it goes on: only for an MSR does KVM leave it to the guest to do so
+ */
+void snp_nae_raise(SnpNae *nae, int vector);
 
 /**
  * snp_nae_scratch: the scratch area, which version 2 wants inside the page's
@@ -141,9 +150,8 @@ void snp_nae_mmio(CPUX86State *env, SnpNae *nae);
 /* event-cpu.c */
 void snp_nae_cpuid(CPUX86State *env, SnpNae *nae);
 void snp_nae_msr(CPUX86State *env, SnpNae *nae);
-void snp_nae_read_dr7(CPUX86State *env, SnpNae *nae);
-void snp_nae_write_dr7(CPUX86State *env, SnpNae *nae);
 void snp_nae_rdpmc(CPUX86State *env, SnpNae *nae);
+void snp_nae_undefined(CPUX86State *env, SnpNae *nae);
 void snp_nae_vmmcall(CPUX86State *env, SnpNae *nae);
 void snp_nae_nothing(CPUX86State *env, SnpNae *nae);
 void snp_nae_nmi_complete(CPUX86State *env, SnpNae *nae);
@@ -181,7 +189,7 @@ uint64_t snp_ghcb_msr_hold_response(bool by_sipi);
 
 /**
  * SnpGuestRequest: what a guest gives with SNP Guest Request
- * @request, @response: guest-physical addresses of the messages
+ * @request, @response: guest-physical addresses of the messages, two pages
  * @extended: SNP Extended Guest Request
  * @has_data: @data and @pages were given
  * @data: guest-physical address of the room for certificates
@@ -204,7 +212,7 @@ typedef struct SnpGuestRequest {
  *
  * Called in a vCPU's execution loop, without the BQL.
  *
- * Returns: false where addresses are misplaced or missing.
+ * Returns: false where certificates are wanted at no proper place.
  */
 bool snp_guest_request(SnpGuestRequest *request, uint64_t *result);
 

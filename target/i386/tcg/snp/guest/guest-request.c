@@ -92,10 +92,6 @@ bool snp_guest_request(SnpGuestRequest *request, uint64_t *result)
     uint8_t message[PAGE];
     int lock = -1;
 
-    if ((request->request | request->response) % PAGE ||
-        request->request == request->response) {
-        return false;
-    }
     if (!copy_page(request->request, message, sizeof(message), false)) {
         *result = VMM_GENERIC;
         return true;

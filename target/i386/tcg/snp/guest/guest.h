@@ -184,7 +184,7 @@ void snp_reset_hold_release(CPUX86State *env);
 
 /**
  * snp_wait_for_init: the end of a vCPU's reset; all but the boot processor
- * wait for INIT and SIPI, or for AP creation
+ * wait for INIT and SIPI, whatever AP creation brings
  */
 void snp_wait_for_init(X86CPU *cpu);
 

@@ -8,6 +8,7 @@
  */
 #include "qemu/osdep.h"
 #include "cpu.h"
+#include "tcg/helper-tcg.h"
 #include "tcg/snp/guest/ghcb.h"
 #include "trace.h"
 
@@ -25,6 +26,9 @@ static void serve_page(CPUX86State *env, uint64_t gpa)
     trace_snp_nae(cpu, nae.code, nae.info1, nae.info2);
     snp_nae_serve(env, &nae);
     snp_nae_finish(env, &nae);
+    if (nae.raises) {
+        raise_exception(env, nae.vector);
+    }
 }
 
 void snp_vmgexit(CPUX86State *env)

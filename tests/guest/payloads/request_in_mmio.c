@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A guest request in pages that are no memory: an error, or the guest's end */
+#include "snp.h"
+
+/* The hypervisor's part of SW_EXITINFO2 */
+#define VMM_GENERIC 0xffffffff
+
+void payload(void)
+{
+    ghcb_clear();
+    check_eq(T("request-in-memory"),
+             ghcb_call(NAE_GUEST_REQ, AREA_GPA, AREA_GPA + PAGE), 0);
+    ghcb_clear();
+    check_eq(T("request-in-mmio"),
+             ghcb_call(NAE_GUEST_REQ, 0xfed00000, 0xfed01000), 0);
+    check_eq(T("request-in-mmio-result"), answer(GHCB_INFO2) >> 32,
+             VMM_GENERIC);
+}
