@@ -7,7 +7,7 @@
 #ifndef SYSTEM_UPM_CORE_H
 #define SYSTEM_UPM_CORE_H
 
-#include "qemu/thread.h"
+#include "qemu/lockable.h"
 #include "system/upm/host.h"
 #include "system/upm/map.h"
 #include "system/upm/provider.h"
@@ -15,8 +15,14 @@
 /*
  * The core's lock, for its data: no system call is made with it.  Order: BQL,
  * ramlist lock, claims, this one.
+ *
+ * A GMutex, since each conversion takes it twice: where nobody waits that is
+ * one atomic operation, and a QemuMutex has events to trace around it.
  */
-extern QemuMutex upm_lock;
+extern QemuLockable upm_lock;
+
+/** upm_lock_wait: qemu_cond_wait() for this lock */
+void upm_lock_wait(GCond *cond);
 
 /* blocks.c: the provider, once there is a block */
 extern const UpmProviderOps *upm_provider;
