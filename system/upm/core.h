@@ -96,7 +96,7 @@ void upm_account_discarded(const UpmStep *step, bool private);
  * @step: that failed, where @ret is not 0
  * @start, @end: ns
  * @failed_requests: number of them so far
- * @stormy: this one makes it a storm
+ * @storm: what this one makes a storm; NULL where it makes none
  */
 typedef struct UpmDone {
     hwaddr gpa;
@@ -110,7 +110,7 @@ typedef struct UpmDone {
     bool poisoned;
     int ret;
     uint64_t failed_requests;
-    bool stormy;
+    UpmStorm *storm;
 } UpmDone;
 
 /**
@@ -122,6 +122,7 @@ void upm_account_request(UpmDone *done);
 
 /**
  * upm_tell_request: tell observers, where there is something to be told
+ * @done: its @storm is freed
  * @err: why it failed, NULL where it did not
  *
  * Locking: neither the lock nor a claim.
