@@ -20,8 +20,6 @@ static UpmCounters counters;
 /* requests of the last second or less, and when the first came */
 static UpmStorm storm;
 static int64_t storm_start;
-/* the latest that is to be told of */
-static UpmStorm told;
 
 void upm_set_observer(const UpmObserver *new_observer)
 {
@@ -280,12 +278,11 @@ static void count_storm(UpmDone *done)
     if (!is_storm(storm.requests)) {
         return;
     }
-    told = storm;
-    told.gpa = done->gpa;
-    told.size = done->size;
-    told.cause = done->cause;
-    told.time = done->end - storm_start;
-    done->stormy = true;
+    done->storm = g_memdup2(&storm, sizeof(storm));
+    done->storm->gpa = done->gpa;
+    done->storm->size = done->size;
+    done->storm->cause = done->cause;
+    done->storm->time = done->end - storm_start;
 }
 
 void upm_account_request(UpmDone *done)
@@ -319,26 +316,21 @@ static void tell_failure(const UpmDone *done, const Error *err)
     observer->failed(&failure);
 }
 
-static void tell_storm(void)
+static void tell_storm(UpmStorm *told)
 {
-    UpmStorm copy;
-
-    WITH_QEMU_LOCK_GUARD(&upm_lock) {
-        copy = told;
+    if (observer) {
+        observer->storm(told);
     }
-    observer->storm(&copy);
+    g_free(told);
 }
 
 void upm_tell_request(const UpmDone *done, const Error *err)
 {
-    if (!observer) {
-        return;
-    }
-    if (err) {
+    if (err && observer) {
         tell_failure(done, err);
     }
-    if (done->stormy) {
-        tell_storm();
+    if (done->storm) {
+        tell_storm(done->storm);
     }
 }
 

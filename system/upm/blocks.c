@@ -10,7 +10,6 @@
 #include "core.h"
 #include "trace/trace-upm.h"
 
-QemuMutex upm_lock;
 const UpmProviderOps *upm_provider;
 
 /* Blocks are also found without the lock, so they leave by RCU. */
@@ -20,9 +19,23 @@ static QLIST_HEAD(, UpmBlock) blocks = QLIST_HEAD_INITIALIZER(blocks);
 static UpmDiscardPolicy default_discard;
 static bool begin_shared;
 
-static void __attribute__((constructor)) blocks_init(void)
+static GMutex mutex;
+
+static void lock(void *object)
 {
-    qemu_mutex_init(&upm_lock);
+    g_mutex_lock(object);
+}
+
+static void unlock(void *object)
+{
+    g_mutex_unlock(object);
+}
+
+QemuLockable upm_lock = { .object = &mutex, .lock = lock, .unlock = unlock };
+
+void upm_lock_wait(GCond *cond)
+{
+    g_cond_wait(cond, &mutex);
 }
 
 void upm_set_provider(const UpmProviderOps *ops)

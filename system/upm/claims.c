@@ -12,13 +12,8 @@
 #include "core.h"
 
 static QTAILQ_HEAD(, UpmClaim) claims = QTAILQ_HEAD_INITIALIZER(claims);
-static QemuCond released;
+static GCond released;
 static unsigned int waiting;
-
-static void __attribute__((constructor)) claims_init(void)
-{
-    qemu_cond_init(&released);
-}
 
 static bool overlaps(const UpmClaim *a, const UpmClaim *b)
 {
@@ -45,7 +40,7 @@ static void wait_in_line(const UpmClaim *claim)
 {
     while (must_wait(claim)) {
         waiting++;
-        qemu_cond_wait(&released, &upm_lock);
+        upm_lock_wait(&released);
         waiting--;
     }
 }
@@ -94,7 +89,7 @@ void upm_release_all(UpmClaim *all, unsigned int count)
         QTAILQ_REMOVE(&claims, &all[i], next);
     }
     if (count && waiting) {
-        qemu_cond_broadcast(&released);
+        g_cond_broadcast(&released);
     }
 }
 

@@ -7,7 +7,7 @@
 #ifndef SYSTEM_UPM_CORE_H
 #define SYSTEM_UPM_CORE_H
 
-#include "qemu/thread.h"
+#include "qemu/lockable.h"
 #include "system/upm/host.h"
 #include "system/upm/map.h"
 #include "system/upm/provider.h"
@@ -15,8 +15,14 @@
 /*
  * The core's lock, for its data: no system call is made with it.  Order: BQL,
  * ramlist lock, claims, this one.
+ *
+ * A GMutex, since each conversion takes it twice: where nobody waits that is
+ * one atomic operation, and a QemuMutex has events to trace around it.
  */
-extern QemuMutex upm_lock;
+extern QemuLockable upm_lock;
+
+/** upm_lock_wait: qemu_cond_wait() for this lock */
+void upm_lock_wait(GCond *cond);
 
 /* blocks.c: the provider, once there is a block */
 extern const UpmProviderOps *upm_provider;
@@ -90,7 +96,7 @@ void upm_account_discarded(const UpmStep *step, bool private);
  * @step: that failed, where @ret is not 0
  * @start, @end: ns
  * @failed_requests: number of them so far
- * @stormy: this one makes it a storm
+ * @storm: what this one makes a storm; NULL where it makes none
  */
 typedef struct UpmDone {
     hwaddr gpa;
@@ -104,7 +110,7 @@ typedef struct UpmDone {
     bool poisoned;
     int ret;
     uint64_t failed_requests;
-    bool stormy;
+    UpmStorm *storm;
 } UpmDone;
 
 /**
@@ -116,6 +122,7 @@ void upm_account_request(UpmDone *done);
 
 /**
  * upm_tell_request: tell observers, where there is something to be told
+ * @done: its @storm is freed
  * @err: why it failed, NULL where it did not
  *
  * Locking: neither the lock nor a claim.

@@ -79,18 +79,18 @@ static int enter_step(UpmRequest *r, const UpmStep *step, Error **errp)
 
 static int convert_step(UpmRequest *r, const UpmExtent *extent, Error **errp)
 {
-    UpmStep step;
+    UpmStep *step = upm_request_next_step(r);
     int ret;
 
-    if (!upm_step_make(&step, extent, r->to_private)) {
+    if (!upm_step_make(step, extent, r->to_private)) {
         return 0;
     }
-    ret = enter_step(r, &step, errp);
+    ret = enter_step(r, step, errp);
     if (ret < 0) {
-        upm_step_free(&step);
+        upm_step_free(step);
         return ret;
     }
-    upm_request_add_step(r, &step);
+    r->n_steps++;
     return 0;
 }
 

@@ -70,13 +70,24 @@ void upm_map_copy(unsigned long *bits, const UpmExtent *extent, bool private)
     }
 }
 
+static void toggle(UpmBlock *block, uint64_t frame, bool set)
+{
+    if (set) {
+        set_bit_atomic(frame, block->toggled_map);
+    } else {
+        clear_bit_atomic(frame, block->toggled_map);
+    }
+}
+
 void upm_map_set(const UpmExtent *extent, bool private, uint64_t changed)
 {
     UpmBlock *block = extent->block;
     uint64_t first = extent->offset >> UPM_FRAME_BITS;
     uint64_t frames = extent->size >> UPM_FRAME_BITS;
 
-    if (private == block->began_shared) {
+    if (frames == 1) {
+        toggle(block, first, private == block->began_shared);
+    } else if (private == block->began_shared) {
         bitmap_set_atomic(block->toggled_map, first, frames);
     } else {
         bitmap_test_and_clear_atomic(block->toggled_map, first, frames);

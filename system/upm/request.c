@@ -9,7 +9,7 @@
 
 /*
  * Room for one more element behind @n: there is some for a power of two, and
- * @one is where the first is.
+ * @one is where the first is.  May be asked for again.
  */
 static void *make_room(void *all, void *one, unsigned int n, size_t size)
 {
@@ -19,8 +19,8 @@ static void *make_room(void *all, void *one, unsigned int n, size_t size)
     if (n & (n - 1)) {
         return all;
     }
-    return n == 1 ? memcpy(g_malloc_n(2, size), one, size)
-                  : g_realloc_n(all, 2 * n, size);
+    return all == one ? memcpy(g_malloc_n(2, size), one, size)
+                      : g_realloc_n(all, 2 * n, size);
 }
 
 void upm_request_add_extent(UpmRequest *r, const UpmExtent *extent)
@@ -30,10 +30,11 @@ void upm_request_add_extent(UpmRequest *r, const UpmExtent *extent)
     r->extents[r->n_extents++] = *extent;
 }
 
-void upm_request_add_step(UpmRequest *r, const UpmStep *step)
+UpmStep *upm_request_next_step(UpmRequest *r)
 {
-    r->steps = make_room(r->steps, &r->one_step, r->n_steps, sizeof(*step));
-    r->steps[r->n_steps++] = *step;
+    r->steps = make_room(r->steps, &r->one_step, r->n_steps,
+                         sizeof(*r->steps));
+    return &r->steps[r->n_steps];
 }
 
 void upm_request_free(UpmRequest *r)
@@ -43,7 +44,7 @@ void upm_request_free(UpmRequest *r)
     for (i = 0; i < r->n_steps; i++) {
         upm_step_free(&r->steps[i]);
     }
-    if (r->n_steps > 1) {
+    if (r->steps != &r->one_step) {
         g_free(r->steps);
     }
     if (r->n_claims > 1) {

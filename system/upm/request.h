@@ -83,9 +83,11 @@ typedef struct UpmRequest {
  * request.c
  */
 
-/** upm_request_add_extent, upm_request_add_step: behind those that are there */
+/** upm_request_add_extent: behind those that are there */
 void upm_request_add_extent(UpmRequest *r, const UpmExtent *extent);
-void upm_request_add_step(UpmRequest *r, const UpmStep *step);
+
+/** upm_request_next_step: room for one behind those that are in effect */
+UpmStep *upm_request_next_step(UpmRequest *r);
 
 /** upm_request_free: free what @r points to, once it has no claims */
 void upm_request_free(UpmRequest *r);

@@ -28,6 +28,8 @@ static QemuMutex stop_lock;
 static char *stop_reason;
 static bool stop_pending;
 static bool panic_pending;
+/* vCPUs that do not go on before it is dealt with */
+static GSList *panicked;
 static bool watched;
 
 static void __attribute__((__constructor__)) init_stop_lock(void)
@@ -82,6 +84,12 @@ static bool stop_again(void)
     }
     schedule();
     return true;
+}
+
+static void wait_for_panic(CPUState *cpu)
+{
+    QEMU_LOCK_GUARD(&stop_lock);
+    panicked = g_slist_prepend(panicked, cpu);
 }
 
 static void panic_soon(void)
@@ -191,6 +199,22 @@ static bool prepare(RunState state)
     }
 }
 
+/* Others may be stopped, too, where a debugger wants it so. */
+static void resume_panicked(void)
+{
+    g_autoptr(GSList) waiting = NULL;
+    CPUState *cpu;
+
+    WITH_QEMU_LOCK_GUARD(&stop_lock) {
+        waiting = g_steal_pointer(&panicked);
+    }
+    CPU_FOREACH(cpu) {
+        if (runstate_is_running() && g_slist_find(waiting, cpu)) {
+            cpu_resume(cpu);
+        }
+    }
+}
+
 /* The user may want to know of a panic only, and a vCPU waits for us then. */
 static void panic(void)
 {
@@ -202,7 +226,7 @@ static void panic(void)
         return;
     }
     qemu_system_guest_panicked(NULL);
-    resume_all_vcpus();
+    resume_panicked();
 }
 
 static void enforce(void *opaque)
@@ -236,6 +260,7 @@ void upm_memory_guest_panicked(void)
     if (current_cpu) {
         current_cpu->crash_occurred = true;
         cpu_stop_current();
+        wait_for_panic(current_cpu);
     }
     panic_soon();
 }

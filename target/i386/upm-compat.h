@@ -11,6 +11,14 @@
 #include "qapi/qapi-types-misc-target.h"
 #endif
 
+#ifdef CONFIG_TCG
+#if __has_include("exec/cpu_ldst.h")
+#include "exec/cpu_ldst.h"
+#else
+#include "accel/tcg/cpu-ldst.h"
+#endif
+#endif
+
 #if __has_include("exec/exec-all.h")
 #include "exec/exec-all.h"
 #define upm_invalidate_code(start, last) tb_invalidate_phys_range(start, last)

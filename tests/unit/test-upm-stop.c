@@ -21,6 +21,7 @@
  * system/upm/stop.c asks to be told of.
  */
 __thread CPUState *current_cpu;
+CPUTailQ cpus_queue = QTAILQ_HEAD_INITIALIZER(cpus_queue);
 PanicAction panic_action;
 static RunState now;
 static bool was_suspended;
@@ -125,12 +126,19 @@ void cpu_exit(CPUState *cpu)
 void cpu_stop_current(void)
 {
     g_assert_nonnull(current_cpu);
+    current_cpu->stop = true;
     vcpu_stops++;
 }
 
-void resume_all_vcpus(void)
+bool runstate_is_running(void)
 {
-    resumes += now == RUN_STATE_RUNNING;
+    return now == RUN_STATE_RUNNING;
+}
+
+void cpu_resume(CPUState *cpu)
+{
+    cpu->stop = false;
+    resumes++;
 }
 
 void vm_set_suspended(bool suspended)
@@ -487,8 +495,50 @@ static void test_panic_none(void)
         g_assert_cmpint(now, ==, states[i]);
         g_assert_cmpint(panics, ==, 1);
         g_assert_cmpint(stops, ==, 0);
-        g_assert_cmpint(resumes, ==, states[i] == RUN_STATE_RUNNING);
     }
+}
+
+static void panic_of(CPUState *cpu)
+{
+    current_cpu = cpu;
+    upm_memory_guest_panicked();
+    current_cpu = NULL;
+    g_assert_true(cpu->stop);
+}
+
+/*
+ * The vCPUs that asked go on, once; a debugger may hold another one, whether
+ * that has asked before or not.  One of them has gone meanwhile.
+ */
+static void test_panic_none_vcpus(void)
+{
+    CPUState *cpus = g_new0(CPUState, 4);
+    unsigned int i;
+
+    begin(RUN_STATE_RUNNING);
+    panic_action = PANIC_ACTION_NONE;
+    for (i = 0; i < 3; i++) {
+        QTAILQ_INSERT_TAIL_RCU(&cpus_queue, &cpus[i], node);
+    }
+    cpus[2].stop = true;
+    panic_of(&cpus[0]);
+    panic_of(&cpus[1]);
+    panic_of(&cpus[3]);
+    run_main_loop();
+    g_assert_cmpint(resumes, ==, 2);
+    g_assert_false(cpus[0].stop);
+    g_assert_false(cpus[1].stop);
+    g_assert_true(cpus[2].stop);
+
+    cpus[0].stop = true;
+    panic_of(&cpus[1]);
+    run_main_loop();
+    g_assert_cmpint(resumes, ==, 3);
+    g_assert_true(cpus[0].stop);
+    for (i = 0; i < 3; i++) {
+        QTAILQ_REMOVE_RCU(&cpus_queue, &cpus[i], node);
+    }
+    g_free(cpus);
 }
 
 /* QEMU ends; S3 may come first. */
@@ -585,6 +635,7 @@ int main(int argc, char **argv)
                     test_panic_suspend_paused);
     g_test_add_func("/upm-stop/panic/reset", test_panic_reset);
     g_test_add_func("/upm-stop/panic/none", test_panic_none);
+    g_test_add_func("/upm-stop/panic/none-vcpus", test_panic_none_vcpus);
     g_test_add_func("/upm-stop/panic/shutdown", test_panic_shutdown);
     g_test_add_func("/upm-stop/panic/vcpu", test_panic_vcpu);
     return g_test_run();

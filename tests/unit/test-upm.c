@@ -13,6 +13,7 @@
 #include "qapi/error.h"
 #include "system/upm/host.h"
 #include "system/upm/provider.h"
+#include "../../system/upm/core.h"
 
 #define K4 (4 * KiB)
 
@@ -856,6 +857,37 @@ static void test_storm(void)
     tear_down();
 }
 
+/* One that begins when another one has not been told of is another one. */
+static void test_two_storms(void)
+{
+    int64_t start = get_clock() + UPM_STORM_NS;
+    UpmDone first = { .gpa = 0x5000, .size = K4, .changed = K4 };
+    UpmDone next = { .gpa = 0x6000, .size = K4, .changed = K4 };
+    unsigned int i;
+
+    set_up();
+    storms = 0;
+    WITH_QEMU_LOCK_GUARD(&upm_lock) {
+        for (i = 0; i < UPM_STORM_REQUESTS; i++) {
+            first.end = start;
+            upm_account_request(&first);
+        }
+        for (i = 0; i < UPM_STORM_REQUESTS; i++) {
+            next.end = start + UPM_STORM_NS + 2 * (i > 0);
+            upm_account_request(&next);
+        }
+    }
+    upm_tell_request(&first, NULL);
+    g_assert_cmpuint(storms, ==, 1);
+    g_assert_cmphex(last_storm.gpa, ==, 0x5000);
+    g_assert_cmpuint(last_storm.time, ==, 0);
+    upm_tell_request(&next, NULL);
+    g_assert_cmpuint(storms, ==, 2);
+    g_assert_cmphex(last_storm.gpa, ==, 0x6000);
+    g_assert_cmpuint(last_storm.time, ==, 2);
+    tear_down();
+}
+
 /*
  * Failure of each step
  */
@@ -1255,6 +1287,7 @@ int main(int argc, char **argv)
     add_test("counters/held-by-policy", test_held_by_policy);
     add_test("counters/held-by-huge-pages", test_held_by_huge_pages);
     add_test("counters/storm", test_storm);
+    add_test("counters/two-storms", test_two_storms);
     add_test("failure/mark", test_mark_fails);
     add_test("failure/drop-private", test_drop_private_fails);
     add_test("failure/drop-shared", test_drop_shared_fails);

@@ -118,7 +118,7 @@ static char *convert_fault(hwaddr gpa, uint64_t size, bool to_private)
 {
     const char *state = to_private ? "private" : "shared";
     /* asked only where the answer tells something */
-    bool had_state = upm_kvm_stuck_wanted(gpa, to_private) &&
+    bool had_state = upm_kvm_stuck_fault(gpa, to_private) &&
                      has_state(gpa, to_private);
     Error *err = NULL;
     char *reason;

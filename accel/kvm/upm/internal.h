@@ -46,6 +46,7 @@ bool upm_kvm_again(int ret, unsigned int *tries);
  *     the states itself
  *
  * The one place that sets attributes; it says what is so, and does not decide.
+ * Locking: BQL, or between upm_kvm_enter() and upm_kvm_leave().
  * Returns: 0, or a negative errno and nothing has changed.
  */
 int upm_kvm_mark(const UpmExtent *extent, bool to_private);
@@ -149,15 +150,18 @@ void upm_kvm_stuck_reset(void);
 void upm_kvm_stuck_converted(hwaddr gpa, uint64_t size);
 
 /**
- * upm_kvm_stuck_wanted: has the vCPU faulted on this page lately, and wanted
- * the same state when it last did?
+ * upm_kvm_stuck_fault: note a fault
+ *
+ * Returns: has the vCPU faulted on this page lately, and wanted the same state
+ * when it last did?
  */
-bool upm_kvm_stuck_wanted(hwaddr gpa, bool to_private);
+bool upm_kvm_stuck_fault(hwaddr gpa, bool to_private);
 
 /**
- * upm_kvm_stuck: note a fault
+ * upm_kvm_stuck: note what became of that fault
  * @changed: the page had the other state, and was converted
  *
+ * To be called once for a fault at most.
  * Returns: true where the vCPU gets nowhere, by the rule in stuck.c.
  */
 bool upm_kvm_stuck(hwaddr gpa, bool to_private, bool changed);

@@ -18,10 +18,13 @@
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
+#include <sys/ioctl.h>
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
 #include "system/accel-blocker.h"
 #include "system/kvm.h"
+#include "system/kvm_int.h"
+#include "trace/trace-accel_kvm.h"
 #include "internal.h"
 
 /*
@@ -93,6 +96,17 @@ static int create_private(uint64_t size, Error **errp)
     return fd;
 }
 
+/*
+ * kvm_vm_ioctl() would count it once more, for who changes slots; whoever comes
+ * here keeps these from changing.
+ */
+static int ioctl_mark(struct kvm_memory_attributes *attributes)
+{
+    trace_kvm_vm_ioctl(KVM_SET_MEMORY_ATTRIBUTES, attributes);
+    return ioctl(kvm_state->vmfd, KVM_SET_MEMORY_ATTRIBUTES, attributes) < 0
+           ? -errno : 0;
+}
+
 int upm_kvm_mark(const UpmExtent *extent, bool to_private)
 {
     struct kvm_memory_attributes attributes = {
@@ -104,7 +118,7 @@ int upm_kvm_mark(const UpmExtent *extent, bool to_private)
     int ret;
 
     do {
-        ret = kvm_vm_ioctl(kvm_state, KVM_SET_MEMORY_ATTRIBUTES, &attributes);
+        ret = ioctl_mark(&attributes);
     } while (upm_kvm_again(ret, &tries));
     return ret;
 }

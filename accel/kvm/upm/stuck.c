@@ -62,6 +62,9 @@ typedef struct FaultGuard {
     FaultPage pages[PAGES];
     unsigned int known;
     unsigned int next;
+    /* of the latest fault */
+    FaultPage *page;
+    bool is_new;
     /* since there was progress */
     unsigned int faults;
     bool turns;
@@ -120,20 +123,30 @@ static FaultPage *add_page(FaultGuard *g, hwaddr gpa, bool to_private)
     return page;
 }
 
-bool upm_kvm_stuck_wanted(hwaddr gpa, bool to_private)
+bool upm_kvm_stuck_fault(hwaddr gpa, bool to_private)
 {
-    const FaultPage *page = find_page(&guard, gpa);
+    FaultGuard *g = &guard;
 
-    return page && page->to_private == to_private;
+    g->page = find_page(g, gpa);
+    g->is_new = !g->page;
+    if (g->is_new) {
+        g->page = add_page(g, gpa, to_private);
+        return false;
+    }
+    return g->page->to_private == to_private;
 }
 
-/* This vCPU has converted the page, which is no news to it. */
+/*
+ * This vCPU has converted the page, which is no news to it.  Where registers
+ * tell more nobody asks; a page that has missed some of these when they tell no
+ * more shows progress once.
+ */
 static void count_own_change(FaultGuard *g, hwaddr gpa)
 {
     unsigned int i;
 
     qatomic_inc(changes_at(gpa));
-    for (i = 0; i < g->known; i++) {
+    for (i = 0; g->blind && i < g->known; i++) {
         g->pages[i].changes += changes_at(g->pages[i].gpa) == changes_at(gpa);
     }
 }
@@ -163,20 +176,17 @@ static unsigned int limit(const FaultGuard *g)
 bool upm_kvm_stuck(hwaddr gpa, bool to_private, bool changed)
 {
     FaultGuard *g = &guard;
-    FaultPage *page = find_page(g, gpa);
-    bool is_new = !page;
-    bool turned, taken_away, others;
+    FaultPage *page = g->page;
+    bool turned = page->to_private != to_private;
+    bool taken_away = changed && !turned;
+    bool others = g->blind && page->changes != qatomic_read(changes_at(gpa));
 
-    page = page ?: add_page(g, gpa, to_private);
-    turned = page->to_private != to_private;
-    taken_away = changed && !turned;
-    others = g->blind && page->changes != qatomic_read(changes_at(gpa));
     page->to_private = to_private;
-    page->changes = qatomic_read(changes_at(gpa));
     if (changed) {
         count_own_change(g, gpa);
     }
-    if (is_new || taken_away || others) {
+    page->changes = qatomic_read(changes_at(gpa));
+    if (g->is_new || taken_away || others) {
         note_progress(g);
         g->last = gpa;
         return false;

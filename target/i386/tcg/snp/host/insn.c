@@ -7,8 +7,8 @@
  */
 #include "qemu/osdep.h"
 #include "cpu.h"
-#include "exec/cpu_ldst.h"
 #include "exec/helper-proto.h"
+#include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/host/internal.h"
 #include "tcg/snp/host/rmp.h"
