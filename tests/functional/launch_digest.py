@@ -51,7 +51,8 @@ class Digest:
             self.page(kind, gpa + at, contents and contents[at:at + PAGE])
 
 
-def vmsa(signature, features, cs_base=0xffff0000, rip=0xfff0):
+def vmsa(signature, features, cs_base=0xffff0000, rip=0xfff0, has_fpu=True):
+    """KVM leaves out MXCSR and FCW for a VM of the type before Linux 6.10."""
     page = bytearray(PAGE)
 
     def put(at, form, *values):
@@ -67,8 +68,9 @@ def vmsa(signature, features, cs_base=0xffff0000, rip=0xfff0):
                       (0x178, rip), (0x268, 0x0007040600070406),
                       (0x310, signature), (0x3b0, features), (0x3e8, 1)):
         put(at, 'Q', value)
-    put(0x408, 'I', 0x1f80)
-    put(0x410, 'H', 0x37f)
+    if has_fpu:
+        put(0x408, 'I', 0x1f80)
+        put(0x410, 'H', 0x37f)
     return bytes(page)
 
 

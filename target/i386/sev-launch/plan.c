@@ -102,6 +102,10 @@ void sev_plan_command(SevLaunchPlan *plan, int command, const void *data)
     case KVM_SEV_INIT2:
         plan->sev_features = init->vmsa_features;
         break;
+    case KVM_SEV_ES_INIT:
+        /* sev_es_sync_vmsa() of Linux 6.12, for the measurements of old */
+        plan->without_fpu = true;
+        break;
     case KVM_SEV_SNP_LAUNCH_START:
         /* Nobody asks KVM for this one. */
         plan->sev_features |= SEV_FEATURES_SNP_ACTIVE;
@@ -132,6 +136,10 @@ void sev_plan_vmsa(const SevLaunchPlan *plan, unsigned index, SevVmsa *vmsa)
     plan->vcpus->reset(index, &reset);
     reset.sev_features = plan->sev_features;
     psp_vmsa_init(vmsa, &reset);
+    if (plan->without_fpu) {
+        vmsa->mxcsr = 0;
+        vmsa->x87_fcw = 0;
+    }
 }
 
 char *sev_plan_source(const SevLaunchPlan *plan, const SevLaunchRange *range,

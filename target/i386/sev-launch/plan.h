@@ -72,6 +72,7 @@ typedef struct SevLaunchPlan {
     bool foreign_vcpus;
 
     uint64_t sev_features;      /* of vCPUs, as KVM puts them into VMSAs */
+    bool without_fpu;           /* KVM leaves x87 and SSE state out of them */
     GArray *ranges;
     char *firmware_sha256;      /* in hexadecimal, NULL until measured */
     bool measured;
