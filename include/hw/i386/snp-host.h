@@ -85,13 +85,19 @@ uint64_t snp_host_iommu_features(void);
 
 /**
  * snp_host_check_dma: the RMP check of what a device does to memory
- * @entry: the IOMMU's translation of @iova; loses the right to write where
- *     the page is not the hypervisor's or @is_write is not set, and what is
- *     around that page where @is_write is
+ * @entry: the IOMMU's translation of @iova; loses what is around that page of
+ *     4 KiB, and the right to write where the page is not the hypervisor's or
+ *     @writes is not set
+ * @writes: false where nobody is going to write
  */
-void snp_host_check_dma(IOMMUTLBEntry *entry, uint64_t iova, bool is_write);
+void snp_host_check_dma(IOMMUTLBEntry *entry, uint64_t iova, bool writes);
 
 #else
+
+static inline SnpHost *snp_host(void)
+{
+    return NULL;
+}
 
 static inline void snp_host_class_init(ObjectClass *oc)
 {
@@ -111,7 +117,7 @@ static inline uint64_t snp_host_iommu_features(void)
 }
 
 static inline void snp_host_check_dma(IOMMUTLBEntry *entry, uint64_t iova,
-                                      bool is_write)
+                                      bool writes)
 {
 }
 

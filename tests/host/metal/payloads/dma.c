@@ -22,8 +22,14 @@
 #define IOMMU_ON        0x1
 
 #define DEVICES         0x2000000ULL
+#define TABLE           0x2002000ULL
+/* An entry: valid, present, for reads and writes; and of the device table */
+#define IOMMU_VALID     (3ULL << 61 | 1)
+#define IOMMU_TABLE_2   (2ULL << 9 | 2)
 #define SOURCE          0x4000000ULL
 #define TARGET          0x4400000ULL
+/* What the device calls the 2 MiB there */
+#define IOVA            0x8000000ULL
 #define GPA             0x40000000ULL
 #define OLD             0x11
 #define NEW             0xa5
@@ -179,6 +185,53 @@ static void test_two_owners(void)
     check_bytes(T("behind-the-border"), (u8 *)TARGET + PAGE, PAGE, OLD);
 }
 
+/* A table of two levels, whose pages have 2 MiB */
+static void translate(void)
+{
+    u64 *entry = (u64 *)(DEVICES + device * 32);
+
+    fill((u8 *)TABLE, PAGE, 0);
+    ((u64 *)TABLE)[SOURCE / PAGE_2M] = SOURCE | IOMMU_VALID;
+    ((u64 *)TABLE)[IOVA / PAGE_2M] = TARGET | IOMMU_VALID;
+    entry[1] = 1;
+    entry[0] = TABLE | IOMMU_VALID | IOMMU_TABLE_2;
+}
+
+/*
+ * From the second time on the IOMMU knows the translation.  The host's own
+ * mapping is larger than a page, so that it may not write beside a guest's.
+ */
+static void test_translated(void)
+{
+    prepare();
+    assign(TARGET + PAGE, 1);
+    device_writes(IOVA + PAGE / 2);
+    check_eq(T("other-half-of-large"), *(u64 *)(TARGET + PAGE / 2 - 8),
+             0x0101010101010101ULL * OLD);
+    check_eq(T("half-of-large"), *(u64 *)(TARGET + PAGE - 8),
+             0x0101010101010101ULL * NEW);
+    device_writes(IOVA);
+    check_bytes(T("own-page-of-large"), (u8 *)TARGET, PAGE, NEW);
+    device_writes(IOVA + PAGE);
+    check_bytes(T("guest-page-of-large"), (u8 *)TARGET + PAGE, PAGE, OLD);
+    release(TARGET + PAGE);
+    device_writes(IOVA + PAGE);
+    check_bytes(T("released-of-large"), (u8 *)TARGET + PAGE, PAGE, NEW);
+}
+
+/* No way around it */
+static void test_iommu_off(void)
+{
+    prepare();
+    *iommu(IOMMU_CONTROL) = 0;
+    assign(TARGET, 1);
+    device_writes(TARGET);
+    check_bytes(T("iommu-off-refused"), (u8 *)TARGET, PAGE, OLD);
+    release(TARGET);
+    device_writes(TARGET);
+    check_bytes(T("iommu-off-released"), (u8 *)TARGET, PAGE, NEW);
+}
+
 void payload(void)
 {
     find_device();
@@ -189,4 +242,7 @@ void payload(void)
     test_assigned(A("guest"), 1);
     test_assigned(A("firmware"), 0);
     test_two_owners();
+    translate();
+    test_translated();
+    test_iommu_off();
 }

@@ -8,7 +8,9 @@
  * bytes.
  *
  * What a device has mapped before a page changes its owner stays mapped, as a
- * write that is under way: hosts take a page out of use first.
+ * write that is under way: hosts take a page out of use first.  vhost takes
+ * each translation for one to write, too, and the IOMMU's own writes, such as
+ * those of COMPLETION_WAIT, are not translated: neither is checked.
  */
 #include "qemu/osdep.h"
 #include "system/upm/compat.h"
@@ -20,10 +22,11 @@
 
 static bool checks(SnpHost *host)
 {
-    return host && snp_host_vcpu(host, 0)->syscfg & SYSCFG_SNP_EN;
+    return host &&
+           qatomic_read(&snp_host_vcpu(host, 0)->syscfg) & SYSCFG_SNP_EN;
 }
 
-void snp_host_check_dma(IOMMUTLBEntry *entry, uint64_t iova, bool is_write)
+void snp_host_check_dma(IOMMUTLBEntry *entry, uint64_t iova, bool writes)
 {
     SnpHost *host = snp_host();
     uint64_t spa;
@@ -31,16 +34,14 @@ void snp_host_check_dma(IOMMUTLBEntry *entry, uint64_t iova, bool is_write)
     if (!checks(host) || !(entry->perm & IOMMU_WO)) {
         return;
     }
-    if (!is_write) {
-        entry->perm &= ~IOMMU_WO;
-        return;
-    }
     /* The next page may have another owner. */
     spa = entry->translated_addr | (iova & entry->addr_mask);
     entry->iova = iova & ~SMALL_PAGE_MASK;
     entry->translated_addr = spa & ~SMALL_PAGE_MASK;
     entry->addr_mask = SMALL_PAGE_MASK;
-    if (!snp_rmp_host_owns(host, spa, false)) {
+    if (!writes) {
+        entry->perm &= ~IOMMU_WO;
+    } else if (!snp_rmp_host_owns(host, spa, false)) {
         entry->perm &= ~IOMMU_WO;
         trace_snp_host_dma_refused(iova, spa);
     }

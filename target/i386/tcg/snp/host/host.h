@@ -45,7 +45,8 @@ typedef struct SnpHostPage {
  *     of an encrypted guest has checked them: others may write to the VMCB
  * @vmcb, @vmsa: what #VMEXIT will write to
  *
- * Owned by the vCPU's own thread; the firmware reads MSRs under the BQL.
+ * Owned by the vCPU's own thread; the firmware reads MSRs under the BQL, and
+ * whoever does DMA reads @syscfg.
  */
 struct SnpHostVcpu {
     uint64_t syscfg;

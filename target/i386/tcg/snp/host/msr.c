@@ -70,7 +70,7 @@ static bool write_syscfg(CPUX86State *env, uint64_t value)
     if (value & SYSCFG_SNP_EN && !(value & SYSCFG_MEM_ENCRYPT)) {
         return false;
     }
-    vcpu->syscfg = value;
+    qatomic_set(&vcpu->syscfg, value);
     if ((value ^ old) & SYSCFG_LOCKED) {
         tlb_flush(env_cpu(env));
     }
