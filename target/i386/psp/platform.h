@@ -143,7 +143,7 @@ int psp_asid_take(PspPlatform *platform, unsigned asid);
  */
 void psp_asid_drop(PspPlatform *platform, unsigned asid, bool dirty);
 
-/** psp_asids_soil: SNP_INIT, make all ASIDs dirty; no guest may have one */
+/** psp_asids_soil: (SNP_)INIT, make all ASIDs dirty; no guest may have one */
 void psp_asids_soil(PspPlatform *platform);
 
 /** psp_df_flush: DF_FLUSH and SNP_DF_FLUSH, make dirty ASIDs clean */

@@ -163,7 +163,7 @@ static int init_platform(PspHost *host, const Init *init)
         return status;
     }
     if (platform->snp_state == PSP_PLATFORM_UNINIT) {
-        memset(platform->asids + 1, PSP_ASID_DIRTY, platform->max_asid);
+        psp_asids_soil(platform);
     }
     host->es = init->flags & PSP_INIT_ES;
     if (host->es) {

@@ -101,6 +101,10 @@ static bool take_vmcb(CPUX86State *env)
     SnpHost *host = snp_host();
     bool ok;
 
+    if (!env->vm_hsave) {
+        /* The firmware takes that for a processor without guests. */
+        return false;
+    }
     snp_rmp_lock(host);
     ok = snp_rmp_host_owns(host, env->vm_vmcb, false) &&
          snp_rmp_host_owns(host, env->vm_hsave, false) &&
