@@ -11,7 +11,6 @@ import os
 import pathlib
 import re
 import selectors
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -111,6 +110,7 @@ class Chance:
         self.monitor = monitor
         self.done = self.starts = self.resets = 0
         self.text = b''
+        self.seed = ''
         self.output = selectors.DefaultSelector()
         self.output.register(process.stdout, selectors.EVENT_READ)
         self.silence = Patience(SILENCE, process.pid, 0.5)
@@ -120,7 +120,9 @@ class Chance:
         """What it says now; false at its end."""
         data = os.read(self.process.stdout.fileno(), 4096)
         *lines, self.text = (self.text + data).split(b'\n')
-        self.starts += sum(line.startswith(b'# seed ') for line in lines)
+        seeds = [line for line in lines if line.startswith(b'# seed ')]
+        self.starts += len(seeds)
+        self.seed = seeds[-1].decode() if seeds else self.seed
         self.done += 100 * sum(line.startswith(b'# rounds ')
                                for line in lines)
         self.silence.begin()
@@ -160,13 +162,14 @@ def chance(name, rounds, **options):
             while one.done < rounds and one.go_on():
                 pass
             status = one.finish()
-            assert status == 0, f'status {status} after {one.done} rounds'
+            assert status == 0, \
+                f'status {status} after {one.done} rounds {one.seed}'
         except ConnectionError:
             one.killer.cancel()
             why = ', it was silent' if one.killer.killed else ''
             raise AssertionError(
-                f'QEMU has ended after {one.done} rounds{why}: status '
-                f'{process.wait()}') from None
+                f'QEMU has ended after {one.done} rounds {one.seed}{why}: '
+                f'status {process.wait()}') from None
         finally:
             process.kill()
     monitor.close()
