@@ -43,7 +43,8 @@ class Alarm:
         """Called every LOOK seconds."""
         if self.patience.over():
             self.patience = patience.Patience(TEST_LIMIT)
-            raise TimeoutError(f'not finished after {TEST_LIMIT} s')
+            # No OSError, which somebody may expect and go on
+            pytest.fail(f'not finished after {TEST_LIMIT} s')
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -106,7 +107,7 @@ class Program(pytest.File):
                 out, err = done.stdout, done.stderr
                 err += f'exit status {done.returncode}\n'
             except subprocess.TimeoutExpired as expired:
-                out = expired.stdout
+                out = (expired.stdout or b'').decode(errors='replace')
                 err = f'still running after {PROGRAM_LIMIT} s\n'
             (LOGS / f'{self.path.stem}.log').write_text(out + err)
             verdicts = {}

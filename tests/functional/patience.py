@@ -24,10 +24,11 @@ def children():
     for entry in PROC.iterdir():
         if entry.name.isdigit():
             try:
-                stat = (entry / 'stat').read_text()
+                # A name may be cut anywhere, within a letter as well.
+                stat = (entry / 'stat').read_bytes()
             except OSError:
                 continue
-            parent = int(stat.rpartition(')')[2].split()[1])
+            parent = int(stat.rpartition(b')')[2].split()[1])
             found.setdefault(parent, []).append(int(entry.name))
     return found
 
@@ -47,12 +48,12 @@ def waited(process):
     """
     found = {}
     for member in below(process):
-        try:
-            for task in (PROC / str(member) / 'task').iterdir():
+        for task in (PROC / str(member) / 'task').glob('*'):
+            try:
                 delay = (task / 'schedstat').read_text().split()[1]
-                found[member, task.name] = int(delay) / 1e9
-        except (OSError, IndexError):
-            continue
+            except (OSError, IndexError):
+                continue
+            found[member, task.name] = int(delay) / 1e9
     return found
 
 
@@ -60,7 +61,9 @@ class Patience:
     """A limit in seconds, from now on, of what a process and its children do.
 
     over() has to be asked every few seconds: what happened in between, and
-    which thread kept the others waiting, is seen then.
+    which thread kept the others waiting, is seen then.  Of threads that wait
+    for each other in turn only the one that waited longest counts, and what
+    lives for less than a look does not.
     """
 
     def __init__(self, limit, process=None, look=LOOK):
@@ -101,12 +104,15 @@ def run(command, limit, **options):
             try:
                 out, err = process.communicate(timeout=LOOK)
                 break
-            except subprocess.TimeoutExpired:
-                if not patience.over():
-                    continue
-            process.kill()
-            out, err = process.communicate()
-            raise subprocess.TimeoutExpired(command, limit, out, err)
+            except subprocess.TimeoutExpired as expired:
+                if patience.over():
+                    # Its children may have its pipes for longer.
+                    process.kill()
+                    expired.timeout = limit
+                    raise
+            except BaseException:
+                process.kill()
+                raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 

@@ -115,7 +115,7 @@ class ShellMachine:
             self.process = self.launch(theirs)
         try:
             self.release = self.wait_ready()
-        except MachineError:
+        except BaseException:
             self.close()
             raise
         # QEMU has read it, and tests leave many logs.
@@ -283,7 +283,7 @@ class ShellMachine:
             raise
         if stream:
             copy()
-        answered, status = line.split(' ')
+        answered, _, status = line.partition(' ')
         if answered != name:
             self.close()
             raise MachineError(f'{command}: {self.name} answers {line}')

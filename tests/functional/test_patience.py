@@ -5,16 +5,22 @@ import subprocess
 import sys
 import time
 
-from patience import MOST, Patience
+import pytest
+
+from patience import MOST, Killer, Patience, run, waited
+
+pytestmark = pytest.mark.skipif(not waited(os.getpid()),
+                                reason='Linux has no /proc/*/schedstat here')
 
 SPIN = 'import time\nend = time.process_time() + 30\n' \
        'while time.process_time() < end: pass'
 
 
-def start(code, cpu):
+def start(code, cpu, **options):
     """A process that may run on one CPU only."""
     return subprocess.Popen([sys.executable, '-c', code],
-                            preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
+                            preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
+                            **options)
 
 
 def used(process, seconds):
@@ -39,11 +45,17 @@ def test_waiting_for_a_cpu():
 
 def test_sleeping():
     """Who sleeps is waited for in vain, whatever others do."""
-    with start('import time; time.sleep(60)',
-               min(os.sched_getaffinity(0))) as process:
+    cpu = min(os.sched_getaffinity(0))
+    others = [start(SPIN, cpu) for _ in range(3)]
+    with start('import time\nprint("there", flush=True)\ntime.sleep(60)', cpu,
+               stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
         time.sleep(1)
         assert used(process, 4) > 3
         process.kill()
+    for other in others:
+        other.kill()
+        other.wait()
 
 
 def test_children():
@@ -71,3 +83,42 @@ def test_over():
     patience = Patience(1, os.getpid())
     patience.began -= MOST + 1
     assert patience.over()
+
+
+def test_run():
+    """A program that hangs is killed, and whoever has its pipe may live."""
+    began = time.monotonic()
+    with pytest.raises(subprocess.TimeoutExpired) as expired:
+        run(['sh', '-c', 'echo said; sleep 100 & sleep 100'], 1)
+    assert time.monotonic() - began < 60
+    assert expired.value.stdout == b'said\n'
+    done = run(['sh', '-c', 'echo said; exit 3'], 60, text=True)
+    assert (done.returncode, done.stdout) == (3, 'said\n')
+
+
+def test_killer():
+    """It kills who does not come further, and nobody once cancelled."""
+    with subprocess.Popen(['sleep', '100']) as process:
+        killer = Killer(4, process)
+        time.sleep(3)
+        killer.again()
+        time.sleep(3)
+        assert process.poll() is None
+        assert process.wait(60) == -9
+        assert killer.killed
+    with subprocess.Popen(['sleep', '100']) as process:
+        Killer(1, process).cancel()
+        time.sleep(5)
+        assert process.poll() is None
+        process.kill()
+
+
+def test_name():
+    """A process on this machine may be called anything."""
+    code = 'import time\nopen("/proc/self/comm", "wb").write(b"a\\xc3")\n' \
+           'print("there", flush=True)\ntime.sleep(100)'
+    with subprocess.Popen([sys.executable, '-c', code],
+                          stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        Patience(1)
+        process.kill()
