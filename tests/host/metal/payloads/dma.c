@@ -26,9 +26,11 @@
 /* An entry: valid, present, for reads and writes; and of the device table */
 #define IOMMU_VALID     (3ULL << 61 | 1)
 #define IOMMU_TABLE_2   (2ULL << 9 | 2)
+/* Next level 7: the address has as many ones as the page is large */
+#define IOMMU_4M        (7ULL << 9 | 0x1ff000)
 #define SOURCE          0x4000000ULL
 #define TARGET          0x4400000ULL
-/* What the device calls the 2 MiB there */
+/* What the device calls the 4 MiB there */
 #define IOVA            0x8000000ULL
 #define GPA             0x40000000ULL
 #define OLD             0x11
@@ -185,14 +187,21 @@ static void test_two_owners(void)
     check_bytes(T("behind-the-border"), (u8 *)TARGET + PAGE, PAGE, OLD);
 }
 
-/* A table of two levels, whose pages have 2 MiB */
+/* By the same entry twice, in a table of two levels */
+static void map_4m(u64 iova, u64 spa)
+{
+    u64 *entry = (u64 *)TABLE + iova / PAGE_2M;
+
+    entry[0] = entry[1] = spa | IOMMU_4M | IOMMU_VALID;
+}
+
 static void translate(void)
 {
     u64 *entry = (u64 *)(DEVICES + device * 32);
 
     fill((u8 *)TABLE, PAGE, 0);
-    ((u64 *)TABLE)[SOURCE / PAGE_2M] = SOURCE | IOMMU_VALID;
-    ((u64 *)TABLE)[IOVA / PAGE_2M] = TARGET | IOMMU_VALID;
+    map_4m(SOURCE, SOURCE);
+    map_4m(IOVA, TARGET);
     entry[1] = 1;
     entry[0] = TABLE | IOMMU_VALID | IOMMU_TABLE_2;
 }
