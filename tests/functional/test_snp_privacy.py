@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from linux_guest import linux, snp
+from linux_guest import LIMIT, linux, snp
 
 MEMORY = 512 << 20
 # Names that QEMU gives its memfds.
@@ -113,7 +113,7 @@ class Gdb:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(30)
+        self.socket.settimeout(LIMIT)
         self.socket.connect(str(path))
 
     def ask(self, text):

@@ -13,8 +13,13 @@ import glob
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import unittest
+
+sys.path.append(os.path.dirname(os.path.realpath(__file__)))
+# pylint: disable=wrong-import-position
+import patience  # noqa: E402
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..'))
 SOURCES = os.path.join(TOP, 'tests', 'functional', 'xsave')
@@ -101,10 +106,9 @@ class Guests:
                    '-no-reboot']
         for folder in self.firmware:
             command += ['-L', folder]
-        return subprocess.run(command + list(more), timeout=SECONDS,
-                              stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              encoding='utf-8', errors='replace')
+        return patience.run(command + list(more), SECONDS,
+                            stdin=subprocess.DEVNULL, encoding='utf-8',
+                            errors='replace')
 
     def linux(self, cpu, *more):
         return self.run(cpu, '-kernel', self.kernel, '-initrd', self.initrd,

@@ -24,6 +24,8 @@ END = '(end)'
 LAST = '(last)'
 # In QEMU's messages or its status where the payload ends well in both worlds
 GOOD_END = f'status {guest.EXIT_GOOD}'
+# Seconds of L1's clock, which goes on where L1 has no CPU
+LIMIT = 2400
 # What says that a check was not reported, though later ones were
 MISSING = 'missing'
 # A function, a table of functions or the architecture's manual
@@ -50,8 +52,6 @@ class Row:
             return self.check == check and self.says == text
         return fnmatch.fnmatchcase(check, self.check) and \
             re.search(self.says, text) is not None
-# Seconds of L1's clock, which goes on where L1 has no CPU
-LIMIT = 2400
 
 
 def rows(text=None):

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the manual has its readers do with the host, word by word."""
 import re
-import subprocess
 import textwrap
 
 import pytest
 
 import l2
+import patience
 from l1 import SUITES, TOP, debian_kernel
 from linux_guest import KERNEL, QEMU, initramfs
 
@@ -60,15 +60,13 @@ def test_ci(beginning):
                         (' vmlinuz', f' {image}'),
                         ('lib/modules/VERSION', str(modules))):
         text = text.replace(words, ours)
-    done = subprocess.run(text, shell=True, cwd=TOP, timeout=LIMIT,
-                          capture_output=True, text=True, check=False)
+    done = patience.run(text, LIMIT, shell=True, cwd=TOP, text=True)
     assert done.returncode == 0, done.stderr + done.stdout
 
 
 def test_status():
     """The status of scripts/host is that of the command."""
-    done = subprocess.run([TOP / 'scripts/host', 'exit 42'], timeout=LIMIT,
-                          capture_output=True, text=True, check=False)
+    done = patience.run([TOP / 'scripts/host', 'exit 42'], LIMIT, text=True)
     assert done.returncode == 42, done.stderr
 
 

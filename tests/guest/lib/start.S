@@ -83,15 +83,12 @@ start_c:
 
 /* ---- catching exceptions ---- */
 
+#include "traps.inc"
+
 /* bool catch(struct trap *t, void (*fn)(void *), void *arg) */
         .global catch
 catch:
-        pushq   %rbx
-        pushq   %rbp
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        save_callers
         pushfq
         movq    %rsp, (%rdi)
         pushq   %rdi
@@ -106,12 +103,7 @@ catch:
         xorl    %eax, %eax
 catch_out:
         popfq
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbp
-        popq    %rbx
+        restore_callers
         ret
 
 /* void trap_leave(struct trap *t): catch() returns true */
@@ -122,8 +114,6 @@ trap_leave:
         movq    %rax, %gs:8
         movl    $1, %eax
         jmp     catch_out
-
-#include "traps.inc"
 
 /* void run_user(void *code, void *stack): at CPL 3, ends by an exception */
         .global run_user

@@ -72,12 +72,7 @@ start64:
 /* int try(void (*fn)(void *), void *arg): the vector that ended it, or -1 */
         .global try
 try:
-        pushq   %rbx
-        pushq   %rbp
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        save_callers
         pushq   try_stack
         movq    %rsp, try_stack
         movq    %rdi, %rax
@@ -86,12 +81,7 @@ try:
         movl    $-1, %eax
 try_out:
         popq    try_stack
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbp
-        popq    %rbx
+        restore_callers
         ret
 
 /* void try_leave(int vector): try() returns it */
@@ -107,12 +97,7 @@ try_leave:
  */
         .global enter_guest
 enter_guest:
-        pushq   %rbx
-        pushq   %rbp
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        save_callers
         pushq   %rsi
         movq    %rdi, %rax
         movq    0x00(%rsi), %rbx
@@ -149,12 +134,7 @@ enter_guest:
         movq    %r14, 0x60(%rsi)
         movq    %r15, 0x68(%rsi)
         popq    0x18(%rsi)
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbp
-        popq    %rbx
+        restore_callers
         ret
 
 /*
@@ -163,12 +143,7 @@ enter_guest:
  */
         .global enter_encrypted
 enter_encrypted:
-        pushq   %rbx
-        pushq   %rbp
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        save_callers
         movq    %rdi, %rax
         movq    %rsi, 0x330(%rsi)
         clgi
@@ -176,12 +151,7 @@ enter_encrypted:
         vmrun   %rax
         cli
         stgi
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbp
-        popq    %rbx
+        restore_callers
         ret
 
 /* ---- tables ---- */

@@ -45,9 +45,9 @@ static void save_registers(CPUX86State *env)
     SevVmsa vmsa;
 
     /* What is no register stays as it is. */
-    if (snp_host_vmsa_read(env, env->svm.vmsa, &vmsa)) {
+    if (snp_host_vmsa_read(env->svm.vmsa, &vmsa)) {
         snp_vmsa_store(env, &vmsa, snp_host_vmsa_rules(snp));
-        snp_host_vmsa_write(env, env->svm.vmsa, &vmsa);
+        snp_host_vmsa_write(env->svm.vmsa, &vmsa);
     }
 }
 

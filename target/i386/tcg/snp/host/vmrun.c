@@ -27,7 +27,7 @@
  */
 
 /* A device is not to be touched in passing. */
-static bool is_ram(CPUX86State *env, hwaddr spa)
+static bool is_ram(hwaddr spa)
 {
     MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
     hwaddr xlat, size = SEV_VMSA_PAGE_SIZE;
@@ -40,17 +40,17 @@ static bool is_ram(CPUX86State *env, hwaddr spa)
            memory_access_is_direct(mr, true, attrs);
 }
 
-bool snp_host_vmsa_read(CPUX86State *env, hwaddr spa, SevVmsa *vmsa)
+bool snp_host_vmsa_read(hwaddr spa, SevVmsa *vmsa)
 {
-    return is_ram(env, spa) &&
+    return is_ram(spa) &&
            address_space_read(&address_space_memory, spa,
                               MEMTXATTRS_UNSPECIFIED, vmsa,
                               sizeof(*vmsa)) == MEMTX_OK;
 }
 
-bool snp_host_vmsa_write(CPUX86State *env, hwaddr spa, const SevVmsa *vmsa)
+bool snp_host_vmsa_write(hwaddr spa, const SevVmsa *vmsa)
 {
-    return is_ram(env, spa) &&
+    return is_ram(spa) &&
            address_space_write(&address_space_memory, spa,
                                MEMTXATTRS_UNSPECIFIED, vmsa,
                                sizeof(*vmsa)) == MEMTX_OK;
@@ -238,11 +238,11 @@ static G_NORETURN void fail(CPUX86State *env, uint64_t code, const char *why,
  * look, which says whose page it is, and the taking.  What is checked is what
  * is loaded: the copy.
  */
-static const char *read_taken(CPUX86State *env, hwaddr spa, SevVmsa *vmsa)
+static const char *read_taken(hwaddr spa, SevVmsa *vmsa)
 {
     uint64_t features = vmsa->sev_features;
 
-    return snp_host_vmsa_read(env, spa, vmsa) &&
+    return snp_host_vmsa_read(spa, vmsa) &&
            vmsa->sev_features == features
            ? NULL : "the VMSA changed meanwhile";
 }
@@ -256,7 +256,7 @@ static void load_encrypted(CPUX86State *env, uint32_t asid, uintptr_t ra)
     bool snp;
 
     if (spa & (SEV_VMSA_PAGE_SIZE - 1) ||
-        !snp_host_vmsa_read(env, spa, &vmsa)) {
+        !snp_host_vmsa_read(spa, &vmsa)) {
         fail(env, SVM_EXIT_ERR, "no RAM for a VMSA", ra);
     }
     snp = le64_to_cpu(vmsa.sev_features) & SEV_FEATURES_SNP_ACTIVE;
@@ -266,7 +266,7 @@ static void load_encrypted(CPUX86State *env, uint32_t asid, uintptr_t ra)
                                               : "not the guest's VMSA", ra);
     }
     load_interrupt_control(env);
-    why = read_taken(env, spa, &vmsa)
+    why = read_taken(spa, &vmsa)
           ?: snp_vmsa_load(env, &vmsa, snp_host_vmsa_rules(snp));
     if (why) {
         fail(env, SVM_EXIT_ERR, why, ra);

@@ -28,8 +28,8 @@ const SnpVmsaRules *snp_host_vmsa_rules(bool snp);
  *
  * Returns: false where it is not RAM.
  */
-bool snp_host_vmsa_read(CPUX86State *env, hwaddr spa, SevVmsa *vmsa);
-bool snp_host_vmsa_write(CPUX86State *env, hwaddr spa, const SevVmsa *vmsa);
+bool snp_host_vmsa_read(hwaddr spa, SevVmsa *vmsa);
+bool snp_host_vmsa_write(hwaddr spa, const SevVmsa *vmsa);
 
 /**
  * snp_host_release: the vCPU's VMCB and VMSA are in use no more
