@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Measure conversions under KVM, inside the lab (tests/lab/lab.py).
+"""Measure conversions under KVM, inside the lab (tests/lab/lab.py), or those
+of SNP guests inside the emulated SNP host (tests/host/l1.py).
 
 usage: in_lab.py CBIT RUNS SIDE[,NAME=VALUE...]...
 
@@ -9,6 +10,7 @@ JSON each.  SIDE is one of ours, plain (unpatched QEMU), vm (the same with a VM
 of the ordinary type) and probe (the least that a VMM can do), its options are
 payload, policy, prefault, cpus, size in MiB, until (the figure that is enough)
 and watch=1 to ask the monitor meanwhile, for how long it waits at most (in us).
+SNP guests are those of ours-snp and plain-snp.
 """
 import json
 import os
@@ -21,8 +23,10 @@ import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
-sys.path.append(str(TOP / 'tests/lab'))
+sys.path += [str(TOP / 'tests' / name)
+             for name in ('lab', 'guest', 'functional', 'host')]
 # pylint: disable=wrong-import-position
+import l2  # noqa: E402
 from watch import Watch  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
@@ -51,6 +55,13 @@ def qemu(side, payload, policy, size, cpus, prefault):
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4']
 
 
+def snp_qemu(side, payload):
+    """The same for an SNP guest, which has one port for both directions."""
+    qemu = QEMUS[side.removesuffix('-snp')]
+    return [qemu, '-display', 'none', '-no-reboot',
+            *l2.payload_words(payload, qemu)]
+
+
 def resident():
     """Bytes in files' pages; a guest_memfd shows nowhere else."""
     text = pathlib.Path('/proc/vmstat').read_text(encoding='ascii')
@@ -61,18 +72,22 @@ def resident():
 class Guest:
     """A payload in QEMU, and what it says."""
 
-    def __init__(self, words, cbit, watched):
+    def __init__(self, words, cbit, watched, one_port=False):
         self.cbit = cbit
         self.watch = Watch(self.silent) if watched else None
         watch = self.watch.arguments() if watched else []
         inherited = [self.watch.monitor.theirs.fileno()] if watched else []
         self.figures = {}
-        self.out, out = socket.socketpair()
         self.port, port = socket.socketpair()
+        self.out, out = self.port, port
+        console = []
+        if not one_port:
+            self.out, out = socket.socketpair()
+            console = ['-chardev', f'socket,id=out,fd={out.fileno()}',
+                       '-device', 'isa-debugcon,iobase=0x402,chardev=out']
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [*words, '-chardev', f'socket,id=out,fd={out.fileno()}',
-             '-device', 'isa-debugcon,iobase=0x402,chardev=out',
+            [*words, *console,
              '-chardev', f'socket,id=port,fd={port.fileno()}',
              '-serial', 'chardev:port', *watch],
             pass_fds=[out.fileno(), port.fileno(), *inherited])
@@ -96,7 +111,7 @@ class Guest:
                 return
             text += found
             *lines, text = text.split(b'\n')
-            yield from (line.decode() for line in lines)
+            yield from (line.decode().rstrip() for line in lines)
         self.process.kill()
 
     def serve(self, line):
@@ -146,6 +161,8 @@ def probe(payload, policy, cbit):
 def measure(cbit, side, payload='convert', policy='both', size='64',
             cpus='1', prefault='', until=None, watch=''):
     """Run one side once."""
+    if side.endswith('-snp'):
+        return Guest(snp_qemu(side, payload), cbit, False, True).run(until)
     image = BUILD / f'lab/{payload}.bin'
     if side == 'probe':
         return probe(image, policy, cbit)

@@ -380,6 +380,8 @@ class Host:
                 return f'{value:#04x} found in the shared half at {at:#x}'
         elif verb == 'backing':
             return self.check_backing(start, size, value)
+        elif verb == 'resident':
+            return self.check_all_resident(gpa)
         elif verb == 'mark':
             self.mark = self.counters()
             self.held_before = self.held(self.mark)
@@ -402,6 +404,14 @@ class Host:
         else:
             return f'unknown request {verb}'
         return None
+
+    def check_all_resident(self, most):
+        """Both halves together, with what a bound may be off."""
+        found = sum(self.allocated(descriptor, 0, self.size)
+                    for descriptor in (self.shared, self.private)
+                    if descriptor is not None)
+        return None if found <= most * 1.02 else \
+            f'{found} bytes have backing, and {most} were touched'
 
     def check_huge(self, expected):
         """Huge pages allocated, bytes given back and held back."""

@@ -38,6 +38,7 @@ VARIANTS = {
                     for name in ('both', 'none')},
     'area': POLICIES,
     'counters': POLICIES,
+    'convert': PLAIN,
     'devices': PLAIN,
     'access': {'both': POLICIES['both'], 'none': POLICIES['none'],
                'smp': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},

@@ -63,14 +63,19 @@ def boot_linux(folder, kind, vcpus=1, qemu=QEMU, script=TELL, modules=(),
                     *linux(folder, script, modules, QUIET)], qemu)
 
 
+def payload_words(name, qemu=QEMU):
+    """QEMU's arguments for a payload, without the serial port."""
+    words = [re.sub(',cert-dir=.*', '', word)
+             for word in payload.arguments(name, accel='kvm')]
+    if qemu == QEMU:
+        return words
+    return [word.replace('memory-backend-memfd-private',
+                         'memory-backend-memfd') for word in words]
+
+
 def hello(qemu=QEMU):
     """A command that runs the payload hello; it ends with GOOD_END."""
-    words = [re.sub(',cert-dir=.*', '', word)
-             for word in payload.arguments('hello', accel='kvm')]
-    if qemu != QEMU:
-        words = [word.replace('memory-backend-memfd-private',
-                              'memory-backend-memfd') for word in words]
-    return command(words, qemu)
+    return command(payload_words('hello', qemu), qemu)
 
 
 def check_linux(output, kind, vcpus=1):

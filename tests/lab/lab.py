@@ -31,6 +31,8 @@ from shell_machine import MachineError, ShellMachine  # noqa: E402
 KERNELS = {'pristine': 'bzImage', 'cbit': 'bzImage-cbit'}
 # Guest-physical addresses of the emulated processor end at 1 << 40.
 CBIT = 39
+# Time by instructions, of 4 ns each, and not by the clock
+COUNTED = ['-icount', 'shift=2,sleep=off']
 
 
 def kernel_folder():
@@ -67,9 +69,8 @@ class Lab(ShellMachine):
         self.image = folder / KERNELS[kernel]
         self.selftests = folder / 'selftests'
         self.shape = ['-smp', str(cpus), '-m', memory]
-        self.accel = ['-accel', 'tcg,thread=single', '-icount',
-                      'shift=2,sleep=off'] if counted else \
-            ['-accel', 'tcg,thread=multi']
+        self.accel = ['-accel', 'tcg,thread=single', *COUNTED] if counted \
+            else ['-accel', 'tcg,thread=multi']
         super().__init__(name or kernel, LOGS)
 
     def arguments(self):

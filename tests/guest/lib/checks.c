@@ -211,6 +211,11 @@ void host_backing(const char *name, u64 gpa, u64 size, bool private)
     host("backing", name, gpa, size, private);
 }
 
+void host_resident(const char *name, u64 bytes)
+{
+    host("resident", name, bytes, 0, 0);
+}
+
 void host_mark(void)
 {
     host("mark", NULL, 0, 0, 0);
