@@ -14,7 +14,7 @@ from linux_guest import FIRMWARE, launch_digest, linux, snp
 POLICY = 0x30000
 SIGNATURE = 0x800f12    # CPUID of EPYC-v4
 # Fields of a report: PLATFORM_INFO, flags
-SMT, RAPL_DISABLED, AUTHOR_KEY_ENABLED = 1 << 0, 1 << 3, 1 << 0
+SMT, RAPL_DISABLED, ALIAS_CHECK, AUTHOR_KEY_ENABLED = 1, 1 << 3, 1 << 5, 1
 ID_KEY, AUTHOR_KEY, STRANGER = (id_block.new_key() for _ in range(3))
 
 
@@ -79,7 +79,8 @@ def test_in_report(start, folder):
     assert report.field(0x08, 8) == struct.pack('<Q', POLICY)
     assert report.field(0x10, 16) == id_block.FAMILY
     assert report.field(0x20, 16) == id_block.IMAGE
-    assert report.field(0x40, 8) == struct.pack('<Q', SMT | RAPL_DISABLED)
+    assert report.field(0x40, 8) == struct.pack(
+        '<Q', SMT | RAPL_DISABLED | ALIAS_CHECK)
     assert report.field(0x48, 4) == struct.pack('<I', AUTHOR_KEY_ENABLED)
     assert report.field(0x90, 48).hex() == digest()
     assert report.field(0xe0, 48).hex() == id_block.key_digest(ID_KEY)

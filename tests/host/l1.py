@@ -85,18 +85,23 @@ class Modules:
         return list(self.found.values())
 
 
-def fetch(what, suite):
-    """Have scripts/fetch get a part of a generic kernel; where it is."""
-    done = subprocess.run([TOP / 'scripts/fetch', what, suite, 'amd64'],
+def fetch(what, suite, name):
+    """Have scripts/fetch get something; where it is."""
+    done = subprocess.run([TOP / 'scripts/fetch', what, suite, name],
                           stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise MachineError(f'no kernel from {suite}')
+        raise MachineError(f'no {what} {name} from {suite}')
     return pathlib.Path(done.stdout.strip())
 
 
 def debian_kernel(suite):
-    """(image, folder of modules) of a kernel as Debian has it."""
-    return fetch('kernel', suite), fetch('modules', suite)
+    """(image, folder of modules) of a generic kernel as Debian has it."""
+    return fetch('kernel', suite, 'amd64'), fetch('modules', suite, 'amd64')
+
+
+def fetch_programs(suite, package):
+    """The folder of a package and of all that it depends on."""
+    return fetch('programs', suite, package)
 
 
 class Host(ShellMachine):

@@ -50,9 +50,13 @@ def machine(kind, vcpus=1, firmware=None, guest='', backend=None):
 
 
 def command(words, qemu=QEMU, port='-serial'):
-    """A shell command that runs QEMU until the guest ends."""
+    """A shell command that runs QEMU until the guest ends.
+
+    qemu is a program, or a list of words.
+    """
+    program = qemu if isinstance(qemu, list) else [qemu]
     return shlex.join(str(word) for word in (
-        qemu, '-nodefaults', '-display', 'none', '-no-reboot', port, 'stdio',
+        *program, '-nodefaults', '-display', 'none', '-no-reboot', port, 'stdio',
         *words))
 
 

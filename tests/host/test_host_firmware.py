@@ -33,7 +33,7 @@ def test_answers(answers):
     told = dict(answers)
     assert re.fullmatch(r'ok api 1\.55 build 1 state 1 flags 0x100 guests 0',
                         told['status']), told
-    tcb = re.fullmatch(r'ok api 1\.55 build 1 state 1 rmp 1 flags 0x8 guests 0'
+    tcb = re.fullmatch(r'ok api 1\.55 build 1 state 1 rmp 3 flags 0x8 guests 0'
                        r' tcb (\w{16}) (\w{16})', told['snp_status'])
     assert tcb and tcb.group(1) == tcb.group(2) != '0' * 16, told
     chip = bytes.fromhex(told['get_id'].removeprefix('ok '))
@@ -58,7 +58,7 @@ def test_reload(host):
                          r'|SEV: failed to|WARNING: (CPU|\S+:\d+)|BUG: ',
                          console), console[-4000:]
     told = host.check(f'/usr/bin/python3 -B {ASK}')
-    assert 'snp_status: ok api 1.55 build 1 state 1 rmp 1' in told, told
+    assert 'snp_status: ok api 1.55 build 1 state 1 rmp 3' in told, told
 
 
 def rows():

@@ -694,7 +694,7 @@ static void test_snp_status(void)
     g_assert_cmpint(status.api_major, ==, 1);
     g_assert_cmpint(status.api_minor, ==, 55);
     g_assert_cmpint(status.state, ==, 0);
-    g_assert_cmpint(status.rmp_ready, ==, 0);
+    g_assert_cmphex(status.memory, ==, 0);
     g_assert_cmpuint(status.current_tcb, ==, status.reported_tcb);
     snp_init();
     for (PspPageState state = PSP_PAGE_STATE_HYPERVISOR;

@@ -125,7 +125,8 @@ static void guest_world_instance_init(Object *obj)
 
     psp_platform_init(&world->platform, &guest_world_ops, world);
     /* No emulated processor has RAPL counters. */
-    world->platform.platform_info = PSP_PLATFORM_RAPL_DIS;
+    world->platform.platform_info = PSP_PLATFORM_RAPL_DIS |
+                                     PSP_PLATFORM_ALIAS_CHECK;
     world->vm.processor = &processor;
     world->vm.guest.platform = &world->platform;
     qemu_mutex_init(&world->message_lock);

@@ -214,7 +214,7 @@ typedef struct PspSnpStatus {
     uint8_t api_major;
     uint8_t api_minor;
     uint8_t state;
-    uint8_t rmp_ready;              /* bit 0 */
+    uint8_t memory;                 /* PSP_SNP_STATUS_RMP_READY, _ALIAS_CHECK */
     uint32_t build;
     uint32_t flags;                 /* PSP_SNP_STATUS_* */
     uint32_t guests;
@@ -222,6 +222,8 @@ typedef struct PspSnpStatus {
     uint64_t reported_tcb;
 } PspSnpStatus;
 
+#define PSP_SNP_STATUS_RMP_READY    (1U << 0)
+#define PSP_SNP_STATUS_ALIAS_CHECK  (1U << 1)
 #define PSP_SNP_STATUS_MASK         0x3U    /* MASK_CHIP_ID, MASK_CHIP_KEY */
 #define PSP_SNP_STATUS_FEATURES     (1U << 3)
 

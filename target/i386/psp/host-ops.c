@@ -285,7 +285,8 @@ void psp_host_machine_reset(PspHostMachine *machine)
     cpu_x86_cpuid(cpu_env(first_cpu), 1, 0, &eax, &ebx, &ecx, &edx);
     platform->signature = eax;
     /* No emulated processor has RAPL counters. */
-    platform->platform_info = PSP_PLATFORM_RAPL_DIS;
+    platform->platform_info = PSP_PLATFORM_RAPL_DIS |
+                              PSP_PLATFORM_ALIAS_CHECK;
     platform->max_asid = SNP_HOST_ASIDS;
     machine->host.min_sev_asid = SNP_HOST_MIN_SEV_ASID;
 }

@@ -25,6 +25,8 @@ typedef enum PspPlatformState {
 /* PLATFORM_INFO, 56860 table 24: what policies are held against */
 #define PSP_PLATFORM_SMT            (1ULL << 0)
 #define PSP_PLATFORM_RAPL_DIS       (1ULL << 3)
+/* No two addresses are one page's: ALIAS_CHECK_COMPLETE */
+#define PSP_PLATFORM_ALIAS_CHECK    (1ULL << 5)
 
 /* An address marks a page that the host has encrypted by this bit. */
 #define PSP_CBIT            (1ULL << 51)

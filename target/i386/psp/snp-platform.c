@@ -107,6 +107,14 @@ static bool in_one_page(uint64_t spa, size_t size)
     return spa % PAGE_4K + size <= PAGE_4K;
 }
 
+static uint8_t memory_status(const PspHost *host)
+{
+    bool checked = host->platform.platform_info & PSP_PLATFORM_ALIAS_CHECK;
+
+    return (host->rmp_ready ? PSP_SNP_STATUS_RMP_READY : 0) |
+           (checked ? PSP_SNP_STATUS_ALIAS_CHECK : 0);
+}
+
 int psp_snp_platform_status(PspHost *host, void *buffer)
 {
     const PspPlatform *platform = &host->platform;
@@ -116,7 +124,7 @@ int psp_snp_platform_status(PspHost *host, void *buffer)
         .api_major = PSP_API_MAJOR,
         .api_minor = PSP_API_MINOR,
         .state = platform->snp_state,
-        .rmp_ready = host->rmp_ready,
+        .memory = memory_status(host),
         .build = cpu_to_le32(PSP_BUILD),
         .flags = cpu_to_le32((platform->config.mask & PSP_SNP_STATUS_MASK) |
                              PSP_SNP_STATUS_FEATURES),
