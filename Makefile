@@ -130,7 +130,7 @@ plain: setup
 	@scripts/build $(PLAIN) qemu-system-x86_64
 	@scripts/equip $(PLAIN)
 
-bench: export ALSO := tests/unit/test-upm
+bench: export ALSO := tests/unit/test-upm-random
 bench: plain
 	@$(MAKE) --no-print-directory all
 	@scripts/lab-kernel >/dev/null

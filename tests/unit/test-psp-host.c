@@ -711,7 +711,7 @@ static void test_snp_status(void)
                     0);
     g_assert_cmpint(snp_status(DATA, &status), ==, 0);
     g_assert_cmpint(status.state, ==, 1);
-    g_assert_cmpint(status.rmp_ready, ==, 1);
+    g_assert_cmphex(status.memory, ==, PSP_SNP_STATUS_RMP_READY);
     g_assert_cmpuint(status.flags, ==, 3 | 1 << 3);
     g_assert_cmpuint(status.reported_tcb, ==, config.reported_tcb);
     g_assert_cmpuint(status.current_tcb, !=, config.reported_tcb);
