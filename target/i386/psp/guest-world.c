@@ -172,6 +172,10 @@ static GuestWorld *new_guest_world(Object *guest)
 bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                               Error **errp)
 {
+    const SnpGuestKind kind = {
+        .sev = SVM_SEV | SVM_SEV_ES | SVM_SEV_SNP,
+        .ghcb_version = 2,
+    };
     GuestWorld *world;
 
     if (!object_dynamic_cast(OBJECT(cgs), TYPE_SEV_SNP_GUEST)) {
@@ -191,7 +195,7 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
     if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
         world->platform.platform_info |= PSP_PLATFORM_SMT;
     }
-    return snp_guest_start(cgs, cbitpos, errp);
+    return snp_guest_start(cgs, cbitpos, &kind, errp);
 }
 
 bool sev_firmware_is_platform(void)

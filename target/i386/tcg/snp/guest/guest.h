@@ -10,6 +10,7 @@
 #include "cpu.h"
 #include "qom/object.h"
 #include "tcg/snp/processor.h"
+#include "tcg/snp/guest/launch.h"
 #include "tcg/snp/guest/memory.h"
 
 #define SNP_NO_GHCB UINT64_MAX
@@ -69,6 +70,7 @@ typedef struct SnpVcpu {
 
 /**
  * SnpGuest: the guest world of a machine, a child of it
+ * @kind: which kind of guest this is
  * @mem: the guest's memory
  * @vcpus: by index of the vCPU
  * @phys_bits: physical address bits that the guest is told, without the
@@ -78,6 +80,7 @@ typedef struct SnpVcpu {
  */
 typedef struct SnpGuest {
     Object parent_obj;
+    SnpGuestKind kind;
     SnpMemory mem;
     SnpVcpu *vcpus;
     uint32_t phys_bits;

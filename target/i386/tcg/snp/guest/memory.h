@@ -197,6 +197,36 @@ int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
                 UpmCause cause);
 
 /*
+ * hypercall.c
+ */
+
+/**
+ * snp_hypercall: one of KVM's hypercalls
+ * @args: RBX, RCX, RDX
+ * @wide: the guest is in 64-bit mode; else 32 bits of everything count
+ * @user: its CPL is not 0
+ *
+ * From a vCPU thread, without the BQL.
+ *
+ * Returns: what RAX is to be, 0 or a negative KVM errno.
+ */
+uint64_t snp_hypercall(CPUX86State *env, uint64_t nr, const uint64_t args[3],
+                       bool wide, bool user);
+
+/*
+ * views.c: one memory, seen with and without the key
+ */
+
+/** snp_view_hint: the guest has told that the range changes its state */
+void snp_view_hint(CPUX86State *env, hwaddr gpa, uint64_t size,
+                   bool to_private);
+
+/** snp_view_access, snp_view_fault: see world.h */
+SnpOutcome snp_view_access(CPUX86State *env, SnpAccess *access);
+void snp_view_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
+                    uintptr_t ra);
+
+/*
  * rmp.c: the RMP for the processor, see world.h
  */
 

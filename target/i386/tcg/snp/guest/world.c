@@ -100,11 +100,13 @@ static bool check_machine(ConfidentialGuestSupport *cgs, Error **errp)
     return true;
 }
 
-static bool make_guest(MachineState *machine, uint32_t cbitpos, Error **errp)
+static bool make_guest(MachineState *machine, uint32_t cbitpos,
+                       const SnpGuestKind *kind, Error **errp)
 {
     g_autoptr(Object) obj = object_new(TYPE_SNP_GUEST);
     SnpGuest *guest = SNP_GUEST(obj);
 
+    guest->kind = *kind;
     if (!snp_world_enter(&guest_world, guest, cbitpos, errp)) {
         return false;
     }
@@ -115,13 +117,18 @@ static bool make_guest(MachineState *machine, uint32_t cbitpos, Error **errp)
     return true;
 }
 
+void snp_guest_set_ghcb_version(uint8_t version)
+{
+    snp_guest()->kind.ghcb_version = version;
+}
+
 bool snp_guest_start(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                     Error **errp)
+                     const SnpGuestKind *kind, Error **errp)
 {
     AccelOpsClass *ops;
 
     if (!check_machine(cgs, errp) ||
-        !make_guest(MACHINE(qdev_get_machine()), cbitpos, errp)) {
+        !make_guest(MACHINE(qdev_get_machine()), cbitpos, kind, errp)) {
         return false;
     }
     ops = ACCEL_OPS_CLASS(object_class_by_name(ACCEL_OPS_NAME("tcg")));
