@@ -40,6 +40,19 @@ enter64:
         movw    %ax, %ss
         movw    %ax, %fs
         movw    %ax, %gs
+        /* Without an RMP the launch leaves .bss to who uses it. */
+        movl    $0xc0010131, %ecx
+        rdmsr
+        testl   $4, %eax
+        jnz     1f
+        testl   %edi, %edi
+        jnz     1f
+        movl    $BSS_GPA, %edi
+        movl    $(BSS_SIZE / 4), %ecx
+        xorl    %eax, %eax
+        rep stosl
+        xorl    %edi, %edi
+1:
         movl    %cr4, %eax
         orl     $0x620, %eax            /* PAE, OSFXSR, OSXMMEXCPT */
         orl     $paging_cr4, %eax
