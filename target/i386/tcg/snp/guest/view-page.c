@@ -2,7 +2,7 @@
 /* See view-page.h. */
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
-#include "tcg/snp/guest/view-page.h"
+#include "view-page.h"
 
 #define WORDS (SNP_VIEW_PAGE_SIZE / sizeof(uint64_t))
 #define WORDS_OF_UNIT (SNP_VIEW_UNIT / sizeof(uint64_t))
@@ -28,8 +28,8 @@ static uint64_t stream(const SnpViewPage *page, uint64_t which, size_t i)
 }
 
 /* @to may be @from. */
-static void crypt(const SnpViewPage *page, uint64_t *to, const uint64_t *from,
-                  size_t first, size_t count)
+static void combine(const SnpViewPage *page, uint64_t *to,
+                    const uint64_t *from, size_t first, size_t count)
 {
     size_t i;
 
@@ -78,7 +78,7 @@ bool snp_view_use(uint8_t *state, bool private)
 
 void snp_view_to_private(const SnpViewPage *page)
 {
-    crypt(page, page->private, page->shared, 0, WORDS);
+    combine(page, page->private, page->shared, 0, WORDS);
     snp_view_filled(page);
 }
 
@@ -89,7 +89,7 @@ void snp_view_to_shared(const SnpViewPage *page, bool written)
 
     for (i = 0; i < WORDS; i += WORDS_OF_UNIT) {
         if (bare ? !written : is_noise(page, i)) {
-            crypt(page, page->shared, page->private, i, WORDS_OF_UNIT);
+            combine(page, page->shared, page->private, i, WORDS_OF_UNIT);
         }
     }
     qatomic_set(page->state, SNP_VIEW_SHARED);
