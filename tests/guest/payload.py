@@ -51,6 +51,10 @@ KINDS = {
 }
 
 
+# Without private memory, and with it
+BACKENDS = 'memory-backend-memfd', 'memory-backend-memfd-private'
+
+
 def qemu_binary():
     named = os.environ.get('UPM_QEMU')
     return named or str(BUILD / 'qemu/build/qemu-system-x86_64')
@@ -103,7 +107,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     """
     backends, numa = [], []
     for i, size in enumerate(split_mib or [size_mib]):
-        memory = f'memory-backend-memfd-private,id=ram{i},size={size}M'
+        memory = BACKENDS[mode == 'on'] + f',id=ram{i},size={size}M'
         if policy:
             memory += f',discard={policy}'
         backends += ['-object', memory + backend]
@@ -178,11 +182,13 @@ class Host:
     # The guest's requests, and its accesses
     CAUSES = ('ghcb', 'fault')
 
-    def __init__(self, pid, monitor, policy, size, below, kind='snp'):
+    def __init__(self, pid, monitor, policy, size, below, kind='snp',
+                 mode='on'):
         if kind != 'snp':
             self.CAUSES = ('hypercall', 'fault')
         self.monitor = monitor
-        self.policy = policy or 'both'
+        # What is only recorded discards nothing.
+        self.policy = (policy or 'both') if mode == 'on' else 'none'
         self.below = below or size
         self.shared = self.private = None
         folder = pathlib.Path(f'/proc/{pid}/fd')
@@ -196,7 +202,7 @@ class Host:
                 continue
             if name.startswith('/memfd:memory-backend'):
                 self.shared = os.open(entry, os.O_RDWR)
-            elif self.private is None:
+            elif self.private is None and mode == 'on':
                 self.private = os.open(entry, os.O_RDONLY)
         if self.shared is None:
             raise RuntimeError('no memfd of the shared half in QEMU')
@@ -538,7 +544,8 @@ def run(payload, timeout=LIMIT, echo=False, **options):
             host = host or Host(process.pid, monitor,
                                 options.get('policy'), size,
                                 below and below * MIB,
-                                options.get('kind', 'snp'))
+                                options.get('kind', 'snp'),
+                                options.get('mode', 'on'))
             result.serve(line, host)
             if echo and result.lines:
                 print('   ', result.lines[-1], flush=True)

@@ -10,6 +10,7 @@
 #include "system/upm/compat.h"
 #include "system/upm/host.h"
 #include "system/upm/provider.h"
+#include "tcg/snp/guest/view-page.h"
 #include "tcg/snp/world.h"
 
 #define SNP_PAGE_2M         (2ULL << 20)
@@ -17,12 +18,17 @@
 
 /**
  * SnpBlock: the private half of a block, UpmBlock's provider_data
- * @rmp: an RMP entry a frame, SNP_RMP_* (atomic); NULL without an RMP
+ * @rmp: an RMP entry a frame, SNP_RMP_* (atomic); NULL where memory is
+ *     encrypted in place
+ * @view: there, an SnpViewState a frame (atomic)
+ * @number: there, of the block
  * @region, @host: made when the block is first mapped, as blocks cannot be
  *     made while another one is being added; @host is NULL before
  */
 typedef struct SnpBlock {
     uint32_t *rmp;
+    uint8_t *view;
+    uint32_t number;
     MemoryRegion region;
     uint8_t *host;
 } SnpBlock;
@@ -38,6 +44,8 @@ typedef struct SnpMap SnpMap;
  * @windows, @changed: all of them, and whether the transaction at hand
  *     changes them (BQL)
  * @stale: a translation in use may be stale (in an exclusive section)
+ * @view_key: what encrypts memory in place
+ * @view_blocks: number of blocks that there have been (BQL)
  */
 typedef struct SnpMemory {
     MemoryRegion root;
@@ -47,6 +55,8 @@ typedef struct SnpMemory {
     QTAILQ_HEAD(, SnpWindow) windows;
     bool changed;
     bool stale;
+    SnpViewKey view_key;
+    uint32_t view_blocks;
     MemoryListener listener;
 } SnpMemory;
 
@@ -72,15 +82,6 @@ typedef struct SnpFrame {
 void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos);
 
 /**
- * snp_block_map: have SnpBlock.region and SnpBlock.host
- *
- * Not while a RAM block is being added.  Locking: BQL.
- *
- * Returns: false where that is not possible, which has been reported.
- */
-bool snp_block_map(UpmBlock *block);
-
-/**
  * snp_memory_find: the block at a guest-physical address without C-bit
  * @offset: of @gpa in the block
  *
@@ -88,6 +89,15 @@ bool snp_block_map(UpmBlock *block);
  * caller is in an RCU read section.
  */
 UpmBlock *snp_memory_find(SnpMemory *mem, hwaddr gpa, uint64_t *offset);
+
+/**
+ * snp_block_map: make the private half of a block
+ *
+ * Not while another block is being added.  Locking: BQL.
+ *
+ * Returns: false where it cannot be made, which has been reported.
+ */
+bool snp_block_map(UpmBlock *block);
 
 /*
  * frames.c; all of them in an RCU read section
@@ -234,7 +244,40 @@ uint64_t snp_hypercall(CPUX86State *env, uint64_t nr, const uint64_t args[3],
  * views.c: one memory, seen with and without the key
  */
 
-/** snp_view_hint: the guest has told that the range changes its state */
+/** snp_view_init: memory is encrypted in place; before there is any */
+void snp_view_init(void);
+
+/**
+ * snp_view_create_private: descriptor of the private view of a block
+ *
+ * Returns: -1 with @errp set where there is none.
+ */
+int snp_view_create_private(UpmBlock *block, Error **errp);
+
+/**
+ * snp_view_encrypt: a part of a block, of any alignment, becomes private as
+ * it lies there
+ *
+ * What else is in these pages is seen through the key afterwards, as on
+ * hardware.  The block has to be mapped, see snp_block_map().  Locking: BQL,
+ * before the machine runs.
+ */
+void snp_view_encrypt(UpmBlock *block, uint64_t offset, uint64_t size);
+
+/**
+ * snp_view_private: the same without a change of content, for who writes it
+ *
+ * Returns: where its private view lies.
+ */
+void *snp_view_private(UpmBlock *block, uint64_t offset, uint64_t size);
+
+/**
+ * snp_view_hint: the guest has told that the range changes its state
+ *
+ * Saves it from as many faults; nothing else follows from it.  From a vCPU
+ * thread, without the BQL; translations may have been flushed, see
+ * snp_exclusive().
+ */
 void snp_view_hint(CPUX86State *env, hwaddr gpa, uint64_t size,
                    bool to_private);
 

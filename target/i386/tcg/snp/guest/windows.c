@@ -14,7 +14,7 @@
 #include "qemu/madvise.h"
 #include "qemu/rcu.h"
 #include "qapi/error.h"
-#include "tcg/snp/guest/memory.h"
+#include "tcg/snp/guest/guest.h"
 #include "trace.h"
 
 typedef enum SnpWindowState {
@@ -41,6 +41,23 @@ struct SnpMap {
     const SnpWindow *window[];
 };
 
+/* A descriptor for the private half, which the caller closes */
+static int private_fd(UpmBlock *block, Error **errp)
+{
+    int fd;
+
+    if (block->recorded) {
+        return snp_view_create_private(block, errp);
+    }
+    fd = qemu_dup(upm_memory_private_fd(block));
+    if (fd < 0) {
+        error_setg_errno(errp, errno,
+                         "no descriptor for the private half of %s",
+                         block->name);
+    }
+    return fd;
+}
+
 bool snp_block_map(UpmBlock *block)
 {
     SnpBlock *snp = block->provider_data;
@@ -51,13 +68,13 @@ bool snp_block_map(UpmBlock *block)
     if (snp->host) {
         return true;
     }
-    fd = qemu_dup(upm_memory_private_fd(block));
+    fd = private_fd(block, &err);
     if (fd < 0) {
-        error_report("no descriptor for the private half of %s: %s",
-                     block->name, strerror(errno));
+        error_report_err(err);
         return false;
     }
-    if (!memory_region_init_ram_from_fd(&snp->region, NULL, name, block->size,
+    if (!memory_region_init_ram_from_fd(&snp->region, OBJECT(snp_guest()),
+                                        name, block->size,
                                         RAM_SHARED | RAM_NORESERVE, fd, 0,
                                         &err)) {
         error_report_err(err);
