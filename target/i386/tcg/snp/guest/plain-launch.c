@@ -35,7 +35,7 @@ static bool find(RAMBlock *rb, uint64_t offset, uint64_t size,
 
 static bool find_host(const void *host, uint64_t size, UpmExtent *extent)
 {
-    ram_addr_t offset;
+    ram_addr_t offset = 0;
     RAMBlock *rb = qemu_ram_block_from_host((void *)host, false, &offset);
 
     return find(rb, offset, size, extent);
@@ -47,7 +47,7 @@ static bool find_host(const void *host, uint64_t size, UpmExtent *extent)
  */
 static bool stays_plain(const void *host)
 {
-    ram_addr_t offset;
+    ram_addr_t offset = 0;
     RAMBlock *rb = qemu_ram_block_from_host((void *)host, false, &offset);
 
     return snp_guest()->kind.views && rb && rb->mr->rom_device;
