@@ -157,8 +157,9 @@ typedef struct SnpOperand {
  * cpu_loop_exit() or an exception instead of returning.
  *
  * Without HF_SNP_MASK only @access, @fault, @walk, @rdmsr, @wrmsr, @cpuid,
- * @hypercall and the functions of a vCPU's life are called.  None is called with the RCU read
- * section of the caller's own open, nor with the BQL unless said.
+ * @hypercall and the functions of a vCPU's life are called; the others may be
+ * NULL where no vCPU ever has it.  None is called with the RCU read section of
+ * the caller's own open, nor with the BQL unless said.
  *
  * @name: for messages
  *

@@ -77,6 +77,8 @@ typedef struct SnpVcpu {
  *     C-bit's; 0: as the CPU model says
  * @ap_jump_table: address that SEV-ES guests leave with the hypervisor
  *     (atomic)
+ * @migration_control: MSR 4B56_4D08, of guests that find KVM's signature
+ *     (atomic)
  */
 typedef struct SnpGuest {
     Object parent_obj;
@@ -85,6 +87,7 @@ typedef struct SnpGuest {
     SnpVcpu *vcpus;
     uint32_t phys_bits;
     uint64_t ap_jump_table;
+    uint64_t migration_control;
 } SnpGuest;
 
 /** snp_guest: the guest of this machine; in this world only */
@@ -93,6 +96,9 @@ static inline SnpGuest *snp_guest(void)
     return snp_world_opaque();
 }
 
+/** snp_guest_name: "SEV guest" and so on, for messages */
+const char *snp_guest_name(void);
+
 /** snp_vcpu: never NULL; owned by the vCPU's thread */
 static inline SnpVcpu *snp_vcpu(CPUX86State *env)
 {
@@ -100,7 +106,7 @@ static inline SnpVcpu *snp_vcpu(CPUX86State *env)
 }
 
 /** snp_guest_vmsa_rules: what this hypervisor lets a vCPU run with */
-extern const SnpVmsaRules snp_guest_vmsa_rules;
+const SnpVmsaRules *snp_guest_vmsa_rules(void);
 
 /*
  * cpu.c, debug.c: parts of the world's table

@@ -18,9 +18,8 @@
 
 /**
  * SnpBlock: the private half of a block, UpmBlock's provider_data
- * @rmp: an RMP entry a frame, SNP_RMP_* (atomic); NULL where memory is
- *     encrypted in place
- * @view: there, an SnpViewState a frame (atomic)
+ * @rmp: an RMP entry a frame, SNP_RMP_* (atomic); NULL without an RMP
+ * @view: where memory is encrypted in place, an SnpViewState a frame (atomic)
  * @number: there, of the block
  * @region, @host: made when the block is first mapped, as blocks cannot be
  *     made while another one is being added; @host is NULL before
@@ -185,7 +184,7 @@ bool snp_shared_is_mapped(hwaddr gpa, bool is_write);
  */
 
 /** snp_provider_init: page states are made true by this processor */
-void snp_provider_init(void);
+void snp_provider_init(bool has_rmp);
 
 /*
  * exclusive.c
@@ -216,8 +215,16 @@ int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
                 UpmCause cause);
 
 /*
- * hypercall.c
+ * plain.c: guests without an RMP
  */
+
+/** snp_plain_access, snp_plain_reset, snp_plain_hypercall: see world.h */
+SnpOutcome snp_plain_access(CPUX86State *env, SnpAccess *access);
+void snp_plain_reset(X86CPU *cpu);
+bool snp_plain_hypercall(CPUX86State *env);
+
+/** snp_plain_elsewhere: an access to what has no private half */
+SnpOutcome snp_plain_elsewhere(CPUX86State *env, SnpAccess *access);
 
 /**
  * snp_hypercall: one of KVM's hypercalls
