@@ -81,6 +81,15 @@ typedef struct SnpFrame {
 void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos);
 
 /**
+ * snp_block_map: have SnpBlock.region and SnpBlock.host
+ *
+ * Not while a RAM block is being added.  Locking: BQL.
+ *
+ * Returns: false where that is not possible, which has been reported.
+ */
+bool snp_block_map(UpmBlock *block);
+
+/**
  * snp_memory_find: the block at a guest-physical address without C-bit
  * @offset: of @gpa in the block
  *
@@ -88,15 +97,6 @@ void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos);
  * caller is in an RCU read section.
  */
 UpmBlock *snp_memory_find(SnpMemory *mem, hwaddr gpa, uint64_t *offset);
-
-/**
- * snp_block_map: make the private half of a block
- *
- * Not while another block is being added.  Locking: BQL.
- *
- * Returns: false where it cannot be made, which has been reported.
- */
-bool snp_block_map(UpmBlock *block);
 
 /*
  * frames.c; all of them in an RCU read section
@@ -266,7 +266,7 @@ void snp_view_encrypt(UpmBlock *block, uint64_t offset, uint64_t size);
 /**
  * snp_view_private: the same without a change of content, for who writes it
  *
- * Returns: where its private view lies.
+ * Returns: where its private view lies; NULL for flash, which has none.
  */
 void *snp_view_private(UpmBlock *block, uint64_t offset, uint64_t size);
 
