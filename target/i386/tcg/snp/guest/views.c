@@ -85,8 +85,6 @@ void snp_view_init(void)
     SnpMemory *mem = &snp_guest()->mem;
 
     qemu_guest_getrandom_nofail(&mem->view_key, sizeof(mem->view_key));
-    /* What a balloon gives back would come back in one half only. */
-    ram_block_discard_disable(true);
     upm_record(&view_provider);
 }
 
