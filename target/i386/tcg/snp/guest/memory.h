@@ -18,9 +18,8 @@
 
 /**
  * SnpBlock: the private half of a block, UpmBlock's provider_data
- * @rmp: an RMP entry a frame, SNP_RMP_* (atomic); NULL where memory is
- *     encrypted in place
- * @view: there, an SnpViewState a frame (atomic)
+ * @rmp: an RMP entry a frame, SNP_RMP_* (atomic); NULL without an RMP
+ * @view: where memory is encrypted in place, an SnpViewState a frame (atomic)
  * @number: there, of the block
  * @region, @host: made when the block is first mapped, as blocks cannot be
  *     made while another one is being added; @host is NULL before
@@ -89,15 +88,6 @@ void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos);
  * caller is in an RCU read section.
  */
 UpmBlock *snp_memory_find(SnpMemory *mem, hwaddr gpa, uint64_t *offset);
-
-/**
- * snp_block_map: make the private half of a block
- *
- * Not while another block is being added.  Locking: BQL.
- *
- * Returns: false where it cannot be made, which has been reported.
- */
-bool snp_block_map(UpmBlock *block);
 
 /*
  * frames.c; all of them in an RCU read section
@@ -267,7 +257,7 @@ void snp_view_encrypt(UpmBlock *block, uint64_t offset, uint64_t size);
 /**
  * snp_view_private: the same without a change of content, for who writes it
  *
- * Returns: where its private view lies.
+ * Returns: where its private view lies; NULL for flash, which has none.
  */
 void *snp_view_private(UpmBlock *block, uint64_t offset, uint64_t size);
 

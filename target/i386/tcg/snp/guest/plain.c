@@ -96,6 +96,9 @@ static int convert_in_steps(void *opaque, uint64_t gpa, uint64_t size,
         uint64_t step = MIN(size, STEP_SIZE);
 
         ret = snp_convert(env, gpa, step, to_private, UPM_CAUSE_HYPERCALL);
+        if (!ret && snp_guest()->kind.views) {
+            snp_view_hint(env, gpa, step, to_private);
+        }
         gpa += step;
         size -= step;
     }

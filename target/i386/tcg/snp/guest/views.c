@@ -12,6 +12,7 @@
  * only saves it faults.
  */
 #include "qemu/osdep.h"
+#include "qemu/error-report.h"
 #include "qemu/guest-random.h"
 #include "qemu/memfd.h"
 #include "qemu/rcu.h"
@@ -84,8 +85,6 @@ void snp_view_init(void)
     SnpMemory *mem = &snp_guest()->mem;
 
     qemu_guest_getrandom_nofail(&mem->view_key, sizeof(mem->view_key));
-    /* What a balloon gives back would come back in one half only. */
-    ram_block_discard_disable(true);
     upm_record(&view_provider);
 }
 
@@ -253,23 +252,6 @@ static bool is_needed(Change *c)
  * For the processor
  */
 
-/*
- * Memory without a private view: MMIO, or flash, which is neither encrypted
- * nor garbled.  Without SEV-ES there is no exception for it, and a nested page
- * fault does not have the C-bit.
- */
-static SnpOutcome elsewhere(CPUX86State *env, SnpAccess *access)
-{
-    bool is_write = access->type == MMU_DATA_STORE;
-
-    if (env->hflags & HF_SNP_MASK &&
-        !snp_shared_is_mapped(access->gpa, is_write)) {
-        return SNP_ACCESS_MMIO;
-    }
-    access->paddr = access->gpa;
-    return SNP_ACCESS_OK;
-}
-
 SnpOutcome snp_view_access(CPUX86State *env, SnpAccess *access)
 {
     UpmBlock *block;
@@ -284,7 +266,7 @@ SnpOutcome snp_view_access(CPUX86State *env, SnpAccess *access)
     RCU_READ_LOCK_GUARD();
     block = snp_memory_find(&snp_guest()->mem, access->gpa, &offset);
     if (!block) {
-        return elsewhere(env, access);
+        return snp_plain_elsewhere(env, access);
     }
     if (is_in_other_view(block, offset, access->private) ||
         !snp_view_use(page_of(block, offset).state, access->private)) {
@@ -362,8 +344,22 @@ static void encrypt_piece(UpmBlock *block, uint64_t offset, uint64_t size)
     snp_view_filled(&page);
 }
 
+/*
+ * Flash has no private view: the guest reads it as it is, and a user's file
+ * stays what it was.
+ */
+static bool is_flash(const UpmBlock *block)
+{
+    return block->rb->mr->rom_device;
+}
+
 void snp_view_encrypt(UpmBlock *block, uint64_t offset, uint64_t size)
 {
+    if (is_flash(block)) {
+        warn_report_once("flash '%s' is not encrypted under TCG: the guest "
+                         "runs from it in plain text", block->name);
+        return;
+    }
     while (size) {
         uint64_t in_page = UPM_FRAME_SIZE - offset % UPM_FRAME_SIZE;
         uint64_t piece = MIN(size, in_page);
@@ -379,6 +375,9 @@ void *snp_view_private(UpmBlock *block, uint64_t offset, uint64_t size)
     SnpBlock *snp = block->provider_data;
     uint64_t at;
 
+    if (is_flash(block)) {
+        return NULL;
+    }
     for (at = offset & ~(UPM_FRAME_SIZE - 1); at < offset + size;
          at += UPM_FRAME_SIZE) {
         make_private(block, at);

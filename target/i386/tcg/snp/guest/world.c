@@ -50,6 +50,21 @@ static const SnpWorldOps sev_world = {
     .debug_translate = snp_guest_debug_translate,
 };
 
+/* With one memory */
+static const SnpWorldOps sev_view_world = {
+    .name = "an SEV guest",
+    .hypercall = snp_plain_hypercall,
+    .rdmsr = snp_guest_rdmsr,
+    .wrmsr = snp_guest_wrmsr,
+    .cpuid = snp_guest_cpuid,
+    .access = snp_view_access,
+    .fault = snp_view_fault,
+    .memory = snp_guest_memory,
+    .realize = snp_guest_realize,
+    .reset = snp_plain_reset,
+    .debug_translate = snp_guest_debug_translate,
+};
+
 /* The RMP's instructions are undefined before they would ask. */
 static const SnpWorldOps es_world = {
     .name = "an SEV-ES guest",
@@ -61,6 +76,25 @@ static const SnpWorldOps es_world = {
     .cpuid = snp_guest_cpuid,
     .access = snp_plain_access,
     .fault = snp_guest_fault,
+    .memory = snp_guest_memory,
+    .realize = snp_guest_realize,
+    .reset = snp_guest_reset,
+    .init_signal = snp_guest_init_signal,
+    .sipi_signal = snp_guest_sipi_signal,
+    .debug_translate = snp_guest_debug_translate,
+};
+
+/* With one memory */
+static const SnpWorldOps es_view_world = {
+    .name = "an SEV-ES guest",
+    .intercepted = snp_guest_intercepted,
+    .io_intercepted = snp_guest_io_intercepted,
+    .vmgexit = snp_vmgexit,
+    .rdmsr = snp_guest_rdmsr,
+    .wrmsr = snp_guest_wrmsr,
+    .cpuid = snp_guest_cpuid,
+    .access = snp_view_access,
+    .fault = snp_view_fault,
     .memory = snp_guest_memory,
     .realize = snp_guest_realize,
     .reset = snp_guest_reset,
@@ -92,8 +126,13 @@ static const SnpWorldOps snp_world_ops = {
 
 static const SnpWorldOps *world_of(const SnpGuestKind *kind)
 {
-    return kind->sev & SVM_SEV_SNP ? &snp_world_ops
-         : kind->sev & SVM_SEV_ES ? &es_world : &sev_world;
+    if (kind->sev & SVM_SEV_SNP) {
+        return &snp_world_ops;
+    }
+    if (kind->sev & SVM_SEV_ES) {
+        return kind->views ? &es_view_world : &es_world;
+    }
+    return kind->views ? &sev_view_world : &sev_world;
 }
 
 const char *snp_guest_name(void)
@@ -182,7 +221,11 @@ static bool make_guest(MachineState *machine, uint32_t cbitpos,
     object_property_add_child(OBJECT(machine), "snp-guest-world", obj);
     guest->vcpus = g_new0(SnpVcpu, machine->smp.max_cpus);
     snp_memory_init(&guest->mem, obj, cbitpos);
-    snp_provider_init(kind->sev & SVM_SEV_SNP);
+    if (kind->views) {
+        snp_view_init();
+    } else {
+        snp_provider_init(kind->sev & SVM_SEV_SNP);
+    }
     qemu_register_reset(reset_guest, guest);
     return true;
 }
