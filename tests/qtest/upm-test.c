@@ -278,12 +278,9 @@ static void test_upm_mode(void)
                 "upm-mode=off cannot hold for an SEV-SNP guest");
     expect_exit("-accel tcg -object sw-protected-guest,id=sev0 " MACHINE,
                 "sw-protected-guest needs KVM");
-    expect_exit("-accel tcg -object sev-guest,id=sev0,cbitpos=51,"
-                "reduced-phys-bits=1,upm-mode=on " MACHINE,
-                "sev-guest can not be emulated, only sev-snp-guest can");
     expect_exit("-object sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,"
-                "emulated=on " MACHINE,
-                "Property 'sev-guest.emulated' not found");
+                "emulated-smt=off " MACHINE,
+                "Property 'sev-guest.emulated-smt' not found");
 }
 
 /* What only a kernel can answer; one without SEV and test VMs is enough. */

@@ -41,7 +41,7 @@ struct SnpMap {
     const SnpWindow *window[];
 };
 
-static bool private_region_make(UpmBlock *block)
+bool snp_block_map(UpmBlock *block)
 {
     SnpBlock *snp = block->provider_data;
     g_autofree char *name = g_strdup_printf("%s/private", block->name);
@@ -80,7 +80,7 @@ static void snp_region_add(MemoryListener *listener,
         return;
     }
     block = upm_block_find(section->mr->ram_block);
-    if (!block || !private_region_make(block)) {
+    if (!block || !snp_block_map(block)) {
         return;
     }
     window = g_new0(SnpWindow, 1);
