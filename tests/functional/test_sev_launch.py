@@ -5,7 +5,6 @@ The guests are stopped before their first instruction.
 """
 import base64
 import hashlib
-import json
 import os
 import pathlib
 import re
@@ -284,6 +283,36 @@ def inject(guest, header, packed, gpa=SECRET_GPA):
     return None
 
 
+# mov si, 7000h: what is there goes to the serial port, 64 bytes of it
+SPEAKER = bytes.fromhex('31c0 8ed8 be0070 b94000 baf803 fc ac ee e2fc f4 ebfd')
+SPEAKER_GPA = 0x7000
+
+
+def speaker(path):
+    """Write firmware that tells a secret, in real mode."""
+    image = bytearray(64 << 10)
+    image[0xff00:0xff00 + len(SPEAKER)] = SPEAKER
+    image[0xfff0:0xfff3] = bytes.fromhex('e90dff')
+    path.write_bytes(image)
+    return path
+
+
+@pytest.mark.parametrize('mode', ['on', 'off'])
+def test_secret_is_known(start, chip, mode, tmp_path):
+    """The guest finds the secret."""
+    pdh = base64.b64decode(capabilities(start, chip)['pdh'])
+    owner = Owner(pdh, 1)
+    guest = start('-S', *sev(1, f',cert-dir={chip}' + owner.files(tmp_path),
+                             firmware=speaker(tmp_path / 'speaker'),
+                             mode=mode))
+    secret = b'told by the guest that it was meant for'.ljust(64, b'.')
+    assert inject(guest, *owner.pack(secret, told(guest)),
+                  SPEAKER_GPA) is None
+    guest.cmd('cont')
+    guest.wait_for(secret.decode())
+    assert in_halves(guest, secret) == (False, True)
+
+
 BAD_SECRETS = {
     'alignment': ((52, 64, SECRET_GPA + 8), 'INVALID_ADDRESS'),
     'size': ((52, 60, SECRET_GPA), 'INVALID_LEN'),
@@ -298,9 +327,9 @@ BAD_SECRETS = {
 def test_bad_secrets(start):
     """What is wrong with a secret is said; nothing is written."""
     guest = start('-S', *sev(5))
+    packed = bytes(range(1, 65)) * 400
     for (header, size, gpa), message in BAD_SECRETS.values():
-        said = inject(guest, bytes(header), bytes(range(1, 65)) * 400 and
-                      (bytes(range(1, 65)) * 400)[:size], gpa)
+        said = inject(guest, bytes(header), packed[:size], gpa)
         assert said and message in said, (header, size, gpa, said)
     assert in_halves(guest, bytes(range(1, 17))) == (False, False)
 
@@ -389,4 +418,3 @@ def test_options(start):
             'cert-dir'} <= properties
     assert not {'pre-fault', 'emulated-smt', 'launch-digest',
                 'certs-path'} & properties
-    json.dumps(sorted(properties))
