@@ -154,7 +154,7 @@ static void in_compat(void *code)
 
 static u64 run_code(const u8 *bytes, u64 size, void (*how)(void *))
 {
-    u8 *code = map_entry(0, AREA_GPA | CBIT | PTE | 4);
+    u8 *code = priv(AREA_GPA);
     struct trap t;
 
     memcpy(code, bytes, size);
