@@ -75,6 +75,7 @@ def test_flips(kind, mode):
     result = guest.run('flips', kind=kind, mode=mode, smp=2)
     for name in guest.check_names('flips', kind):
         assert result.checks.get(name, ['missing'])[0] == 'ok', result.text()
+    assert {'on': '# two halves', 'off': '# in place'}[mode] in result.lines
     assert result.ended_well(), result.text()
 
 
