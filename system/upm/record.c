@@ -12,14 +12,14 @@
 #include "system/reset.h"
 #include "system/upm/compat.h"
 #include "system/upm/host.h"
-#include "system/upm/provider.h"
+#include "core.h"
 
 static int mark(const UpmExtent *extent, bool to_private)
 {
     return 0;
 }
 
-static UpmProviderOps recorder = { .mark = mark };
+static UpmProviderOps recorder;
 
 static RAMBlock *block_at(void *host)
 {
@@ -36,7 +36,8 @@ static void ram_added(RAMBlockNotifier *n, void *host, size_t size,
     Error *err = NULL;
 
     /* The memory of an assigned device is not encrypted. */
-    if (!rb || memory_region_is_ram_device(rb->mr)) {
+    if (!rb || memory_region_is_ram_device(rb->mr) ||
+        (recorder.records && !recorder.records(rb))) {
         return;
     }
     if (!upm_block_record(rb, memory_region_name(rb->mr), max_size, &err)) {
@@ -59,11 +60,17 @@ static RAMBlockNotifier ram_notifier = {
     .ram_block_removed = ram_removed,
 };
 
-/* Removing a notifier removes all blocks, adding one adds them. */
+/* A guest that is being reset converts nothing, so this needs no claim. */
+static void forget_states_of(UpmBlock *block, void *opaque)
+{
+    UpmExtent all = { .block = block, .size = block->size };
+
+    upm_map_set(&all, true, block->shared_frames << UPM_FRAME_BITS);
+}
+
 static void forget_states(void *opaque)
 {
-    ram_block_notifier_remove(&ram_notifier);
-    ram_block_notifier_add(&ram_notifier);
+    upm_foreach_block(forget_states_of, NULL);
 }
 
 bool upm_is_recording(void)
@@ -71,9 +78,10 @@ bool upm_is_recording(void)
     return recorder.name;
 }
 
-void upm_record(const char *name)
+void upm_record(const UpmProviderOps *ops)
 {
-    recorder.name = name;
+    recorder = *ops;
+    recorder.mark = mark;
     upm_set_provider(&recorder);
     ram_block_notifier_add(&ram_notifier);
     qemu_register_reset(forget_states, NULL);

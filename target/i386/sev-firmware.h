@@ -26,7 +26,8 @@ static inline bool sev_emulated(void)
 
 /**
  * sev_firmware_init_platform: set the emulated platform up for a guest
- * @cgs: the guest object; only sev-snp-guest is emulated
+ * @cgs: the guest object: sev-guest, whose policy tells SEV from SEV-ES, or
+ *     sev-snp-guest
  * @cbitpos: position of the C-bit; the platform has the one asked for
  *
  * Returns: false with @errp set to what to use instead.
@@ -46,9 +47,11 @@ bool sev_firmware_is_platform(void);
 /**
  * sev_firmware_capabilities: what the emulated platform can do
  *
- * It has no keys of its own; what is said instead is text that says so, in
- * base64.  An empty string would not do: libvirt takes it for a missing one
- * when it reads its cache.
+ * PDH and certificate chain are those in the chip's folder, made on first
+ * use, so that owners can make sessions for guests that come later.  Where
+ * there is no identity, and for the ID of the processor, which is not one of
+ * AMD's, there is text that says so, in base64.  An empty string would not do:
+ * libvirt takes it for a missing one when it reads its cache.
  */
 SevCapability *sev_firmware_capabilities(void);
 

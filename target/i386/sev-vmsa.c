@@ -56,3 +56,9 @@ void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset)
     vmsa->mxcsr = cpu_to_le32(0x1f80);
     vmsa->x87_fcw = cpu_to_le16(0x37f);
 }
+
+void psp_vmsa_without_fpu(SevVmsa *vmsa)
+{
+    vmsa->mxcsr = 0;
+    vmsa->x87_fcw = 0;
+}

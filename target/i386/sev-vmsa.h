@@ -187,4 +187,12 @@ typedef struct PspVcpuReset {
  */
 void psp_vmsa_init(SevVmsa *vmsa, const PspVcpuReset *reset);
 
+/**
+ * psp_vmsa_without_fpu: the same, of a guest by KVM_SEV_ES_INIT
+ *
+ * KVM of Linux 6.12 keeps the measurements of old: there is no x87 and SSE
+ * state in such a VMSA.
+ */
+void psp_vmsa_without_fpu(SevVmsa *vmsa);
+
 #endif

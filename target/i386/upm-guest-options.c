@@ -284,7 +284,7 @@ static void set_certs_path(Object *obj, const char *value, Error **errp)
  * Classes
  */
 
-void upm_guest_add_memory(ObjectClass *oc)
+static void add_discard(ObjectClass *oc)
 {
     object_class_property_add_enum(oc, "discard", "UpmDiscardPolicy",
                                    &UpmDiscardPolicy_lookup, get_discard,
@@ -292,6 +292,11 @@ void upm_guest_add_memory(ObjectClass *oc)
     object_class_property_set_description(oc, "discard",
         "Half of the guest's memory that is discarded when a conversion "
         "hides it (both, shared, private, none)");
+}
+
+void upm_guest_add_memory(ObjectClass *oc)
+{
+    add_discard(oc);
     object_class_property_add_bool(oc, "pre-fault", get_pre_fault,
                                    set_pre_fault);
     object_class_property_set_description(oc, "pre-fault",
@@ -307,32 +312,44 @@ void upm_guest_add_mode(ObjectClass *oc)
         "Keep private pages in unmapped private memory (on, off, auto)");
 }
 
-static void add_platform(ObjectClass *oc)
+static void add_emulated(ObjectClass *oc)
 {
     object_class_property_add_bool(oc, "emulated", get_emulated,
                                    set_emulated);
     object_class_property_set_description(oc, "emulated",
         "Run on the emulated platform, without any confidentiality");
+}
+
+static void add_smt(ObjectClass *oc)
+{
     object_class_property_add_bool(oc, "emulated-smt", get_emulated_smt,
                                    set_emulated_smt);
     object_class_property_set_description(oc, "emulated-smt",
         "The emulated platform has SMT on, as most hosts have");
 }
 
-static void add_attestation(ObjectClass *oc)
+static void add_measure_only(ObjectClass *oc)
 {
     object_class_property_add_enum(oc, "measure-only", "SevMeasureOnly",
                                    &SevMeasureOnly_lookup, get_measure_only,
                                    set_measure_only);
     object_class_property_set_description(oc, "measure-only",
         "Print the expected launch digest and exit (off, hex, json)");
+}
+
+static void add_cert_dir(ObjectClass *oc)
+{
+    object_class_property_add_str(oc, "cert-dir", get_cert_dir, set_cert_dir);
+    object_class_property_set_description(oc, "cert-dir",
+        "Folder with the keys of the emulated chip, made on first use");
+}
+
+static void add_attestation(ObjectClass *oc)
+{
     object_class_property_add_str(oc, "launch-digest", get_launch_digest,
                                   NULL);
     object_class_property_set_description(oc, "launch-digest",
         "Measurement of the launch; empty where the firmware keeps it");
-    object_class_property_add_str(oc, "cert-dir", get_cert_dir, set_cert_dir);
-    object_class_property_set_description(oc, "cert-dir",
-        "Folder with the keys of the emulated chip, made on first use");
     object_class_property_add_str(oc, "certs-path", get_certs_path,
                                   set_certs_path);
     object_class_property_set_description(oc, "certs-path",
@@ -343,6 +360,18 @@ void upm_guest_class_init(ObjectClass *oc)
 {
     upm_guest_add_memory(oc);
     upm_guest_add_mode(oc);
-    add_platform(oc);
+    add_emulated(oc);
+    add_smt(oc);
+    add_measure_only(oc);
+    add_cert_dir(oc);
     add_attestation(oc);
+}
+
+void upm_guest_sev_class_init(ObjectClass *oc)
+{
+    add_discard(oc);
+    upm_guest_add_mode(oc);
+    add_emulated(oc);
+    add_measure_only(oc);
+    add_cert_dir(oc);
 }

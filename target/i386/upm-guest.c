@@ -22,13 +22,16 @@ void upm_guest_check_vm_type(ConfidentialGuestSupport *cgs)
 {
     const UpmGuestOptions *options = upm_guest_options(OBJECT(cgs));
 
-    if (!kvm_enabled() || !upm_guest_is_snp(OBJECT(cgs))) {
+    if (!kvm_enabled()) {
         return;
     }
     if (options->emulated) {
-        error_report("sev-snp-guest: emulated=on needs -accel tcg: KVM runs "
-                     "guests on the host's processor");
+        error_report("%s: emulated=on needs -accel tcg: KVM runs guests on "
+                     "the host's processor", object_get_typename(OBJECT(cgs)));
         exit(EXIT_FAILURE);
+    }
+    if (!upm_guest_is_snp(OBJECT(cgs))) {
+        return;
     }
     if (!kvm_is_vm_type_supported(KVM_X86_SNP_VM)) {
         error_report("sev-snp-guest: upm-mode=%s: this kernel's KVM has no "

@@ -16,6 +16,12 @@
 void upm_guest_class_init(ObjectClass *oc);
 
 /**
+ * upm_guest_sev_class_init: give the type of SEV and SEV-ES guests the options
+ * of SevUpmGuestProperties that are for them
+ */
+void upm_guest_sev_class_init(ObjectClass *oc);
+
+/**
  * upm_guest_add_memory: give a type of guests the options "discard" and
  * "pre-fault"
  */

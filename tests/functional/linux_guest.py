@@ -112,6 +112,18 @@ def snp(memory='1G', vcpus=1, cpu='EPYC-v4', firmware='OVMF.fd', backend='',
             f'reduced-phys-bits=1{guest}', '-bios', firmware]
 
 
+def sev(policy, memory='1G', vcpus=1, cpu='EPYC-v4', firmware='OVMF.fd',
+        mode='on', guest='', accel='tcg'):
+    """Return the arguments of an SEV guest, or an SEV-ES one by its policy."""
+    return ['-accel', accel, '-cpu', cpu, '-smp', str(vcpus), '-m', memory,
+            '-machine',
+            'q35,confidential-guest-support=sev0,memory-backend=ram0',
+            '-object', 'memory-backend-memfd-private,id=ram0,'
+            f'size={memory},share=on',
+            '-object', f'sev-guest,id=sev0,policy={policy},cbitpos=51,'
+            f'reduced-phys-bits=1,upm-mode={mode}{guest}', '-bios', firmware]
+
+
 def launch_digest(guest):
     """Return the measurement of an SNP guest that runs, in hexadecimal."""
     return guest.cmd('qom-get', path='sev0', property='launch-digest')

@@ -13,7 +13,7 @@ from test_snp_launch_errors import ERRORS
 from linux_guest import BUILD, LIMIT, QEMU, TOP, QEMUMachine
 
 FOLDER = 'docs/system/i386'
-PAGES = ['amd-sev-snp-attestation', 'amd-sev-snp-emulated',
+PAGES = ['amd-sev-emulated', 'amd-sev-snp-attestation', 'amd-sev-snp-emulated',
          'amd-sev-snp-host', 'amd-sev-snp-host-firmware',
          'amd-sev-snp-launch', 'upm']
 # A page of QEMU's own that ours point to

@@ -6,7 +6,8 @@
  * Sources: accel/accel-blocker.c
  * Sources: system/upm/accounts.c system/upm/blocks.c system/upm/check.c
  * Sources: system/upm/claims.c system/upm/discard.c system/upm/door.c
- * Sources: system/upm/map.c system/upm/mark.c system/upm/notify.c
+ * Sources: system/upm/map.c system/upm/map-gpa.c system/upm/mark.c
+ * Sources: system/upm/notify.c
  * Sources: system/upm/record.c system/upm/request.c system/upm/undo.c
  */
 #include "qemu/osdep.h"

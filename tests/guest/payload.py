@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run a bare-metal SNP payload and collect what it reports.
 
-usage: payload.py PAYLOAD [POLICY] [QEMU-ARGUMENT...]
+usage: payload.py [--kind=sev|es|snp] [--mode=on|off|auto] PAYLOAD [POLICY]
+                  [QEMU-ARGUMENT...]
+
+Without options it runs as an SNP guest.  The mode is that of private memory,
+upm-mode, for the kinds that can do without.
 
 A payload prints lines to the first serial port:
 
@@ -39,6 +43,18 @@ EXIT_GOOD = 33
 EXIT_FAILED_CHECKS = 35
 
 
+# A kind of guest: its object, and the marks of the checks that it makes
+KINDS = {
+    'snp': ('sev-snp-guest', ('', 'SNP_', 'GHCB_')),
+    'es': ('sev-guest,policy=5', ('', 'ES_', 'GHCB_', 'OLD_')),
+    'sev': ('sev-guest,policy=1', ('', 'SEV_', 'OLD_')),
+}
+
+
+# Without private memory, and with it
+BACKENDS = 'memory-backend-memfd', 'memory-backend-memfd-private'
+
+
 def qemu_binary():
     named = os.environ.get('UPM_QEMU')
     return named or str(BUILD / 'qemu/build/qemu-system-x86_64')
@@ -67,14 +83,23 @@ def marked_names(text, kind=''):
     return names
 
 
-def check_names(payload):
-    """The names of all checks that a payload has to report, in order."""
-    return marked_names(source_text(payload))
+def check_names(payload, kind='snp'):
+    """The names of all checks that a payload has to report."""
+    text = source_text(payload)
+    return [name for mark in KINDS[kind][1]
+            for name in marked_names(text, mark)]
+
+
+def guest_object(kind, mode):
+    """The guest's object; of an SNP guest the mode is given elsewhere."""
+    guest = (f'{KINDS[kind][0]},id=sev0,cbitpos=51,reduced-phys-bits=1,'
+             f'cert-dir={BUILD}/logs/chip')
+    return guest if kind == 'snp' else f'{guest},upm-mode={mode}'
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
               accel='tcg', cpu='EPYC-v4', split_mib=None, backend='',
-              extra=()):
+              kind='snp', mode='on', extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller.
 
     RAM is one backend, or several in a row with the sizes of split_mib;
@@ -82,7 +107,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     """
     backends, numa = [], []
     for i, size in enumerate(split_mib or [size_mib]):
-        memory = f'memory-backend-memfd-private,id=ram{i},size={size}M'
+        memory = BACKENDS[mode == 'on'] + f',id=ram{i},size={size}M'
         if policy:
             memory += f',discard={policy}'
         backends += ['-object', memory + backend]
@@ -94,8 +119,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
     return ['-accel', accel, '-machine', machine, *backends, *numa,
-            '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
-            f'cert-dir={BUILD}/logs/chip',
+            '-object', guest_object(kind, mode),
             '-cpu', cpu, '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
             '-net', 'none',
@@ -155,11 +179,16 @@ class Monitor:
 class Host:
     """What the host can see and do: both halves of RAM by their memfds."""
 
+    # The guest's requests, and its accesses
     CAUSES = ('ghcb', 'fault')
 
-    def __init__(self, pid, monitor, policy, size, below):
+    def __init__(self, pid, monitor, policy, size, below, kind='snp',
+                 mode='on'):
+        if kind != 'snp':
+            self.CAUSES = ('hypercall', 'fault')
         self.monitor = monitor
-        self.policy = policy or 'both'
+        # What is only recorded discards nothing.
+        self.policy = (policy or 'both') if mode == 'on' else 'none'
         self.below = below or size
         self.shared = self.private = None
         folder = pathlib.Path(f'/proc/{pid}/fd')
@@ -173,7 +202,7 @@ class Host:
                 continue
             if name.startswith('/memfd:memory-backend'):
                 self.shared = os.open(entry, os.O_RDWR)
-            elif self.private is None:
+            elif self.private is None and mode == 'on':
                 self.private = os.open(entry, os.O_RDONLY)
         if self.shared is None:
             raise RuntimeError('no memfd of the shared half in QEMU')
@@ -514,7 +543,9 @@ def run(payload, timeout=LIMIT, echo=False, **options):
                 continue
             host = host or Host(process.pid, monitor,
                                 options.get('policy'), size,
-                                below and below * MIB)
+                                below and below * MIB,
+                                options.get('kind', 'snp'),
+                                options.get('mode', 'on'))
             result.serve(line, host)
             if echo and result.lines:
                 print('   ', result.lines[-1], flush=True)
@@ -542,13 +573,21 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     from test_guest import VARIANTS
-    payload = sys.argv[1]
-    options = dict(next(iter(VARIANTS[payload].values())))
-    if len(sys.argv) > 2:
-        options['policy'] = sys.argv[2]
-    options['extra'] = sys.argv[3:]
+    options, given = {}, sys.argv[1:]
+    while given[0].startswith('--'):
+        name, _, value = given.pop(0)[2:].partition('=')
+        options[name] = value
+    payload, *given = given
+    variants = VARIANTS.get(payload, {'plain': {}}).values()
+    kind = options.get('kind', 'snp')
+    options = {**next((variant for variant in variants
+                       if variant.get('kind', 'snp') == kind),
+                      next(iter(variants))), **options}
+    if given:
+        options['policy'] = given[0]
+    options['extra'] = given[1:]
     result = run(payload, echo=True, **options)
-    missing = [name for name in check_names(payload)
+    missing = [name for name in check_names(payload, kind)
                if name not in result.checks]
     bad = [name for name, (state, _) in result.checks.items()
            if state == 'not ok']

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Bare-metal SNP payloads: each check that one reports is a test here."""
+"""Bare-metal payloads: each check that one reports is a test here.
+
+Guests with SEV and SEV-ES run those whose subject they have.
+"""
 import errno
 import functools
 import pathlib
@@ -16,15 +19,18 @@ import payload as guest
 POLICIES = {policy: {'policy': policy}
             for policy in ('both', 'shared', 'private', 'none')}
 PLAIN = {'plain': {}}
+SEV = {'sev': {'kind': 'sev'}}
+ES = {'es': {'kind': 'es'}}
 # All vCPUs take turns in one thread.
 SINGLE = {'accel': 'tcg,thread=single'}
 VARIANTS = {
-    'hello': PLAIN,
+    'hello': {**PLAIN, **SEV, **ES},
+    'hypercall': {**SEV, **ES},
     'registers': PLAIN,
-    'msr_protocol': PLAIN,
+    'msr_protocol': {**PLAIN, **ES},
     'vc': PLAIN,
-    'nae': PLAIN,
-    'ghcb_errors': PLAIN,
+    'nae': {**PLAIN, **ES},
+    'ghcb_errors': {**PLAIN, **ES},
     'long_string': PLAIN,
     'unregistered': PLAIN,
     'request_in_mmio': PLAIN,
@@ -44,12 +50,16 @@ VARIANTS = {
                'smp': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'remote': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
                'single': {'smp': 2, **SINGLE}},
+    'stale': {f'{kind}-{name}': {'kind': kind, 'smp': 2, **options}
+              for kind in ('sev', 'es') for name, options in
+              (('plain', {}), ('single', SINGLE))},
     'seeds': POLICIES,
     'seeds_high': {name: {**options, 'below_mib': 32}
                    for name, options in POLICIES.items()},
     'ap': {'plain': {'smp': 4}, 'single': {'smp': 4, **SINGLE}},
     'bad_vmsa': {'plain': {'smp': 2}},
-    'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
+             'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
     'vmsa': {'plain': {'smp': 2}},
     'stress': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
                'single': {'smp': 2, **SINGLE}},
@@ -68,7 +78,13 @@ STOPPED = {
     'lost_root': (*SHUT_DOWN, ()),
     'lost_tss': (*SHUT_DOWN, ()),
     'storm': (*PANICKED, ('PVALIDATE failed (set 0x1 code 0x2)',)),
+    'es_preferred': (*PANICKED, ('GHCB MSR request 0x10',)),
+    'es_register': (*PANICKED, ('GHCB MSR request 0x900012',)),
+    'es_page_state': (*PANICKED, ('GHCB MSR request 0x20000001000014',)),
 }
+# ... of other kinds than SNP
+STOPPED_KINDS = {'es_preferred': 'es', 'es_register': 'es',
+                 'es_page_state': 'es'}
 # Two requests that come at the same time, so often
 RACES = 5
 # What UPM_GUEST_TERMINATED says of those that ask for it
@@ -81,6 +97,9 @@ TERMINATED = {
                     'the guest cannot handle #VC 0x1ff (information 0x0)'},
     'storm': {'vcpu': 0, 'reason-set': 1, 'reason-code': 2,
               'reason': 'PVALIDATE failed'},
+    **{payload: {'vcpu': 0, 'reason': f'{words[0]} is for SEV-SNP guests only'}
+       for payload, (_, _, words) in STOPPED.items()
+       if payload in STOPPED_KINDS},
 }
 
 
@@ -104,7 +123,8 @@ def all_variants():
 def all_checks():
     for payload, variants in VARIANTS.items():
         for variant in variants:
-            for name in guest.check_names(payload):
+            kind = variants[variant].get('kind', 'snp')
+            for name in guest.check_names(payload, kind):
                 yield pytest.param(payload, variant, name,
                                    id=f'{payload}-{variant}-{name}')
 
@@ -128,7 +148,8 @@ def test_end(payload, variant):
     result = run(payload, variant)
     if not result.ended_well():
         pytest.fail(result.text(), pytrace=False)
-    unknown = set(result.checks) - set(guest.check_names(payload))
+    kind = VARIANTS[payload][variant].get('kind', 'snp')
+    unknown = set(result.checks) - set(guest.check_names(payload, kind))
     assert not unknown
 
 
@@ -142,8 +163,9 @@ def test_stopped_guest(payload, tmp_path):
     machine = QEMUMachine(guest.qemu_binary(), base_temp_dir=str(tmp_path),
                           log_dir=str(tmp_path))
     # Stopped at first, as events before the monitor is used are lost.
-    machine.add_args(*guest.arguments(payload, smp=2), '-no-shutdown', '-S',
-                     '-serial', f'file:{serial}')
+    kind = STOPPED_KINDS.get(payload, 'snp')
+    machine.add_args(*guest.arguments(payload, smp=2, kind=kind),
+                     '-no-shutdown', '-S', '-serial', f'file:{serial}')
     with machine:
         machine.launch()
         machine.cmd('cont')
@@ -278,6 +300,9 @@ def test_image_checker_objects(tmp_path):
 
 def test_names_are_unique():
     for payload in [*VARIANTS, *STOPPED]:
-        names = guest.check_names(payload)
-        assert names
-        assert len(names) == len(set(names)), payload
+        kinds = {variant.get('kind', 'snp')
+                 for variant in VARIANTS.get(payload, {}).values()}
+        for kind in kinds or {STOPPED_KINDS.get(payload, 'snp')}:
+            names = guest.check_names(payload, kind)
+            assert names
+            assert len(names) == len(set(names)), payload

@@ -3,8 +3,8 @@
  * The emulated AMD-SP of a host: certificates, the channel to a guest's
  * owner, and commands on SEV and SEV-ES guests
  *
- * The owner's side is built here at the level of the specification's offsets.
- * The vectors were made with Python's package "cryptography".
+ * The owner's side is upm/sev-owner.h.  The vectors here were made with the
+ * same package.
  */
 #include "qemu/osdep.h"
 #include <gnutls/abstract.h>
@@ -16,27 +16,8 @@
 #include "target/i386/psp/psp.h"
 #include "target/i386/psp/sev-guest.h"
 #include "upm/psp-machine.h"
+#include "upm/sev-owner.h"
 
-#define PDH_X \
-    "46d0d09b658ae4df54a67e390111e65d1f019dd44553407309e6d65970b8788c" \
-    "b5c2a59b8d598d993e6b860181a14741"
-#define PDH_Y \
-    "7c471f1a047b3425e552e792fa719ef0f27503624e30f9841115b36ed06c535f" \
-    "05147d38823caf300a1ff8eaab79e885"
-#define PDH_K \
-    "60920a5ee9defb885b1b35aab98a3f45cff8ed2d0e12ffb2e17ceaecaa5f4d25" \
-    "1a87f9043f1739d5c58cf44c11309ca7"
-#define OWNER_X \
-    "4bc5f069a93dc6d2d73f4b81f46db18cf6243fc376ba17b7fb684b75d1f02cf6" \
-    "4a2800d7251ecae2bd7c95681bfed755"
-#define OWNER_Y \
-    "437c935073bf1b0605fa4a2e1e6d6c8b6c84f886080c37b9e1b3d9e14d27724b" \
-    "4f005290c98d8a12a8ad87eca3db13bd"
-#define SESSION \
-    "000102030405060708090a0b0c0d0e0f17e63d2cf65253bb7f5445bf7a034f09" \
-    "f235931d840ab9a0774b17ef6590be39606162636465666768696a6b6c6d6e6f" \
-    "2e1cdd30c2847b1894996f077bac1adf9fab836769f06225227128fb6f0c7558" \
-    "aedbe16253b873e081df31a0032d9a6bfd3a78548911da34aebba1a5e1726d77"
 #define DIGEST \
     "abfc412ce6e530df63b0dc9bf4e02bb3cb1719ab967c8f4ea3951ab5bae4ff3f"
 #define MEASURE_MAC \
@@ -50,54 +31,9 @@
 
 #define POLICY  5U                  /* SEV-ES, no debugging */
 
-static void from_hex(void *to, const char *hex)
-{
-    for (size_t i = 0; hex[2 * i]; i++) {
-        unsigned byte;
-
-        g_assert_cmpint(sscanf(hex + 2 * i, "%2x", &byte), ==, 1);
-        ((uint8_t *)to)[i] = byte;
-    }
-}
-
-static void hmac(const void *key, const GByteArray *data, uint8_t mac[32])
-{
-    g_assert_cmpint(gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, 16, data->data,
-                                     data->len, mac), ==, 0);
-}
-
 /*
  * The channel
  */
-
-static const PspSevKey *vector_pdh(void)
-{
-    static PspSevKey key;
-
-    from_hex(key.x, PDH_X);
-    from_hex(key.y, PDH_Y);
-    from_hex(key.k, PDH_K);
-    return &key;
-}
-
-static PspSevCert vector_owner(void)
-{
-    PspSevKey key = { { 0 } };
-    PspSevCert cert;
-
-    from_hex(key.x, OWNER_X);
-    from_hex(key.y, OWNER_Y);
-    psp_sev_cert_init(&cert, PSP_SEV_USAGE_PDH, &key);
-    return cert;
-}
-
-static PspSevSession vector_session(void)
-{
-    PspSevSession session;
-
-    from_hex(&session, SESSION);
-    return session;
-}
 
 static PspSevChannel open_vector(void)
 {
@@ -181,23 +117,6 @@ static void test_measurement(void)
     g_assert_cmpint(psp_sev_channel_measure(&channel, POLICY, digest,
                                             &measurement), ==, 0);
     g_assert_cmpmem(measurement.mac, 32, expected, 32);
-}
-
-/* Authenticated by the owner, whatever its flags say */
-static void sign_packet(const PspSevChannel *channel, PspSevPacket *packet,
-                        const uint8_t *data, uint32_t size)
-{
-    g_autoptr(GByteArray) signed_data = g_byte_array_new();
-    const uint8_t context = 1;
-    const uint32_t size_bytes = cpu_to_le32(size);
-
-    g_byte_array_append(signed_data, &context, 1);
-    g_byte_array_append(signed_data, (uint8_t *)packet, 4 + 16);
-    g_byte_array_append(signed_data, (uint8_t *)&size_bytes, 4);
-    g_byte_array_append(signed_data, (uint8_t *)&size_bytes, 4);
-    g_byte_array_append(signed_data, data, size);
-    g_byte_array_append(signed_data, channel->measurement, 32);
-    hmac(channel->tik, signed_data, packet->mac);
 }
 
 static void test_secret(void)
@@ -609,8 +528,7 @@ static int start_owned(uint32_t policy)
 {
     const PspSevCert owner = vector_owner();
     const uint32_t bytes = cpu_to_le32(policy);
-    g_autoptr(GByteArray) signed_data = g_byte_array_new();
-    PspSevSession session = vector_session();
+    const PspSevSession session = session_for(policy);
     PspCmdLaunchStart start = {
         .policy = bytes,
         .cert_spa = cpu_to_le64(DATA),
@@ -618,13 +536,7 @@ static int start_owned(uint32_t policy)
         .session_spa = cpu_to_le64(DATA + PAGE),
         .session_size = cpu_to_le32(sizeof(session)),
     };
-    uint8_t tik[16];
 
-    for (int i = 0; i < 16; i++) {
-        tik[i] = 0x40 + i;
-    }
-    g_byte_array_append(signed_data, (const uint8_t *)&bytes, sizeof(bytes));
-    hmac(tik, signed_data, session.policy_mac);
     machine.host.identity.pdh_key = *vector_pdh();
     memcpy(machine.ram + DATA, &owner, CERT_SIZE);
     memcpy(machine.ram + DATA + PAGE, &session, sizeof(session));

@@ -7,6 +7,7 @@
 #define ACCEL_KVM_UPM_INTERNAL_H
 
 #include "system/upm/host.h"
+#include "system/upm/map-gpa.h"
 #include "system/upm/provider.h"
 #include "upm-kvm.h"
 
@@ -101,20 +102,8 @@ void upm_kvm_marked_forget_block(UpmBlock *block);
 unsigned int upm_kvm_marked_count(void);
 
 /**
- * MapGpa: what KVM_HC_MAP_GPA_RANGE asks for
- * @gpa: first byte
- * @size: bytes
- */
-typedef struct MapGpa {
-    hwaddr gpa;
-    uint64_t size;
-    bool to_private;
-} MapGpa;
-
-/**
- * upm_kvm_decode_map_gpa: what a guest's request asks for
- *
- * Returns: NULL, or what is wrong with it that upm_convert() would not see.
+ * upm_kvm_decode_map_gpa: upm_decode_map_gpa() of an exit, and the bound that
+ * there is where pages are converted
  */
 const char *upm_kvm_decode_map_gpa(const struct kvm_run *run,
                                    MapGpa *request);

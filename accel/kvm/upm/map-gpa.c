@@ -11,9 +11,6 @@
 #include "system/cpus.h"
 #include "internal.h"
 
-/* Bits 0-3 of the third argument */
-#define MAP_GPA_PAGE_SIZE 0xf
-
 /*
  * The vCPU cannot be stopped before it has the answer to a VMMCALL, so there
  * is a bound to what it may ask for.  Page state changes never ask for more
@@ -22,38 +19,16 @@
  */
 #define MAP_GPA_LARGEST (1 * GiB)
 
-/*
- * The page size is a hint, and not always true: KVM leaves it at 2 MiB when it
- * goes on with the rest of a page state change.
- */
 const char *upm_kvm_decode_map_gpa(const struct kvm_run *run, MapGpa *request)
 {
-    uint64_t gpa = run->hypercall.args[0];
-    uint64_t pages = run->hypercall.args[1];
-    uint64_t attributes = run->hypercall.args[2];
-    uint64_t page_size = attributes & MAP_GPA_PAGE_SIZE;
+    const char *wrong = upm_decode_map_gpa(run->hypercall.args[0],
+                                           run->hypercall.args[1],
+                                           run->hypercall.args[2], request);
 
-    if (attributes & ~(uint64_t)(MAP_GPA_PAGE_SIZE |
-                                 KVM_MAP_GPA_RANGE_ENCRYPTED)) {
-        return "unknown attributes";
+    if (!wrong && upm_kvm.in_use && request->size > MAP_GPA_LARGEST) {
+        wrong = "more than 1 GiB at once";
     }
-    if (page_size != KVM_MAP_GPA_RANGE_PAGE_SZ_4K &&
-        page_size != KVM_MAP_GPA_RANGE_PAGE_SZ_2M &&
-        page_size != KVM_MAP_GPA_RANGE_PAGE_SZ_1G) {
-        return "unknown page size";
-    }
-    if (pages > UINT64_MAX >> UPM_FRAME_BITS) {
-        return "too many pages";
-    }
-    if (upm_kvm.in_use && pages > MAP_GPA_LARGEST >> UPM_FRAME_BITS) {
-        return "more than 1 GiB at once";
-    }
-    *request = (MapGpa) {
-        .gpa = gpa,
-        .size = pages << UPM_FRAME_BITS,
-        .to_private = attributes & KVM_MAP_GPA_RANGE_ENCRYPTED,
-    };
-    return NULL;
+    return wrong;
 }
 
 static bool has_encrypted_registers(void)

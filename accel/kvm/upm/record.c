@@ -26,6 +26,10 @@ static void reset_migration_control(void *opaque)
     qatomic_set(&upm_kvm.migration_ready, false);
 }
 
+static const UpmProviderOps recorder = {
+    .name = "KVM, encrypted in place: page states are only recorded",
+};
+
 bool upm_kvm_record(void)
 {
     struct kvm_enable_cap cap = {
@@ -37,7 +41,7 @@ bool upm_kvm_record(void)
         return false;
     }
     upm_kvm.recording = true;
-    upm_record("KVM, encrypted in place: page states are only recorded");
+    upm_record(&recorder);
     qemu_register_reset(reset_migration_control, NULL);
     return true;
 }

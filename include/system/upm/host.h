@@ -81,8 +81,7 @@ bool upm_memory_resolve(hwaddr gpa, uint64_t size, UpmExtent *extent);
  * upm_memory_map: which memory map upm_memory_resolve() looks at
  *
  * Returns: what is another one when the map has changed since, in the same
- * RCU read section; a map that changes back is another one, too.  It does not
- * see that a block is registered anew (record.c): nobody converts then.
+ * RCU read section; a map that changes back is another one, too.
  */
 const void *upm_memory_map(void);
 

@@ -24,6 +24,8 @@
  *     Optional.  Locking: BQL and ramlist lock, so it can not make RAM.
  * @block_removed: release @provider_data, a grace period after the block has
  *     left.  Optional.  Locking: BQL.
+ * @records: are page states of a new RAM block to be kept?  Only where they
+ *     are recorded, see upm_record().  Optional.  Locking: BQL.
  * @enter: wait until page states may be changed, and keep away who changes
  *     what they depend on, such as memory slots, until @leave: for one step.
  *     With or without the BQL.  Optional.
@@ -46,6 +48,7 @@ typedef struct UpmProviderOps {
     int (*create_private)(uint64_t size, Error **errp);
     bool (*block_added)(UpmBlock *block, Error **errp);
     void (*block_removed)(UpmBlock *block);
+    bool (*records)(RAMBlock *rb);
     void (*enter)(void);
     int (*mark)(const UpmExtent *extent, bool to_private);
     void (*unmarked)(const UpmExtent *extent);
@@ -65,6 +68,17 @@ void upm_set_provider(const UpmProviderOps *ops);
 
 /** upm_provider_name: the provider's name, NULL where there is none */
 const char *upm_provider_name(void);
+
+/**
+ * upm_record: keep page states that nobody makes true
+ * @ops: whose they are: the name, @block_added, @block_removed and @records;
+ *     copied
+ *
+ * For guests whose memory is encrypted in place.  All of their RAM is private
+ * until they say something else; a reset makes it so again.  To be called
+ * before any RAM block exists, instead of upm_set_provider().  Locking: BQL.
+ */
+void upm_record(const UpmProviderOps *ops);
 
 /** upm_is_recording: was upm_record() called? */
 bool upm_is_recording(void);

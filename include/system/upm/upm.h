@@ -103,16 +103,6 @@ void upm_set_default_discard(UpmDiscardPolicy policy);
 void upm_set_initial_state(bool private);
 
 /**
- * upm_record: keep page states that nobody makes true
- * @name: of the provider that this is, for messages
- *
- * For guests whose memory is encrypted in place.  All of their RAM is private
- * until they say something else; a reset makes it so again.  To be called
- * before any RAM block exists.  Locking: BQL.
- */
-void upm_record(const char *name);
-
-/**
  * upm_choose_accelerator: replace the accelerators that were asked for where
  * the guest will not be run
  *

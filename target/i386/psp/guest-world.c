@@ -11,6 +11,7 @@
 #include "cpu.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qom/object.h"
 #include "system/upm/compat.h"
@@ -23,6 +24,9 @@
 #include "upm-guest.h"
 #include "attest.h"
 #include "kvm-rules.h"
+#include "sev-guest.h"
+#include "sev-home.h"
+#include "sev-kvm.h"
 
 /* A page-table entry has no room for a C-bit elsewhere. */
 #define CBIT_MIN 32
@@ -34,6 +38,8 @@
 /*
  * The AMD-SP of one guest object, as its child
  *
+ * @vm, @sev: the one guest that there is; @sev is NULL for an SEV-SNP guest,
+ *     which is @vm
  * @cbitpos: constant once the machine is there
  * @message_lock: one guest message at a time; also keeps @chip, which is NULL
  *     until somebody needs it
@@ -43,6 +49,7 @@ typedef struct GuestWorld {
 
     PspPlatform platform;
     PspKvmGuest vm;
+    PspSevKvm *sev;
     uint32_t cbitpos;
     QemuMutex message_lock;
     PspChip *chip;
@@ -111,9 +118,21 @@ static const PspPlatformOps guest_world_ops = {
     .cpuid = processor_cpuid,
 };
 
+static bool guest_world_identity(void *opaque, PspSevIdentity *identity,
+                                 Error **errp)
+{
+    g_autofree char *folder = upm_guest_cert_dir();
+
+    return psp_sev_home_open(folder, identity, errp);
+}
+
 static const PspProcessor processor = {
     .page = processor_page,
     .page_done = processor_page_done,
+    .can_encrypt = snp_launch_can_encrypt,
+    .encrypt = snp_launch_encrypt,
+    .private_at = snp_launch_private,
+    .ghcb_version = snp_guest_set_ghcb_version,
     .vcpus = sev_vcpus,
     .vcpu_reset = sev_vcpu_reset,
     .vcpu_load = processor_vcpu_load,
@@ -136,6 +155,7 @@ static void guest_world_finalize(Object *obj)
 {
     GuestWorld *world = GUEST_WORLD(obj);
 
+    psp_sev_kvm_free(world->sev);
     psp_chip_free(world->chip);
     qemu_mutex_destroy(&world->message_lock);
     psp_platform_destroy(&world->platform);
@@ -170,29 +190,50 @@ static GuestWorld *new_guest_world(Object *guest)
  * The seam
  */
 
+/* By the type of the guest object, and of an sev-guest by its policy */
+static SnpGuestKind kind_of(ConfidentialGuestSupport *cgs)
+{
+    SnpGuestKind kind = { .sev = SVM_SEV, .views = !cgs->require_guest_memfd };
+    uint32_t policy = object_property_get_uint(OBJECT(cgs), "policy", NULL);
+    bool is_snp = object_dynamic_cast(OBJECT(cgs), TYPE_SEV_SNP_GUEST);
+
+    if (is_snp || policy & PSP_SEV_POLICY_ES) {
+        kind.sev |= SVM_SEV_ES;
+        kind.ghcb_version = 2;
+    }
+    kind.sev |= is_snp ? SVM_SEV_SNP : 0;
+    return kind;
+}
+
+static bool make_sev(GuestWorld *world, bool es, Error **errp)
+{
+    world->sev = psp_sev_kvm_new(es, &processor, guest_world_identity, world,
+                                 errp);
+    return world->sev;
+}
+
 bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
                               Error **errp)
 {
+    const SnpGuestKind kind = kind_of(cgs);
     GuestWorld *world;
 
-    if (!object_dynamic_cast(OBJECT(cgs), TYPE_SEV_SNP_GUEST)) {
-        error_setg(errp, "%s can not be emulated, only " TYPE_SEV_SNP_GUEST
-                   " can; use that, or -accel kvm",
-                   object_get_typename(OBJECT(cgs)));
-        return false;
-    }
     if (cbitpos < CBIT_MIN || cbitpos > CBIT_MAX) {
-        error_setg(errp, "cbitpos=%u is not possible on the emulated SEV-SNP"
+        error_setg(errp, "cbitpos=%u is not possible on the emulated"
                    " processor; it takes %d to %d, and 51 is what most"
                    " hardware has", cbitpos, CBIT_MIN, CBIT_MAX);
         return false;
     }
     world = new_guest_world(OBJECT(cgs));
     world->cbitpos = cbitpos;
+    if (!(kind.sev & SVM_SEV_SNP) &&
+        !make_sev(world, kind.sev & SVM_SEV_ES, errp)) {
+        return false;
+    }
     if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
         world->platform.platform_info |= PSP_PLATFORM_SMT;
     }
-    return snp_guest_start(cgs, cbitpos, errp);
+    return snp_guest_start(cgs, cbitpos, &kind, errp);
 }
 
 bool sev_firmware_is_platform(void)
@@ -208,13 +249,31 @@ static char *base64(const char *text)
     return g_base64_encode((const guchar *)text, strlen(text));
 }
 
+/* Without, there are no owners' sessions; all else can be had. */
+static void tell_identity(SevCapability *cap)
+{
+    PspSevIdentity identity;
+    PspSevChain chain;
+    Error *err = NULL;
+
+    if (!guest_world_identity(NULL, &identity, &err)) {
+        warn_report_err(err);
+        cap->pdh = base64("emulated SEV: no PDH");
+        cap->cert_chain = base64("emulated SEV: no certificate chain");
+        return;
+    }
+    psp_sev_identity_chain(&identity, &chain);
+    cap->pdh = g_base64_encode((guchar *)&identity.pdh, sizeof(identity.pdh));
+    cap->cert_chain = g_base64_encode((guchar *)&chain, sizeof(chain));
+    explicit_bzero(&identity, sizeof(identity));
+}
+
 SevCapability *sev_firmware_capabilities(void)
 {
     SevCapability *cap = g_new0(SevCapability, 1);
     const GuestWorld *world = guest_world();
 
-    cap->pdh = base64("emulated SEV-SNP: no PDH");
-    cap->cert_chain = base64("emulated SEV-SNP: no certificate chain");
+    tell_identity(cap);
     cap->cpu0_id = base64("emulated SEV-SNP");
     cap->cbitpos = world ? world->cbitpos : CBIT_MAX;
     cap->reduced_phys_bits = 1;
@@ -223,13 +282,23 @@ SevCapability *sev_firmware_capabilities(void)
 
 int sev_firmware_command(int cmd, void *data, int *fw_error)
 {
+    GuestWorld *world = guest_world();
     int status;
-    int ret = psp_kvm_command(&guest_world()->vm, cmd, data, &status);
+    int ret = world->sev
+        ? psp_sev_kvm_command(world->sev, cmd, data, &status)
+        : psp_kvm_command(&world->vm, cmd, data, &status);
 
     if (fw_error) {
         *fw_error = status;
     }
     return ret;
+}
+
+static unsigned guest_count(const GuestWorld *world)
+{
+    return !world ? 0 :
+           world->sev ? psp_sev_kvm_guests(world->sev)
+                      : world->vm.guest.state >= PSP_STATE_LAUNCH;
 }
 
 int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
@@ -249,7 +318,7 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
         .state = PSP_PLATFORM_INIT,
         .flags = SEV_STATUS_FLAGS_CONFIG_ES,
         .build = PSP_BUILD,
-        .guest_count = world && world->vm.guest.state >= PSP_STATE_LAUNCH,
+        .guest_count = guest_count(world),
     };
     if (fw_error) {
         *fw_error = SEV_RET_SUCCESS;

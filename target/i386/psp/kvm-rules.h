@@ -17,6 +17,12 @@
  *     Pre-Guest state), and return its host address; NULL where it is not a
  *     private page that is still to be populated
  * @page_done: the frame at @gpa has its content: validated (Guest-Valid)
+ * @can_encrypt: a range, named by host address in shared memory, is private
+ *     memory of one RAM block
+ * @encrypt: the content of such a range becomes private
+ * @private_at: where the private content of such a range lies; NULL where it
+ *     is not private memory
+ * @ghcb_version: the highest version of the GHCB protocol to offer
  * @vcpus: number of vCPUs
  * @vcpu_reset: reset state of vCPU @index, in order of creation
  * @vcpu_load: let vCPU @index start with @vmsa; NULL, or why it cannot
@@ -24,6 +30,10 @@
 typedef struct PspProcessor {
     void *(*page)(uint64_t gpa);
     void (*page_done)(uint64_t gpa);
+    bool (*can_encrypt)(const void *host, uint64_t size);
+    void (*encrypt)(const void *host, uint64_t size);
+    void *(*private_at)(const void *host, uint64_t size);
+    void (*ghcb_version)(uint8_t version);
     unsigned (*vcpus)(void);
     void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);
     const char *(*vcpu_load)(unsigned index, const SevVmsa *vmsa);

@@ -8,6 +8,8 @@
 #include <linux/psp-sev.h>
 #include <sys/ioctl.h>
 #include "kvm/kvm_i386.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "system/kvm.h"
 #include "system/upm/compat.h"
 #include "state.h"
@@ -27,19 +29,38 @@ static int ask_kvm(int fd, int command, void *data, int *status)
     return ret;
 }
 
+/* With private memory the guest has copies of its own. */
+static void discard_sources(SevLaunchState *launch)
+{
+    Error *err = NULL;
+
+    if (current_machine->cgs->require_guest_memfd &&
+        !sev_plan_discard(&launch->plan, &err)) {
+        warn_report_err(err);
+    }
+}
+
 int sev_launch_command(int fd, int command, void *data, int *status)
 {
     SevLaunchState *launch = sev_launch_current();
-    int unused;
+    int unused, ret;
 
     if (command == KVM_SEV_LAUNCH_START ||
         command == KVM_SEV_SNP_LAUNCH_START) {
         sev_launch_reset(launch);
     }
+    if (command == KVM_SEV_LAUNCH_MEASURE) {
+        /* An SEV or SEV-ES guest: all of it has been launched. */
+        sev_launch_measure_only();
+    }
     sev_plan_command(&launch->plan, command, data);
     status = status ?: &unused;
-    return sev_emulated() ? sev_firmware_command(command, data, status)
-                          : ask_kvm(fd, command, data, status);
+    ret = sev_emulated() ? sev_firmware_command(command, data, status)
+                         : ask_kvm(fd, command, data, status);
+    if (command == KVM_SEV_LAUNCH_MEASURE && !ret) {
+        discard_sources(launch);
+    }
+    return ret;
 }
 
 int sev_launch_platform_command(int fd, int command, void *data, int *status)

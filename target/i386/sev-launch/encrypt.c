@@ -11,14 +11,50 @@
 #include "errors.h"
 #include "plan.h"
 
-/* Before it is encrypted, since nobody can read it afterwards. */
-static void measure_encrypted(SevLaunchPlan *plan, const void *content,
-                              size_t size)
+/* Returns: SHA-256 in hexadecimal, to be freed. */
+static char *so_far_in_hex(const SevLaunchPlan *plan)
 {
+    g_autoptr(GChecksum) so_far = g_checksum_copy(plan->encrypted);
+
+    return g_strdup(g_checksum_get_string(so_far));
+}
+
+static void digest_of(GChecksum *checksum, uint8_t digest[SEV_DIGEST_SIZE])
+{
+    gsize size = SEV_DIGEST_SIZE;
+
+    g_checksum_get_digest(checksum, digest, &size);
+}
+
+/* Before it is encrypted, since nobody can read it afterwards. */
+static void measure_page(SevLaunchPlan *plan, SevEncryptedPage page,
+                         const void *content, size_t size)
+{
+    g_autoptr(GChecksum) contents = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autoptr(GChecksum) so_far = NULL;
+
     if (!plan->encrypted) {
         plan->encrypted = g_checksum_new(G_CHECKSUM_SHA256);
+        plan->encrypted_pages = g_array_new(false, false, sizeof(page));
     }
+    g_checksum_update(contents, content, size);
+    digest_of(contents, page.contents);
     g_checksum_update(plan->encrypted, content, size);
+    so_far = g_checksum_copy(plan->encrypted);
+    digest_of(so_far, page.digest);
+    g_array_append_val(plan->encrypted_pages, page);
+}
+
+static void measure_range(SevLaunchPlan *plan, const SevLaunchRange *range)
+{
+    uint64_t done, part;
+
+    for (done = 0; done < range->size; done += part) {
+        part = MIN(range->size - done, PSP_PAGE_SIZE);
+        measure_page(plan, (SevEncryptedPage) {
+            .source = range->source, .gpa = range->gpa + done, .offset = done,
+        }, range->host + done, part);
+    }
 }
 
 int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
@@ -32,12 +68,11 @@ int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
     g_autofree char *what = NULL;
     int ret;
 
+    measure_range(plan, range);
     if (!plan->firmware_sha256) {
-        plan->firmware_sha256 = g_compute_checksum_for_data(G_CHECKSUM_SHA256,
-                                                            range->host,
-                                                            range->size);
+        /* It comes first. */
+        plan->firmware_sha256 = so_far_in_hex(plan);
     }
-    measure_encrypted(plan, range->host, range->size);
     sev_plan_add(plan, range);
     *status = SEV_RET_NO_FW_CALL;
     ret = command(fd, KVM_SEV_LAUNCH_UPDATE_DATA, &update, status);
@@ -63,7 +98,9 @@ int sev_plan_encrypt_vcpus(SevLaunchPlan *plan, int fd, SevCommandFn *command,
         SevVmsa vmsa;
 
         sev_plan_vmsa(plan, i, &vmsa);
-        measure_encrypted(plan, &vmsa, sizeof(vmsa));
+        measure_page(plan, (SevEncryptedPage) {
+            .source = SEV_LAUNCH_SOURCE_VCPU, .vcpu = i,
+        }, &vmsa, sizeof(vmsa));
     }
     *status = SEV_RET_NO_FW_CALL;
     ret = command(fd, KVM_SEV_LAUNCH_UPDATE_VMSA, NULL, status);
@@ -77,11 +114,6 @@ int sev_plan_encrypt_vcpus(SevLaunchPlan *plan, int fd, SevCommandFn *command,
 
 char *sev_plan_encrypted_digest(const SevLaunchPlan *plan)
 {
-    g_autoptr(GChecksum) so_far = NULL;
-
-    if (!plan->encrypted || plan->foreign_vcpus) {
-        return NULL;
-    }
-    so_far = g_checksum_copy(plan->encrypted);
-    return g_strdup(g_checksum_get_string(so_far));
+    return plan->encrypted && !plan->foreign_vcpus ? so_far_in_hex(plan)
+                                                   : NULL;
 }

@@ -90,6 +90,7 @@ void sev_plan_reset(SevLaunchPlan *plan)
     g_clear_pointer(&plan->firmware_sha256, g_free);
     g_clear_pointer(&plan->vmsa_contents, g_free);
     g_clear_pointer(&plan->encrypted, g_checksum_free);
+    g_clear_pointer(&plan->encrypted_pages, g_array_unref);
     plan->measured = plan->launched = false;
     plan->launched_vcpus = 0;
 }
@@ -137,8 +138,7 @@ void sev_plan_vmsa(const SevLaunchPlan *plan, unsigned index, SevVmsa *vmsa)
     reset.sev_features = plan->sev_features;
     psp_vmsa_init(vmsa, &reset);
     if (plan->without_fpu) {
-        vmsa->mxcsr = 0;
-        vmsa->x87_fcw = 0;
+        psp_vmsa_without_fpu(vmsa);
     }
 }
 

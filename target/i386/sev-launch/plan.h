@@ -57,6 +57,25 @@ typedef struct SevLaunchVcpus {
     void (*reset)(unsigned index, PspVcpuReset *reset);
 } SevLaunchVcpus;
 
+#define SEV_DIGEST_SIZE 32
+
+/**
+ * SevEncryptedPage: one page of an SEV or SEV-ES guest, as it was measured
+ * @source: where the content is from; with SEV_LAUNCH_SOURCE_VCPU @vcpu is the
+ *     number of the vCPU, and there is no @gpa
+ * @offset: of the page in its range, in bytes
+ * @contents: SHA-256 of the content
+ * @digest: of everything up to and with this page
+ */
+typedef struct SevEncryptedPage {
+    SevLaunchSource source;
+    hwaddr gpa;
+    uint64_t offset;
+    unsigned vcpu;
+    uint8_t contents[SEV_DIGEST_SIZE];
+    uint8_t digest[SEV_DIGEST_SIZE];
+} SevEncryptedPage;
+
 /**
  * SevLaunchPlan: the list, and what is known of it
  *
@@ -80,6 +99,7 @@ typedef struct SevLaunchPlan {
     unsigned launched_vcpus;
     uint8_t (*vmsa_contents)[PSP_DIGEST_SIZE];
     GChecksum *encrypted;       /* of all content so far */
+    GArray *encrypted_pages;    /* of SevEncryptedPage, in order */
 } SevLaunchPlan;
 
 /** SevCommandFn: runs KVM_SEV_* on what @fd names, as the ioctl does */
@@ -214,6 +234,14 @@ int sev_plan_populate(const SevLaunchPlan *plan, int fd,
  */
 bool sev_plan_close(SevLaunchPlan *plan, Error **errp);
 
+/**
+ * sev_plan_discard: discard, by the policy, the shared memory that ranges
+ * were launched from
+ *
+ * Locking: BQL.  Returns: false with @errp set.
+ */
+bool sev_plan_discard(const SevLaunchPlan *plan, Error **errp);
+
 /*
  * encrypt.c
  */
@@ -224,7 +252,8 @@ bool sev_plan_close(SevLaunchPlan *plan, Error **errp);
  * @command: runs KVM_SEV_LAUNCH_UPDATE_DATA, as the ioctl does
  * @status: set to the firmware's
  *
- * A range that failed is never tried again: part of it may be encrypted.
+ * A range that failed is never tried again: part of it may be encrypted.  Its
+ * pages are in @encrypted_pages from here on.
  *
  * Locking: BQL.  Returns: 0, or a negative errno with @errp set.
  * Source: SEV API (55766), LAUNCH_UPDATE_DATA.

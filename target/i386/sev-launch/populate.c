@@ -212,12 +212,15 @@ int sev_plan_populate(const SevLaunchPlan *plan, int fd,
     return 0;
 }
 
-static bool discard_sources(const SevLaunchPlan *plan, Error **errp)
+/* Kernel hashes of an SEV guest are no whole pages. */
+bool sev_plan_discard(const SevLaunchPlan *plan, Error **errp)
 {
     for (unsigned i = 0; i < sev_plan_ranges(plan); i++) {
         SevLaunchRange *range = sev_plan_range(plan, i);
+        hwaddr begin = QEMU_ALIGN_DOWN(range->gpa, UPM_FRAME_SIZE);
+        hwaddr end = ROUND_UP(range->gpa + range->size, UPM_FRAME_SIZE);
 
-        if (upm_discard_hidden(range->gpa, range->size, errp)) {
+        if (upm_discard_hidden(begin, end - begin, errp)) {
             return false;
         }
         range->host = NULL;
@@ -242,7 +245,7 @@ bool sev_plan_close(SevLaunchPlan *plan, Error **errp)
             return false;
         }
     }
-    if (!discard_sources(plan, errp)) {
+    if (!sev_plan_discard(plan, errp)) {
         return false;
     }
     plan->vmsa_contents = g_steal_pointer(&contents);

@@ -20,11 +20,11 @@
 #include "state.h"
 #include "upm-guest.h"
 
-static char *to_hex(const uint8_t digest[PSP_DIGEST_SIZE])
+static char *to_hex(const uint8_t *digest, size_t size)
 {
-    GString *hex = g_string_sized_new(2 * PSP_DIGEST_SIZE + 1);
+    GString *hex = g_string_sized_new(2 * size + 1);
 
-    for (size_t i = 0; i < PSP_DIGEST_SIZE; i++) {
+    for (size_t i = 0; i < size; i++) {
         g_string_append_printf(hex, "%02x", digest[i]);
     }
     return g_string_free(hex, false);
@@ -62,8 +62,9 @@ static void add_page(const SevLaunchPageInfo *info, void *opaque)
                           info->range->vmpl_perms[SEV_LAUNCH_VMPLS - 1 - i] :
                           0);
     }
-    page->contents = info->contents ? to_hex(info->contents) : NULL;
-    page->digest = to_hex(info->digest);
+    page->contents = info->contents ? to_hex(info->contents, PSP_DIGEST_SIZE)
+                                    : NULL;
+    page->digest = to_hex(info->digest, PSP_DIGEST_SIZE);
     QAPI_LIST_APPEND(*tail, page);
 }
 
@@ -113,7 +114,7 @@ static SevLaunch *describe(bool with_pages, Error **errp)
         return NULL;
     }
     info->has_pages = with_pages;
-    info->digest = to_hex(digest);
+    info->digest = to_hex(digest, PSP_DIGEST_SIZE);
     info->policy = decode_policy(get_policy());
     describe_base(qapi_SevLaunch_base(info), plan);
     return g_steal_pointer(&info);
@@ -139,26 +140,79 @@ static SevGuestPolicy *decode_guest_policy(uint32_t policy)
     return info;
 }
 
-SevGuestLaunch *sev_launch_query_encrypted(void)
+static SevLaunchPage *encrypted_page(const SevEncryptedPage *info)
+{
+    SevLaunchPage *page = g_new0(SevLaunchPage, 1);
+
+    page->source = info->source;
+    if (info->source == SEV_LAUNCH_SOURCE_VCPU) {
+        page->type = SEV_LAUNCH_PAGE_TYPE_VMSA;
+        page->has_vcpu = true;
+        page->vcpu = info->vcpu;
+    } else {
+        page->gpa = info->gpa;
+        page->has_offset = info->source == SEV_LAUNCH_SOURCE_FIRMWARE;
+        page->offset = info->offset;
+    }
+    page->contents = to_hex(info->contents, sizeof(info->contents));
+    page->digest = to_hex(info->digest, sizeof(info->digest));
+    return page;
+}
+
+static SevLaunchPageList *encrypted_pages(const SevLaunchPlan *plan)
+{
+    SevLaunchPageList *pages = NULL, **tail = &pages;
+
+    for (unsigned i = 0; i < plan->encrypted_pages->len; i++) {
+        SevLaunchPage *page = encrypted_page(
+            &g_array_index(plan->encrypted_pages, SevEncryptedPage, i));
+
+        QAPI_LIST_APPEND(tail, page);
+    }
+    return pages;
+}
+
+/* The plan of an SEV or SEV-ES guest whose digest can be told, or NULL */
+static const SevLaunchPlan *encrypted_plan(char **digest)
 {
     SevLaunchState *launch = sev_launch_current();
-    char *digest = launch ? sev_plan_encrypted_digest(&launch->plan) : NULL;
+
+    *digest = launch ? sev_plan_encrypted_digest(&launch->plan) : NULL;
+    return *digest ? &launch->plan : NULL;
+}
+
+static SevGuestLaunch *describe_encrypted(bool with_pages)
+{
+    char *digest;
+    const SevLaunchPlan *plan = encrypted_plan(&digest);
     SevGuestLaunch *info;
 
-    if (!digest) {
+    if (!plan) {
         return NULL;
     }
     info = g_new0(SevGuestLaunch, 1);
     info->digest = digest;
     info->policy = decode_guest_policy(get_policy());
-    describe_base(qapi_SevGuestLaunch_base(info), &launch->plan);
+    describe_base(qapi_SevGuestLaunch_base(info), plan);
+    info->has_pages = with_pages;
+    info->pages = with_pages ? encrypted_pages(plan) : NULL;
     return info;
+}
+
+SevGuestLaunch *sev_launch_query_encrypted(void)
+{
+    return describe_encrypted(false);
 }
 
 SevLaunchPageList *qmp_query_sev_launch_pages(Error **errp)
 {
-    g_autoptr(SevLaunch) info = describe(true, errp);
+    g_autoptr(SevGuestLaunch) encrypted = describe_encrypted(true);
+    g_autoptr(SevLaunch) info = NULL;
 
+    if (encrypted) {
+        return g_steal_pointer(&encrypted->pages);
+    }
+    info = describe(true, errp);
     return info ? g_steal_pointer(&info->pages) : NULL;
 }
 
@@ -224,37 +278,69 @@ bool sev_launch_only_measures(void)
     return upm_guest_measure_only() != SEV_MEASURE_ONLY_OFF;
 }
 
-static char *to_json(SevLaunch *info)
+static char *json_of(Visitor *v, QObject **object)
 {
-    QObject *object;
-    Visitor *v = qobject_output_visitor_new(&object);
     GString *json;
 
-    visit_type_SevLaunch(v, NULL, &info, &error_abort);
-    visit_complete(v, &object);
+    visit_complete(v, object);
     visit_free(v);
-    json = qobject_to_json_pretty(object, true);
-    qobject_unref(object);
+    json = qobject_to_json_pretty(*object, true);
+    qobject_unref(*object);
     return g_string_free(json, false);
+}
+
+static char *text_of_encrypted(SevGuestLaunch *info, bool json)
+{
+    QObject *object;
+    Visitor *v;
+
+    if (!json) {
+        return g_strdup(info->digest);
+    }
+    v = qobject_output_visitor_new(&object);
+    visit_type_SevGuestLaunch(v, NULL, &info, &error_abort);
+    return json_of(v, &object);
+}
+
+static char *text_of(SevLaunch *info, bool json)
+{
+    QObject *object;
+    Visitor *v;
+
+    if (!json) {
+        return g_strdup(info->digest);
+    }
+    v = qobject_output_visitor_new(&object);
+    visit_type_SevLaunch(v, NULL, &info, &error_abort);
+    return json_of(v, &object);
+}
+
+static char *measurement(bool json, Error **errp)
+{
+    g_autoptr(SevGuestLaunch) encrypted = describe_encrypted(json);
+    g_autoptr(SevLaunch) info = NULL;
+
+    if (encrypted) {
+        return text_of_encrypted(encrypted, json);
+    }
+    info = describe(json, errp);
+    return info ? text_of(info, json) : NULL;
 }
 
 void sev_launch_measure_only(void)
 {
-    bool json = upm_guest_measure_only() == SEV_MEASURE_ONLY_JSON;
     g_autofree char *text = NULL;
     Error *err = NULL;
-    SevLaunch *info;
 
     if (!sev_launch_only_measures()) {
         return;
     }
-    info = describe(json, &err);
-    if (!info) {
+    text = measurement(upm_guest_measure_only() == SEV_MEASURE_ONLY_JSON,
+                       &err);
+    if (!text) {
         error_reportf_err(err, "measure-only: ");
         exit(EXIT_FAILURE);
     }
-    text = json ? to_json(info) : g_strdup(info->digest);
-    qapi_free_SevLaunch(info);
     if (printf("%s\n", text) < 0 || fflush(stdout)) {
         error_report("measure-only: standard output: %s", strerror(errno));
         exit(EXIT_FAILURE);

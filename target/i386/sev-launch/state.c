@@ -85,7 +85,7 @@ const SevLaunchPlan *sev_launch_measured_plan(Error **errp)
 
     if (!launch || !is_complete(launch)) {
         error_setg(errp, "there is no SEV-SNP guest whose firmware says what"
-                   " to launch");
+                   " to launch, and no other SEV guest that is launched");
         return NULL;
     }
     return sev_launch_end_measuring(launch, errp) ? &launch->plan : NULL;

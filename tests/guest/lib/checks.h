@@ -58,6 +58,20 @@ void leave(u8 status) __attribute__((noreturn));
 #define T(name) name
 #define S(name) name
 #define A(name) name
+/*
+ * Checks that only some kinds of guests make: those with an RMP, those with a
+ * GHCB, SEV-ES, plain SEV, and both of these, which have no RMP
+ */
+#define SNP_T(name) name
+#define GHCB_T(name) name
+#define ES_T(name) name
+#define SEV_T(name) name
+#define OLD_T(name) name
+#define SNP_S(name) name
+#define GHCB_S(name) name
+#define ES_S(name) name
+#define SEV_S(name) name
+#define OLD_S(name) name
 
 void print_hex(u64 value);
 /** set_prefix: what S() names in the output begin with, NULL for nothing */

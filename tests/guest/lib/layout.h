@@ -3,6 +3,7 @@
  * Where things are, for C, assembly and the linker script
  *
  * Guest-physical:
+ *   0x00010000  where a vCPU with SEV alone starts; not part of the launch
  *   0x00800000  SEC memory: .bss (zeroed and validated by the launch)
  *   0x00820000  CPUID page
  *   0x00821000  secrets page
@@ -26,6 +27,7 @@
 #define IMAGE_SIZE      0x10000
 #define IMAGE_BASE      0xffff0000
 
+#define SIPI_GPA        0x00010000
 #define BSS_GPA         0x00800000
 #define BSS_SIZE        0x00020000
 #define BSS_VA          0xffc00000

@@ -19,6 +19,16 @@ void trap_leave(struct trap *t) __attribute__((noreturn));
 
 static void timer_setup(void);
 
+unsigned guest_kind(void)
+{
+    static unsigned kind;
+
+    if (!kind) {
+        kind = rdmsr(MSR_SEV_STATUS);
+    }
+    return kind;
+}
+
 static void tss_setup(unsigned i)
 {
     u64 base = (u64)&tss[i];
@@ -179,7 +189,7 @@ static void pvalidate_range(const volatile void *va, u64 size, bool valid)
 {
     const volatile u8 *p = va;
 
-    while (size) {
+    while (has_rmp() && size) {
         bool large = !((u64)p & (PAGE_2M - 1)) && size >= PAGE_2M;
         struct result r = pvalidate(p, large, valid);
 
@@ -232,10 +242,13 @@ void ghcb_setup(void)
     struct cpu *cpu = this_cpu();
     u64 gpa = GHCB_GPA + cpu->index * PAGE;
 
-    if (psc_msr(gpa, PSC_SHARED) != 0x15) {
+    if (!has_ghcb()) {
+        return;
+    }
+    if (has_rmp() && psc_msr(gpa, PSC_SHARED) != 0x15) {
         msr_terminate(1);
     }
-    if (vmgexit(gpa | 0x12) != (gpa | 0x13)) {
+    if (has_rmp() && vmgexit(gpa | 0x12) != (gpa | 0x13)) {
         msr_terminate(2);
     }
     cpu->ghcb_gpa = gpa;
@@ -304,6 +317,37 @@ u64 answer(unsigned offset)
     return *(u64 *)(answers + offset);
 }
 
+static void out(u16 port, unsigned size, u32 value)
+{
+    switch (size) {
+    case 1:
+        asm volatile("outb %b0, %1" :: "a"(value), "Nd"(port));
+        break;
+    case 2:
+        asm volatile("outw %w0, %1" :: "a"(value), "Nd"(port));
+        break;
+    default:
+        asm volatile("outl %0, %1" :: "a"(value), "Nd"(port));
+    }
+}
+
+static u32 in(u16 port, unsigned size)
+{
+    u32 value = 0;
+
+    switch (size) {
+    case 1:
+        asm volatile("inb %1, %b0" : "+a"(value) : "Nd"(port));
+        break;
+    case 2:
+        asm volatile("inw %1, %w0" : "+a"(value) : "Nd"(port));
+        break;
+    default:
+        asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+    }
+    return value;
+}
+
 /* No output without I/O: where it fails there is only the MSR left. */
 static void io(u16 port, unsigned size, bool in)
 {
@@ -314,6 +358,10 @@ static void io(u16 port, unsigned size, bool in)
 
 void io_out(u16 port, unsigned size, u32 value)
 {
+    if (!has_ghcb()) {
+        out(port, size, value);
+        return;
+    }
     ghcb_clear();
     ghcb_set(GHCB_RAX, value);
     io(port, size, false);
@@ -321,6 +369,9 @@ void io_out(u16 port, unsigned size, u32 value)
 
 u32 io_in(u16 port, unsigned size)
 {
+    if (!has_ghcb()) {
+        return in(port, size);
+    }
     ghcb_clear();
     ghcb_set(GHCB_RAX, 0);
     io(port, size, true);
@@ -333,8 +384,35 @@ static u32 mmio(u64 code, u64 gpa, unsigned size)
     return ghcb_call(code, gpa, size);
 }
 
+/* Devices are mapped where they are. */
+static u64 load(u64 gpa, unsigned size)
+{
+    return size == 8 ? *(volatile u64 *)gpa : size == 4 ? *(volatile u32 *)gpa :
+           size == 2 ? *(volatile u16 *)gpa : *(volatile u8 *)gpa;
+}
+
+static void store(u64 gpa, unsigned size, u64 value)
+{
+    switch (size) {
+    case 8:
+        *(volatile u64 *)gpa = value;
+        break;
+    case 4:
+        *(volatile u32 *)gpa = value;
+        break;
+    case 2:
+        *(volatile u16 *)gpa = value;
+        break;
+    default:
+        *(volatile u8 *)gpa = value;
+    }
+}
+
 u64 mmio_read(u64 gpa, unsigned size)
 {
+    if (!has_ghcb()) {
+        return load(gpa, size);
+    }
     ghcb_clear();
     if (mmio(NAE_MMIO_READ, gpa, size)) {
         fatal("MMIO read", gpa);
@@ -344,6 +422,10 @@ u64 mmio_read(u64 gpa, unsigned size)
 
 void mmio_write(u64 gpa, unsigned size, u64 value)
 {
+    if (!has_ghcb()) {
+        store(gpa, size, value);
+        return;
+    }
     ghcb_clear();
     ghcb_poke(GHCB_BUFFER, value);
     if (mmio(NAE_MMIO_WRITE, gpa, size)) {
@@ -394,15 +476,53 @@ static void psc_range(u64 gpa, u64 size, unsigned op)
     }
 }
 
+static u64 vmmcall(u64 nr, u64 a, u64 b, u64 c)
+{
+    asm volatile("vmmcall" : "+a"(nr) : "b"(a), "c"(b), "d"(c) : "memory");
+    return nr;
+}
+
+u64 hypercall(u64 nr, u64 a, u64 b, u64 c)
+{
+    if (!has_ghcb()) {
+        return vmmcall(nr, a, b, c);
+    }
+    ghcb_clear();
+    ghcb_set(GHCB_RAX, nr);
+    ghcb_set(GHCB_RBX, a);
+    ghcb_set(GHCB_RCX, b);
+    ghcb_set(GHCB_RDX, c);
+    ghcb_set(GHCB_CPL, 0);
+    if (request(NAE_VMMCALL, 0, 0)) {
+        fatal("VMMCALL by NAE event", nr);
+    }
+    return ghcb_get(GHCB_RAX);
+}
+
+static void change_range(u64 gpa, u64 size, bool private)
+{
+    u64 error;
+
+    if (has_rmp()) {
+        psc_range(gpa, size, private ? PSC_PRIVATE : PSC_SHARED);
+        return;
+    }
+    error = hypercall(HC_MAP_GPA, gpa, size / PAGE,
+                      private ? MAP_PRIVATE : MAP_SHARED);
+    if (error) {
+        fatal("KVM_HC_MAP_GPA_RANGE", error);
+    }
+}
+
 void to_shared(u64 gpa, u64 size)
 {
     rescind(priv(gpa), size);
-    psc_range(gpa, size, PSC_SHARED);
+    change_range(gpa, size, false);
 }
 
 void to_private(u64 gpa, u64 size)
 {
-    psc_range(gpa, size, PSC_PRIVATE);
+    change_range(gpa, size, true);
     validate(priv(gpa), size);
 }
 
@@ -516,7 +636,13 @@ void ap_init(u32 apic_id)
 
 void ap_sipi(u32 apic_id)
 {
-    send_command(apic_id, 0x46ff);
+    if (has_ghcb()) {
+        /* Whatever the vector */
+        send_command(apic_id, 0x46ff);
+        return;
+    }
+    memcpy(priv(SIPI_GPA), sipi_code, sipi_code_end - sipi_code);
+    send_command(apic_id, 0x4600 | SIPI_GPA / PAGE);
 }
 
 void ap_signal(u32 apic_id)

@@ -2,6 +2,9 @@
 /*
  * What bare-metal SNP payloads share: traps, the GHCB, page states, checks
  *
+ * They run as guests with SEV or SEV-ES alone, too, as far as what they try is
+ * there: see guest_kind().
+ *
  * Sources: AMD64 APM volumes 2 and 3 (24593, 24594), GHCB specification
  * version 2 (56421).
  */
@@ -55,6 +58,15 @@ static inline void *shar(u64 gpa) { return (void *)(gpa + SHARED_VA); }
 /** gpa_of: the guest-physical address of something in .bss or the image */
 u64 gpa_of(const volatile void *p);
 
+/* ---- the kind of guest ---- */
+
+/* What MSR_SEV_STATUS says of the three kinds */
+enum { KIND_SEV = 1, KIND_ES = 3, KIND_SNP = 7 };
+
+unsigned guest_kind(void);
+static inline bool has_rmp(void) { return guest_kind() == KIND_SNP; }
+static inline bool has_ghcb(void) { return guest_kind() != KIND_SEV; }
+
 /* ---- vCPUs ---- */
 
 struct cpu {
@@ -68,6 +80,7 @@ struct cpu {
 extern struct cpu cpus[MAX_CPUS];
 extern u8 stacks[MAX_CPUS][STACK_SIZE];
 extern u8 gdt[], paging_root[], start_c[], ap_reset[];
+extern u8 sipi_code[], sipi_code_end[];
 
 static inline struct cpu *this_cpu(void)
 {
@@ -95,7 +108,10 @@ struct result pvalidate(const volatile void *va, u64 rcx, u64 rdx);
 struct result rmpadjust(const volatile void *va, u64 rcx, u64 rdx);
 struct result rmpquery(const volatile void *va, u64 rdx);
 
-/* Validate or rescind 4 KiB pages; a failure ends the payload. */
+/*
+ * Validate or rescind 4 KiB pages; a failure ends the payload.  Without an RMP
+ * they do nothing.
+ */
 void validate(const volatile void *va, u64 size);
 void rescind(const volatile void *va, u64 size);
 
@@ -143,7 +159,12 @@ u64 vmgexit(u64 value);
 
 /* The GHCB of this vCPU, through its shared mapping */
 volatile u8 *ghcb(void);
-/** ghcb_setup: make a page shared by the MSR protocol, and register it */
+/**
+ * ghcb_setup: make a page shared by the MSR protocol, and register it
+ *
+ * A guest with SEV-ES alone can do neither: its first access shares the page.
+ * With SEV alone there is no GHCB.
+ */
 void ghcb_setup(void);
 void ghcb_clear(void);
 u64 ghcb_get(unsigned offset);
@@ -163,7 +184,10 @@ u32 ghcb_call(u64 code, u64 info1, u64 info2);
  */
 u64 answer(unsigned offset);
 
-/* I/O by NAE event; @size in bytes.  A failure ends the payload. */
+/*
+ * I/O by NAE event, or by instruction where registers are not encrypted; @size
+ * in bytes.  A failure ends the payload.
+ */
 void io_out(u16 port, unsigned size, u32 value);
 u32 io_in(u16 port, unsigned size);
 u64 mmio_read(u64 gpa, unsigned size);
@@ -190,7 +214,22 @@ u64 psc_msr(u64 gpa, unsigned op);
  */
 u64 psc(u64 *entries, unsigned n);
 extern u16 psc_current;
-/* A range of 4 KiB or, for aligned ranges, 2 MiB pages; failure ends all. */
+/* ---- hypercalls ---- */
+
+#define HC_MAP_GPA      12
+#define MAP_PRIVATE     (1 << 4)
+#define MAP_SHARED      0
+#define HC_EPERM        (-1ULL)
+#define HC_EINVAL       (-22ULL)
+#define HC_ENOSYS       (-1000ULL)
+
+/** hypercall: VMMCALL, by NAE event where registers are encrypted; RAX */
+u64 hypercall(u64 nr, u64 a, u64 b, u64 c);
+
+/*
+ * Change a range, of 4 KiB or, for aligned ranges, 2 MiB pages: by page state
+ * change or, without an RMP, by hypercall.  A failure ends the payload.
+ */
 void to_shared(u64 gpa, u64 size);      /* rescinds first */
 void to_private(u64 gpa, u64 size);     /* validates after */
 
@@ -211,7 +250,11 @@ u8 *ap_vmsa(unsigned index);
 u64 ap_request(unsigned op, u32 apic_id, u64 vmsa_gpa, u64 features);
 /** ap_start: VMSA, RMPADJUST and creation; a failure ends the payload */
 void ap_start(unsigned index);
-/** ap_init, ap_sipi: a signal by the local APIC; ap_signal: both */
+/**
+ * ap_init, ap_sipi: a signal by the local APIC; ap_signal: both
+ *
+ * With SEV alone the SIPI's vector is that of a page with a copy of sipi_code.
+ */
 void ap_init(u32 apic_id);
 void ap_sipi(u32 apic_id);
 void ap_signal(u32 apic_id);

@@ -31,6 +31,22 @@ enter32:
         movl    %eax, %cr0
         ljmpl   $SEL_CODE32, $enter64
 
+/* The same for a vCPU with SEV alone, to be copied to a page below 1 MiB */
+        .global sipi_code, sipi_code_end
+sipi_code:
+        movl    $1, %edi
+        cli
+        cld
+        lgdtl   %cs:(sipi_gdt_pointer - sipi_code)
+        movl    %cr0, %eax
+        orb     $1, %al
+        movl    %eax, %cr0
+        ljmpl   $SEL_CODE32, $enter64
+sipi_gdt_pointer:
+        .word   gdt_end - gdt - 1
+        .long   gdt
+sipi_code_end:
+
 /* ---- 32 bit ---- */
         .code32
 enter64:
@@ -40,6 +56,19 @@ enter64:
         movw    %ax, %ss
         movw    %ax, %fs
         movw    %ax, %gs
+        /* Without an RMP the launch leaves .bss to who uses it. */
+        movl    $0xc0010131, %ecx
+        rdmsr
+        testl   $4, %eax
+        jnz     1f
+        testl   %edi, %edi
+        jnz     1f
+        movl    $BSS_GPA, %edi
+        movl    $(BSS_SIZE / 4), %ecx
+        xorl    %eax, %eax
+        rep stosl
+        xorl    %edi, %edi
+1:
         movl    %cr4, %eax
         orl     $0x620, %eax            /* PAE, OSFXSR, OSXMMEXCPT */
         orl     $paging_cr4, %eax

@@ -124,7 +124,9 @@ static void check_scratch(void)
     scratch(T("scratch-wraps"), NAE_MMIO_READ, hpet, 8, -4ULL);
     scratch(T("scratch-of-write"), NAE_MMIO_WRITE, hpet, 8, buffer(0xff0));
     scratch(T("scratch-of-string"), NAE_IOIO, ins, 2033, buffer(0x800));
-    scratch(T("scratch-of-psc"), NAE_PSC, 0, 0, buffer(0xfec));
+    if (has_rmp()) {
+        scratch(SNP_T("scratch-of-psc"), NAE_PSC, 0, 0, buffer(0xfec));
+    }
     /* The last bytes of the buffer are fine. */
     ghcb_clear();
     ghcb_set(GHCB_SCRATCH, buffer(0xfe8));
@@ -173,6 +175,32 @@ static void check_events(void)
                 0x511 << 16 | 0x1d, 1), GHCB_ERR_MISSING);
 }
 
+/* Events of SNP, with all of their input: KVM says that it is missing. */
+static void check_snp_events(void)
+{
+    ghcb_clear();
+    ghcb_poke(GHCB_BUFFER, 0);
+    ghcb_poke(GHCB_BUFFER + 8, psc_entry(AREA_GPA, PSC_SHARED));
+    ghcb_set(GHCB_SCRATCH, buffer(GHCB_BUFFER));
+    check_error(ES_T("psc-in-sev-es"), ghcb_call(NAE_PSC, 0, 0),
+                GHCB_ERR_MISSING);
+    ghcb_clear();
+    check_error(ES_T("guest-request-in-sev-es"),
+                ghcb_call(NAE_GUEST_REQ, AREA_GPA, AREA_GPA + PAGE),
+                GHCB_ERR_MISSING);
+    ghcb_clear();
+    ghcb_set(GHCB_RAX, AREA_GPA + 2 * PAGE);
+    ghcb_set(GHCB_RBX, 1);
+    check_error(ES_T("extended-request-in-sev-es"),
+                ghcb_call(NAE_EXT_REQ, AREA_GPA, AREA_GPA + PAGE),
+                GHCB_ERR_MISSING);
+    ghcb_clear();
+    ghcb_set(GHCB_RAX, SEV_FEATURES);
+    check_error(ES_T("ap-creation-in-sev-es"),
+                ghcb_call(NAE_AP_CREATE, AP_CREATE, VMSA_GPA),
+                GHCB_ERR_MISSING);
+}
+
 static void guest_request(const char *name, u64 request, u64 response)
 {
     ghcb_clear();
@@ -184,16 +212,16 @@ static void check_requests(void)
 {
     u64 area = AREA_GPA;
 
-    guest_request(T("request-misaligned"), area + 8, area + PAGE);
-    guest_request(T("response-misaligned"), area, area + PAGE + 8);
-    guest_request(T("request-is-response"), area, area);
+    guest_request(SNP_T("request-misaligned"), area + 8, area + PAGE);
+    guest_request(SNP_T("response-misaligned"), area, area + PAGE + 8);
+    guest_request(SNP_T("request-is-response"), area, area);
     /* The hypervisor reads the shared half, which holds no message. */
     host_fill(area, 2 * PAGE, 0);
     ghcb_clear();
-    check_result(T("request-of-zeros"),
+    check_result(SNP_T("request-of-zeros"),
                  ghcb_call(NAE_GUEST_REQ, area, area + PAGE),
                  FW_INVALID_PARAM);
-    host_expect(T("no-response"), area + PAGE, PAGE, 0);
+    host_expect(SNP_T("no-response"), area + PAGE, PAGE, 0);
 }
 
 /* 4.1.8; where an extended request is for a report, certificates come first */
@@ -216,33 +244,40 @@ static void check_extended_requests(void)
 
     /* No report is asked for: as without certificates */
     host_fill(area, PAGE, 0);
-    extended(T("extended-no-report"), 8, 0, FW_INVALID_PARAM);
+    extended(SNP_T("extended-no-report"), 8, 0, FW_INVALID_PARAM);
 
     /* A type of 5 makes it a report request, if a malformed one. */
     host_fill(area, PAGE, 5);
     ghcb_clear();
-    check_error(T("extended-no-data"),
+    check_error(SNP_T("extended-no-data"),
                 ghcb_call(NAE_EXT_REQ, area, area + PAGE), GHCB_ERR_INPUT);
     ghcb_clear();
     ghcb_set(GHCB_RAX, data);
-    check_error(T("extended-no-pages"),
+    check_error(SNP_T("extended-no-pages"),
                 ghcb_call(NAE_EXT_REQ, area, area + PAGE), GHCB_ERR_INPUT);
     ghcb_clear();
     ghcb_set(GHCB_RAX, data + 8);
     ghcb_set(GHCB_RBX, 8);
-    check_error(T("extended-misaligned"),
+    check_error(SNP_T("extended-misaligned"),
                 ghcb_call(NAE_EXT_REQ, area, area + PAGE), GHCB_ERR_INPUT);
 
     host_fill(data, 4 * PAGE, 0xee);
-    pages = extended(T("extended-no-room"), data, 0, VMM_INVALID_LENGTH);
-    check(T("extended-pages"), pages >= 1 && pages < 4);
-    check_eq(T("extended-pages-again"),
-             extended(T("extended-too-little"), data, pages - 1,
+    pages = extended(SNP_T("extended-no-room"), data, 0, VMM_INVALID_LENGTH);
+    check(SNP_T("extended-pages"), pages >= 1 && pages < 4);
+    check_eq(SNP_T("extended-pages-again"),
+             extended(SNP_T("extended-too-little"), data, pages - 1,
                       VMM_INVALID_LENGTH), pages);
-    host_expect(T("extended-untouched"), data, 4 * PAGE, 0xee);
+    host_expect(SNP_T("extended-untouched"), data, 4 * PAGE, 0xee);
 
-    extended(T("extended-room"), data, pages, FW_INVALID_PARAM);
-    host_expect(T("extended-behind"), data + pages * PAGE, PAGE, 0xee);
+    extended(SNP_T("extended-room"), data, pages, FW_INVALID_PARAM);
+    host_expect(SNP_T("extended-behind"), data + pages * PAGE, PAGE, 0xee);
+}
+
+static void register_ghcb(u64 gpa)
+{
+    if (has_rmp()) {
+        vmgexit(gpa | 0x12);
+    }
 }
 
 /* Whose copy of the page the hypervisor reads */
@@ -257,9 +292,9 @@ static void check_private_page(void)
     private[GHCB_CODE / 8] = NAE_FEATURES;
     private[GHCB_VALID / 8] = ~0ULL;
     private[GHCB_VALID / 8 + 1] = ~0ULL;
-    vmgexit(other | 0x12);
+    register_ghcb(other);
     vmgexit(other);
-    vmgexit(mine | 0x12);
+    register_ghcb(mine);
     check_eq(T("private-ghcb-unchanged"), private[GHCB_INFO2 / 8], 0);
     check_eq(T("private-ghcb-bitmap"), private[GHCB_VALID / 8], ~0ULL);
 }
@@ -280,9 +315,9 @@ static void check_no_page(void)
     for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
         u64 msr;
 
-        vmgexit(places[i].gpa | 0x12);
+        register_ghcb(places[i].gpa);
         msr = vmgexit(places[i].gpa);
-        vmgexit(this_cpu()->ghcb_gpa | 0x12);
+        register_ghcb(this_cpu()->ghcb_gpa);
         check_eq(places[i].name, msr, places[i].gpa);
     }
 }
@@ -303,8 +338,12 @@ void payload(void)
     check_missing();
     check_scratch();
     check_events();
-    check_requests();
-    check_extended_requests();
+    if (has_rmp()) {
+        check_requests();
+        check_extended_requests();
+    } else {
+        check_snp_events();
+    }
     check_old_version();
     check_private_page();
     check_no_page();

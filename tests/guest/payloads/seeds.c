@@ -1,45 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The eight cases that private memory for SEV guests was first tested with
+ * The eight cases with private memory (upm-mode=on)
  *
- * "RFC V1 PATCH 0/3 selftests: KVM: sev: selftests for fd-based approach of
- * supporting private memory" (V. Annapurve, 2022-05-24), put into the steps
- * that an SNP guest takes: PVALIDATE before the first private use, and page
- * state changes instead of the hypercall.
+ * In the steps that an SNP guest takes: PVALIDATE before the first private
+ * use, and page state changes.  The other kinds have no RMP, and the
+ * hypercall.
  */
-#include "snp.h"
+#include "seeds.h"
 
-#ifndef SEED_BASE
-#define SEED_BASE AREA_GPA
-#endif
-
-#define PAT1 0x66
-#define PAT2 0x99
-#define PAT3 0x33
-#define PAT4 0xaa
-
-#define SLOT        16
-#define DIRECTORY   4
-
-static u64 gpa, size;
 static bool shared;
-
-/* The area through one view, as a guest changes it: C-bit, then INVLPG. */
-static void *view(bool private)
-{
-    void *va = NULL;
-
-    if (size == PAGE_2M) {
-        va = (void *)(WINDOW_VA + DIRECTORY * PAGE_2M);
-        *window_directory(DIRECTORY) = gpa | (private ? CBIT : 0) | PTE_2M;
-        invlpg(va);
-        return va;
-    }
-    for (u64 at = size; at; at -= PAGE) {
-        va = map_page(SLOT + at / PAGE - 1, gpa + at - PAGE, private);
-    }
-    return va;
-}
 
 static void change_by_msr(unsigned op)
 {
@@ -61,6 +30,26 @@ static void change_by_nae(unsigned op)
     }
     if (psc(entries, n)) {
         fatal("page state change", gpa);
+    }
+}
+
+static void change_by_hypercall(unsigned op)
+{
+    u64 error = hypercall(HC_MAP_GPA, gpa, size / PAGE,
+                          op == PSC_PRIVATE ? MAP_PRIVATE : MAP_SHARED);
+
+    if (error) {
+        fatal("KVM_HC_MAP_GPA_RANGE", error);
+    }
+}
+
+/* As this kind of guest usually does it */
+static void change_state(unsigned op)
+{
+    if (has_rmp()) {
+        change_by_nae(op);
+    } else {
+        change_by_hypercall(op);
     }
 }
 
@@ -89,19 +78,33 @@ static void *make_private(change_fn change)
 static void *start_private(void)
 {
     if (!shared) {
-        make_shared(change_by_nae);
+        make_shared(change_state);
     }
-    return make_private(change_by_nae);
+    return make_private(change_state);
 }
 
 static void *start_shared(void)
 {
-    return shared ? view(false) : make_shared(change_by_nae);
+    return shared ? view(false) : make_shared(change_state);
 }
 
 static void write_byte(void *va)
 {
     *(volatile u8 *)va = PAT2;
+}
+
+/* What the kind of guest finds where its private memory is gone */
+static void check_gone(const char *with_rmp, const char *without)
+{
+    struct trap t = try_fn(write_byte, view(true));
+
+    if (has_rmp()) {
+        check_trap(with_rmp, t, VC, NPF_NOT_VALIDATED);
+    } else {
+        check_trap(without, t, -1, 0);
+    }
+    /* which has made that page private */
+    change_state(PSC_SHARED);
 }
 
 /* How many pages raise #VC for not being validated, once; validates them. */
@@ -142,10 +145,7 @@ static void pmsat(void)
     shared = true;
     fill(va, size, PAT2);
     host_expect(S("PMSAT-host-reads-guest's"), gpa, size, PAT2);
-    check_trap(S("PMSAT-private-is-gone"), try_fn(write_byte, view(true)),
-               VC, NPF_NOT_VALIDATED);
-    /* which has made that page private */
-    change_by_nae(PSC_SHARED);
+    check_gone(SNP_S("PMSAT-private-is-gone"), OLD_S("PMSAT-no-fault"));
 }
 
 static void smsat(void)
@@ -165,7 +165,8 @@ static void smpat(void)
     start_shared();
     host_fill(gpa, size, PAT1);
     va = view(true);
-    check_eq(S("SMPAT-each-page-faults"), touch_private(va), size / PAGE);
+    check_eq(S("SMPAT-each-page-faults"), touch_private(va),
+             has_rmp() ? size / PAGE : 0);
     shared = false;
     fill(va, size, PAT2);
     host_kept(S("SMPAT-host-reads-its-own"), gpa, size, PAT1);
@@ -182,13 +183,11 @@ static void psat(void)
     fill(va, size, PAT2);
     host_expect(S("PSAT-host-reads-its-own"), gpa, size, PAT1);
     check_bytes(S("PSAT-guest-reads-its-own"), va, size, PAT2);
-    va = make_shared(change_by_nae);
+    va = make_shared(change_state);
     fill(va, size, PAT3);
     host_expect(S("PSAT-host-reads-guest's"), gpa, size, PAT3);
     check_bytes(S("PSAT-guest-reads-shared"), va, size, PAT3);
-    check_trap(S("PSAT-private-is-gone"), try_fn(write_byte, view(true)),
-               VC, NPF_NOT_VALIDATED);
-    change_by_nae(PSC_SHARED);
+    check_gone(SNP_S("PSAT-private-is-gone"), OLD_S("PSAT-no-fault"));
 }
 
 static void spat(void)
@@ -199,19 +198,29 @@ static void spat(void)
     check_bytes(S("SPAT-guest-reads-host's"), va, size, PAT1);
     fill(va, size, PAT2);
     host_expect(S("SPAT-host-reads-guest's"), gpa, size, PAT2);
-    va = make_private(change_by_nae);
+    va = make_private(change_state);
     fill(va, size, PAT1);
     host_kept(S("SPAT-host-reads-old"), gpa, size, PAT2);
     check_bytes(S("SPAT-guest-reads-its-own"), va, size, PAT1);
 }
 
-static const char *const pspahct_names[2][8] = {
-    { S("PSPAHCT-msr-host-reads-its-own"), S("PSPAHCT-msr-private"),
-      S("PSPAHCT-msr-guest-reads-host's"), S("PSPAHCT-msr-host-reads-guest's"),
-      S("PSPAHCT-msr-host-reads-old"), S("PSPAHCT-msr-private-again") },
-    { S("PSPAHCT-nae-host-reads-its-own"), S("PSPAHCT-nae-private"),
-      S("PSPAHCT-nae-guest-reads-host's"), S("PSPAHCT-nae-host-reads-guest's"),
-      S("PSPAHCT-nae-host-reads-old"), S("PSPAHCT-nae-private-again") },
+static const char *const pspahct_names[3][6] = {
+    { SNP_S("PSPAHCT-msr-host-reads-its-own"), SNP_S("PSPAHCT-msr-private"),
+      SNP_S("PSPAHCT-msr-guest-reads-host's"),
+      SNP_S("PSPAHCT-msr-host-reads-guest's"),
+      SNP_S("PSPAHCT-msr-host-reads-old"),
+      SNP_S("PSPAHCT-msr-private-again") },
+    { SNP_S("PSPAHCT-nae-host-reads-its-own"), SNP_S("PSPAHCT-nae-private"),
+      SNP_S("PSPAHCT-nae-guest-reads-host's"),
+      SNP_S("PSPAHCT-nae-host-reads-guest's"),
+      SNP_S("PSPAHCT-nae-host-reads-old"),
+      SNP_S("PSPAHCT-nae-private-again") },
+    { OLD_S("PSPAHCT-hypercall-host-reads-its-own"),
+      OLD_S("PSPAHCT-hypercall-private"),
+      OLD_S("PSPAHCT-hypercall-guest-reads-host's"),
+      OLD_S("PSPAHCT-hypercall-host-reads-guest's"),
+      OLD_S("PSPAHCT-hypercall-host-reads-old"),
+      OLD_S("PSPAHCT-hypercall-private-again") },
 };
 
 static void pspahct(change_fn change, const char *const *names)
@@ -238,17 +247,17 @@ static void psawdat(void)
 
     fill(va, size, PAT1);
     host_backing(S("PSAWDAT-backing-private"), gpa, size, true);
-    va = make_shared(change_by_nae);
+    va = make_shared(change_state);
     fill(va, size, PAT2);
     host_expect(S("PSAWDAT-host-reads-guest's"), gpa, size, PAT2);
     host_fill(gpa, size, PAT1);
     check_bytes(S("PSAWDAT-guest-reads-host's"), va, size, PAT1);
     host_backing(S("PSAWDAT-backing-shared"), gpa, size, false);
-    va = make_private(change_by_nae);
+    va = make_private(change_state);
     fill(va, size, PAT2);
     check_bytes(S("PSAWDAT-private-again"), va, size, PAT2);
     host_backing(S("PSAWDAT-backing-private-again"), gpa, size, true);
-    va = make_shared(change_by_nae);
+    va = make_shared(change_state);
     fill(va, size, PAT3);
     host_expect(S("PSAWDAT-host-reads-guest's-again"), gpa, size, PAT3);
     host_fill(gpa, size, PAT4);
@@ -266,19 +275,17 @@ static void all_cases(void)
     smpat();
     psat();
     spat();
-    pspahct(change_by_msr, pspahct_names[0]);
-    pspahct(change_by_nae, pspahct_names[1]);
+    if (has_rmp()) {
+        pspahct(change_by_msr, pspahct_names[0]);
+        pspahct(change_by_nae, pspahct_names[1]);
+    } else {
+        pspahct(change_by_hypercall, pspahct_names[2]);
+    }
     psawdat();
 }
 
 void payload(void)
 {
-    set_prefix(A("4k"));
-    gpa = SEED_BASE + 3 * PAGE;
-    size = 2 * PAGE;
-    all_cases();
-    set_prefix(A("2m"));
-    gpa = SEED_BASE + 2 * PAGE_2M;
-    size = PAGE_2M;
-    all_cases();
+    run_at(A("4k"), SEED_BASE + 3 * PAGE, 2 * PAGE);
+    run_at(A("2m"), SEED_BASE + 2 * PAGE_2M, PAGE_2M);
 }

@@ -149,6 +149,10 @@ void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
     access.mmu_idx = mmu_idx;
     if (outcome == SNP_ACCESS_FAULT) {
         snp_world()->fault(env, &access, true, retaddr);
+        /* Where nothing is validated the walk begins again, and succeeds. */
+        if (!(env->svm.sev & SVM_SEV_SNP)) {
+            cpu_loop_exit_noexc(env_cpu(env));
+        }
         outcome = SNP_ACCESS_NOT_VALIDATED;
     }
     raise_outcome(env, outcome, retaddr);

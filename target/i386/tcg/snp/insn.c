@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * VMGEXIT, PVALIDATE, RMPADJUST and RMPQUERY
+ * VMGEXIT, VMMCALL, PVALIDATE, RMPADJUST and RMPQUERY
  *
  * AMD64 APM volume 3, chapter 4, and volume 2, 15.36 (SEV-SNP).  What the
  * instructions check and answer; where the RMP lies, and what the hypervisor
@@ -171,5 +171,15 @@ void helper_snp_vmgexit(CPUX86State *env, uint32_t length)
 {
     env->eip = svm_rip_after(env, length);
     snp_world()->vmgexit(env);
+    cpu_loop_exit_noexc(env_cpu(env));
+}
+
+/* Of a guest whose registers are its hypervisor's */
+void helper_snp_vmmcall(CPUX86State *env, uint32_t length)
+{
+    if (!snp_world()->hypercall(env)) {
+        raise_exception_ra(env, EXCP06_ILLOP, GETPC());
+    }
+    env->eip = svm_rip_after(env, length);
     cpu_loop_exit_noexc(env_cpu(env));
 }

@@ -114,7 +114,7 @@ bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
 
 bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
 {
-    return cpu_env(cs)->hflags & HF_SNP_MASK &&
+    return cpu_env(cs)->svm.sev &&
            snp_world()->debug_translate &&
            snp_world()->debug_translate(cs, addr, paddr);
 }

@@ -156,9 +156,10 @@ typedef struct SnpOperand {
  * or 0 where env is up to date.  "May leave" means: may end with
  * cpu_loop_exit() or an exception instead of returning.
  *
- * Without HF_SNP_MASK only @access, @fault, @walk, @rdmsr, @wrmsr, @cpuid and
- * the functions of a vCPU's life are called.  None is called with the RCU read
- * section of the caller's own open, nor with the BQL unless said.
+ * Without HF_SNP_MASK only @access, @fault, @walk, @rdmsr, @wrmsr, @cpuid,
+ * @hypercall and the functions of a vCPU's life are called; the others may be
+ * NULL where no vCPU ever has it.  None is called with the RCU read section of
+ * the caller's own open, nor with the BQL unless said.
  *
  * @name: for messages
  *
@@ -174,6 +175,9 @@ typedef struct SnpOperand {
  *     nothing exits.
  * @vmgexit: VMGEXIT; env is up to date and env->eip behind the instruction.
  *     The processor leaves afterwards.  May leave.
+ * @hypercall: VMMCALL of an encrypted guest whose registers are not; env is
+ *     up to date, env->eip at the instruction, and RAX is set afterwards.
+ *     False: #UD, as where it is NULL.  May leave, behind the instruction.
  *
  * @rdmsr, @wrmsr: MSRs that QEMU does not know; false if the world does not
  *     know it either.  @wrmsr may raise #GP.
@@ -219,6 +223,7 @@ typedef struct SnpWorldOps {
     G_NORETURN void (*exit)(CPUX86State *env, uint64_t code, uint64_t info1,
                             uintptr_t ra);
     void (*vmgexit)(CPUX86State *env);
+    bool (*hypercall)(CPUX86State *env);
 
     bool (*rdmsr)(CPUX86State *env, uint32_t index, uint64_t *value);
     bool (*wrmsr)(CPUX86State *env, uint32_t index, uint64_t value,

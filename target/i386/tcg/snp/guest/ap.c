@@ -25,16 +25,22 @@
 #define VMSA_RMP_FLAGS \
     (SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED | SNP_RMP_VMSA)
 
-const SnpVmsaRules snp_guest_vmsa_rules = {
-    .features_set = SEV_FEATURES_SNP_ACTIVE,
-    .features = SEV_FEATURES_SNP_ACTIVE,
-    .vmpls = 1,
-    .tsc_aux = true,
-};
+const SnpVmsaRules *snp_guest_vmsa_rules(void)
+{
+    static const SnpVmsaRules snp = {
+        .features_set = SEV_FEATURES_SNP_ACTIVE,
+        .features = SEV_FEATURES_SNP_ACTIVE,
+        .vmpls = 1,
+        .tsc_aux = true,
+    };
+    static const SnpVmsaRules es = { .vmpls = 1, .tsc_aux = true };
+
+    return snp_guest()->kind.sev & SVM_SEV_SNP ? &snp : &es;
+}
 
 const char *snp_launch_vcpu(CPUX86State *env, const SevVmsa *vmsa)
 {
-    return snp_vmsa_load(env, vmsa, &snp_guest_vmsa_rules);
+    return snp_vmsa_load(env, vmsa, snp_guest_vmsa_rules());
 }
 
 /*
@@ -81,7 +87,7 @@ static const char *load_guest_vmsa(CPUX86State *env, uint64_t gpa)
         return "not a VMSA page";
     }
     copy = g_memdup2(page, SEV_VMSA_PAGE_SIZE);
-    return snp_vmsa_load(env, copy, &snp_guest_vmsa_rules);
+    return snp_vmsa_load(env, copy, snp_guest_vmsa_rules());
 }
 
 static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A vCPU of an SNP guest: set-up, reset and CPUID
+ * A vCPU of an encrypted guest: set-up, reset and CPUID
  */
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "hw/i386/apic_internal.h"
 #include "qom/object.h"
+#include "standard-headers/asm-x86/kvm_para.h"
 #include "system/upm/compat.h"
 #include "target/i386/confidential-guest.h"
 #include "target/i386/sev.h"
@@ -16,6 +17,9 @@
 #include "tcg/snp/guest/guest.h"
 
 #define CPUID_8000_001F_EAX_RMPQUERY (1U << 6)
+/* Linux, Documentation/virt/kvm/x86/cpuid.rst */
+#define KVM_LEAF                0x40000000
+#define KVM_LEAF_FEATURES       0x40000001
 #define CPUID_8000_001F_EBX_COHERENCY_SFW_NO (1U << 31)
 
 enum { EAX, EBX, ECX, EDX };
@@ -35,7 +39,12 @@ void snp_guest_realize(CPUState *cs)
     X86CPU *cpu = X86_CPU(cs);
     uint32_t needed;
 
-    if (!(cpu->env.features[FEAT_XSAVE] & CPUID_XSAVE_XSAVEC)) {
+    /* CPUID alone would not keep a guest from being a host. */
+    if (!(snp_guest()->kind.sev & SVM_SEV_ES)) {
+        cpu->env.features[FEAT_8000_0001_ECX] &= ~CPUID_EXT3_SVM;
+    }
+    if (snp_guest()->kind.sev & SVM_SEV_SNP &&
+        !(cpu->env.features[FEAT_XSAVE] & CPUID_XSAVE_XSAVEC)) {
         warn_report_once("this CPU model has no XSAVEC: OVMF and Linux refuse "
                          "it as an SEV-SNP guest's, use -cpu EPYC-v4");
     }
@@ -55,7 +64,7 @@ void snp_guest_reset(X86CPU *cpu)
 
     /* Before the VMSA, which has SVME set: that is how hardware has it */
     env->hflags |= HF_SNP_MASK;
-    env->svm.sev = SVM_SEV | SVM_SEV_ES | SVM_SEV_SNP;
+    env->svm.sev = snp_guest()->kind.sev;
     cpu_x86_update_cr0(env, CR0_ET_MASK);
     cpu_x86_update_cr4(env, CR4_MCE_MASK);
     cpu_load_efer(env, MSR_EFER_SVME);
@@ -79,6 +88,25 @@ static uint32_t masked(uint32_t leaf, uint32_t subleaf, int reg,
                                                       reg, value);
 }
 
+/*
+ * What makes Linux and OVMF tell their page states, and nothing that there
+ * would have to be something behind.
+ */
+static void kvm_leaf(CPUX86State *env, uint32_t leaf, uint32_t regs[4])
+{
+    if (env->svm.sev & SVM_SEV_SNP || !env_archcpu(env)->expose_kvm) {
+        return;
+    }
+    memset(regs, 0, 4 * sizeof(regs[0]));
+    if (leaf == KVM_LEAF) {
+        regs[EAX] = KVM_LEAF_FEATURES;
+        memcpy(&regs[EBX], KVM_SIGNATURE, 3 * sizeof(regs[0]));
+        return;
+    }
+    regs[EAX] = 1u << KVM_FEATURE_HC_MAP_GPA_RANGE |
+                1u << KVM_FEATURE_MIGRATION_CONTROL;
+}
+
 /* What CPUID says to this guest, as KVM would filter it */
 void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
                      uint32_t regs[4])
@@ -93,6 +121,10 @@ void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
         /* KVM offers MONITOR to no guest unless asked to. */
         regs[ECX] &= ~CPUID_EXT_MONITOR;
         break;
+    case KVM_LEAF:
+    case KVM_LEAF_FEATURES:
+        kvm_leaf(env, leaf, regs);
+        break;
     case 0x80000001:
         /* No nested virtualization below an encrypted guest */
         regs[ECX] &= ~(CPUID_EXT3_SVM | CPUID_EXT3_SKINIT);
@@ -106,7 +138,9 @@ void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
         memset(regs, 0, 4 * sizeof(regs[0]));
         break;
     case 0x8000001f:
-        regs[EAX] |= CPUID_8000_001F_EAX_RMPQUERY;
+        if (env->svm.sev & SVM_SEV_SNP) {
+            regs[EAX] |= CPUID_8000_001F_EAX_RMPQUERY;
+        }
         /* Memory is coherent whatever the C-bit: no cache eviction needed */
         regs[EBX] |= CPUID_8000_001F_EBX_COHERENCY_SFW_NO;
         break;

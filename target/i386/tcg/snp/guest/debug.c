@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a debugger sees of an SNP guest
+ * What a debugger sees of an encrypted guest
  */
 #include "qemu/osdep.h"
 #include "cpu.h"
@@ -13,13 +13,16 @@
 
 /*
  * Only a guest whose owner allowed debugging in its policy shows private
- * memory, as SNP_DBG_DECRYPT would; the others cannot be translated at all,
+ * memory, as DBG_DECRYPT would; the others cannot be translated at all,
  * since their page tables are private.
  */
 static bool debug_allowed(void)
 {
-    return object_property_get_uint(OBJECT(current_machine->cgs), "policy",
-                                    NULL) & SEV_SNP_POLICY_DBG;
+    uint64_t policy = object_property_get_uint(OBJECT(current_machine->cgs),
+                                               "policy", NULL);
+
+    return snp_guest()->kind.sev & SVM_SEV_SNP ? policy & SEV_SNP_POLICY_DBG
+                                               : !(policy & SEV_POLICY_NODBG);
 }
 
 /* One level of a walk: false where the entry is not present */

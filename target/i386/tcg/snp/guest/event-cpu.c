@@ -90,11 +90,22 @@ void snp_nae_undefined(CPUX86State *env, SnpNae *nae)
     snp_nae_raise(nae, EXCP06_ILLOP);
 }
 
-/* There are no hypercalls; guests see no hypervisor that would offer any. */
+/*
+ * KVM takes the registers for 64 bits wide.  An SNP guest sees no hypervisor
+ * that would offer any hypercall.
+ */
 void snp_nae_vmmcall(CPUX86State *env, SnpNae *nae)
 {
+    const uint64_t args[3] = {
+        nae->regs[R_EBX], nae->regs[R_ECX], nae->regs[R_EDX],
+    };
     bool user = nae->save[GHCB_CPL];
 
+    if (!(env->svm.sev & SVM_SEV_SNP)) {
+        nae->regs[R_EAX] = snp_hypercall(env, nae->regs[R_EAX], args, true,
+                                         user);
+        return;
+    }
     nae->regs[R_EAX] = user ? HYPERCALL_NOT_PERMITTED : HYPERCALL_UNKNOWN;
 }
 

@@ -28,6 +28,8 @@ static const unsigned field_offset[] = {
  * @code: SW_EXITCODE
  * @fields: what must be marked valid, always
  * @more_fields: what else must, depending on the input; may be NULL
+ * @snp_only: for guests with SEV-SNP; of others KVM takes it for an event whose
+ *     input is missing
  * @serve: does it; the event is done with 0 where that gives no answer
  */
 typedef struct Event {
@@ -35,6 +37,7 @@ typedef struct Event {
     unsigned fields;
     unsigned (*more_fields)(const SnpNae *nae);
     void (*serve)(CPUX86State *env, SnpNae *nae);
+    bool snp_only;
 } Event;
 
 static unsigned ioio_fields(const SnpNae *nae)
@@ -68,7 +71,7 @@ static const Event events[] = {
     { SVM_EXIT_MSR, RCX, msr_fields, snp_nae_msr },
     { NAE_MMIO_READ, SCRATCH, NULL, snp_nae_mmio },
     { NAE_MMIO_WRITE, SCRATCH, NULL, snp_nae_mmio },
-    { NAE_PAGE_STATE, SCRATCH, NULL, snp_nae_page_state },
+    { NAE_PAGE_STATE, SCRATCH, NULL, snp_nae_page_state, true },
     { NAE_READ_DR7, 0, NULL, snp_nae_nothing },
     { NAE_WRITE_DR7, RAX, NULL, snp_nae_nothing },
     { SVM_EXIT_RDPMC, RCX, NULL, snp_nae_rdpmc },
@@ -81,9 +84,9 @@ static const Event events[] = {
     { NAE_NMI_COMPLETE, 0, NULL, snp_nae_nmi_complete },
     { NAE_RESET_HOLD, 0, NULL, snp_nae_reset_hold },
     { NAE_JUMP_TABLE, 0, NULL, snp_nae_jump_table },
-    { NAE_GUEST_REQUEST, 0, NULL, snp_nae_guest_request },
-    { NAE_EXT_GUEST_REQUEST, 0, NULL, snp_nae_guest_request },
-    { NAE_AP_CREATION, 0, ap_creation_fields, snp_nae_ap_creation },
+    { NAE_GUEST_REQUEST, 0, NULL, snp_nae_guest_request, true },
+    { NAE_EXT_GUEST_REQUEST, 0, NULL, snp_nae_guest_request, true },
+    { NAE_AP_CREATION, 0, ap_creation_fields, snp_nae_ap_creation, true },
     { NAE_FEATURES, 0, NULL, snp_nae_features },
     { NAE_TERMINATE, 0, NULL, snp_nae_terminate },
     { NAE_UNSUPPORTED, 0, NULL, snp_nae_unsupported },
@@ -122,13 +125,14 @@ static bool is_complete(const SnpNae *nae, const Event *event)
 void snp_nae_serve(CPUX86State *env, SnpNae *nae)
 {
     const Event *event = find_event(nae->code);
+    bool snp = env->svm.sev & SVM_SEV_SNP;
 
-    if (nae->gpa != snp_vcpu(env)->ghcb_gpa) {
+    if (snp && nae->gpa != snp_vcpu(env)->ghcb_gpa) {
         snp_nae_error(nae, GHCB_ERROR_NOT_REGISTERED,
                       "GHCB is not registered");
     } else if (snp_ghcb_usage(nae)) {
         snp_nae_error(nae, GHCB_ERROR_USAGE, "unknown usage of the GHCB");
-    } else if (!is_complete(nae, event)) {
+    } else if (!is_complete(nae, event) || (event && event->snp_only && !snp)) {
         snp_nae_error(nae, GHCB_ERROR_MISSING_INPUT,
                       "input is not marked valid");
     } else if (!event) {

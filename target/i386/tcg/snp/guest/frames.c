@@ -24,7 +24,7 @@ bool snp_frame_find(hwaddr gpa, SnpFrame *frame)
         .offset = offset,
         .size = UPM_FRAME_SIZE,
     };
-    frame->rmp = &snp->rmp[offset >> UPM_FRAME_BITS];
+    frame->rmp = snp->rmp ? &snp->rmp[offset >> UPM_FRAME_BITS] : NULL;
     frame->private_host = snp->host + offset;
     return true;
 }

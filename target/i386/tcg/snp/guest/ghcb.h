@@ -11,7 +11,6 @@
 #include "svm.h"
 #include "tcg/snp/guest/guest.h"
 
-#define GHCB_VERSION_MAX 2ULL
 #define GHCB_VERSION_MIN 1ULL
 
 /* Offsets in the page, 2.3, table 3 */

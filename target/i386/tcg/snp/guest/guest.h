@@ -10,6 +10,7 @@
 #include "cpu.h"
 #include "qom/object.h"
 #include "tcg/snp/processor.h"
+#include "tcg/snp/guest/launch.h"
 #include "tcg/snp/guest/memory.h"
 
 #define SNP_NO_GHCB UINT64_MAX
@@ -69,19 +70,24 @@ typedef struct SnpVcpu {
 
 /**
  * SnpGuest: the guest world of a machine, a child of it
+ * @kind: which kind of guest this is
  * @mem: the guest's memory
  * @vcpus: by index of the vCPU
  * @phys_bits: physical address bits that the guest is told, without the
  *     C-bit's; 0: as the CPU model says
  * @ap_jump_table: address that SEV-ES guests leave with the hypervisor
  *     (atomic)
+ * @migration_control: MSR 4B56_4D08, of guests that find KVM's signature
+ *     (atomic)
  */
 typedef struct SnpGuest {
     Object parent_obj;
+    SnpGuestKind kind;
     SnpMemory mem;
     SnpVcpu *vcpus;
     uint32_t phys_bits;
     uint64_t ap_jump_table;
+    uint64_t migration_control;
 } SnpGuest;
 
 /** snp_guest: the guest of this machine; in this world only */
@@ -90,6 +96,9 @@ static inline SnpGuest *snp_guest(void)
     return snp_world_opaque();
 }
 
+/** snp_guest_name: "SEV guest" and so on, for messages */
+const char *snp_guest_name(void);
+
 /** snp_vcpu: never NULL; owned by the vCPU's thread */
 static inline SnpVcpu *snp_vcpu(CPUX86State *env)
 {
@@ -97,7 +106,7 @@ static inline SnpVcpu *snp_vcpu(CPUX86State *env)
 }
 
 /** snp_guest_vmsa_rules: what this hypervisor lets a vCPU run with */
-extern const SnpVmsaRules snp_guest_vmsa_rules;
+const SnpVmsaRules *snp_guest_vmsa_rules(void);
 
 /*
  * cpu.c, debug.c: parts of the world's table

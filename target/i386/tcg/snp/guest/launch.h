@@ -12,14 +12,58 @@
 typedef struct ConfidentialGuestSupport ConfidentialGuestSupport;
 
 /**
- * snp_guest_start: turn the machine's processor into that of one SNP guest
+ * SnpGuestKind: which kind of guest the machine's processor is for
+ * @sev: SVM_SEV, SVM_SEV_ES, SVM_SEV_SNP, as they add up
+ * @ghcb_version: highest that the hypervisor offers; 0 without SEV-ES
+ * @views: guest memory is one half, seen with and without the key, as there
+ *     is no unmapped private memory (upm-mode is not on)
+ */
+typedef struct SnpGuestKind {
+    uint32_t sev;
+    uint8_t ghcb_version;
+    bool views;
+} SnpGuestKind;
+
+/**
+ * snp_guest_start: turn the machine's processor into that of one guest
  *
  * Called when the accelerator starts, before there is RAM or a vCPU.
  * Refuses a list of accelerators that would end here unasked, and whatever
  * cannot work with private memory (record/replay).
  */
 bool snp_guest_start(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                     Error **errp);
+                     const SnpGuestKind *kind, Error **errp);
+
+/**
+ * snp_guest_set_ghcb_version: what KVM_SEV_INIT2 asked for
+ *
+ * After snp_guest_start(), before the machine runs.
+ */
+void snp_guest_set_ghcb_version(uint8_t version);
+
+/*
+ * Launch of SEV and SEV-ES guests: what lies in shared memory becomes
+ * private.  Ranges are named by their host address in the shared half, as
+ * KVM's commands do; with the BQL, before the machine runs.
+ */
+
+/**
+ * snp_launch_can_encrypt: all of the range is private memory of one block
+ *
+ * Memory that is not in an address space yet can be asked about, too.
+ */
+bool snp_launch_can_encrypt(const void *host, uint64_t size);
+
+/** snp_launch_encrypt: the content of such a range becomes private */
+void snp_launch_encrypt(const void *host, uint64_t size);
+
+/**
+ * snp_launch_private: where the private content of such a range lies, for
+ * who writes it himself
+ *
+ * Returns: NULL where snp_launch_can_encrypt() says no.
+ */
+void *snp_launch_private(const void *host, uint64_t size);
 
 /**
  * snp_launch_page: assign a private frame to the guest for the firmware's

@@ -10,6 +10,7 @@
 #include "system/upm/compat.h"
 #include "system/upm/host.h"
 #include "system/upm/provider.h"
+#include "tcg/snp/guest/view-page.h"
 #include "tcg/snp/world.h"
 
 #define SNP_PAGE_2M         (2ULL << 20)
@@ -17,12 +18,16 @@
 
 /**
  * SnpBlock: the private half of a block, UpmBlock's provider_data
- * @rmp: an RMP entry a frame, SNP_RMP_* (atomic)
+ * @rmp: an RMP entry a frame, SNP_RMP_* (atomic); NULL without an RMP
+ * @view: where memory is encrypted in place, an SnpViewState a frame (atomic)
+ * @number: there, of the block
  * @region, @host: made when the block is first mapped, as blocks cannot be
  *     made while another one is being added; @host is NULL before
  */
 typedef struct SnpBlock {
     uint32_t *rmp;
+    uint8_t *view;
+    uint32_t number;
     MemoryRegion region;
     uint8_t *host;
 } SnpBlock;
@@ -38,6 +43,8 @@ typedef struct SnpMap SnpMap;
  * @windows, @changed: all of them, and whether the transaction at hand
  *     changes them (BQL)
  * @stale: a translation in use may be stale (in an exclusive section)
+ * @view_key: what encrypts memory in place
+ * @view_blocks: number of blocks that there have been (BQL)
  */
 typedef struct SnpMemory {
     MemoryRegion root;
@@ -47,6 +54,8 @@ typedef struct SnpMemory {
     QTAILQ_HEAD(, SnpWindow) windows;
     bool changed;
     bool stale;
+    SnpViewKey view_key;
+    uint32_t view_blocks;
     MemoryListener listener;
 } SnpMemory;
 
@@ -166,7 +175,7 @@ bool snp_shared_is_mapped(hwaddr gpa, bool is_write);
  */
 
 /** snp_provider_init: page states are made true by this processor */
-void snp_provider_init(void);
+void snp_provider_init(bool has_rmp);
 
 /*
  * exclusive.c
@@ -195,6 +204,77 @@ void snp_flush_others(CPUState *cs);
  */
 int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
                 UpmCause cause);
+
+/*
+ * plain.c: guests without an RMP
+ */
+
+/** snp_plain_access, snp_plain_reset, snp_plain_hypercall: see world.h */
+SnpOutcome snp_plain_access(CPUX86State *env, SnpAccess *access);
+void snp_plain_reset(X86CPU *cpu);
+bool snp_plain_hypercall(CPUX86State *env);
+
+/** snp_plain_elsewhere: an access to what has no private half */
+SnpOutcome snp_plain_elsewhere(CPUX86State *env, SnpAccess *access);
+
+/**
+ * snp_hypercall: one of KVM's hypercalls
+ * @args: RBX, RCX, RDX
+ * @wide: the guest is in 64-bit mode; else 32 bits of everything count
+ * @user: its CPL is not 0
+ *
+ * From a vCPU thread, without the BQL.
+ *
+ * Returns: what RAX is to be, 0 or a negative KVM errno.
+ */
+uint64_t snp_hypercall(CPUX86State *env, uint64_t nr, const uint64_t args[3],
+                       bool wide, bool user);
+
+/*
+ * views.c: one memory, seen with and without the key
+ */
+
+/** snp_view_init: memory is encrypted in place; before there is any */
+void snp_view_init(void);
+
+/**
+ * snp_view_create_private: descriptor of the private view of a block
+ *
+ * Returns: -1 with @errp set where there is none.
+ */
+int snp_view_create_private(UpmBlock *block, Error **errp);
+
+/**
+ * snp_view_encrypt: a part of a block, of any alignment, becomes private as
+ * it lies there
+ *
+ * What else is in these pages is seen through the key afterwards, as on
+ * hardware.  The block has to be mapped, see snp_block_map().  Locking: BQL,
+ * before the machine runs.
+ */
+void snp_view_encrypt(UpmBlock *block, uint64_t offset, uint64_t size);
+
+/**
+ * snp_view_private: the same without a change of content, for who writes it
+ *
+ * Returns: where its private view lies; NULL for flash, which has none.
+ */
+void *snp_view_private(UpmBlock *block, uint64_t offset, uint64_t size);
+
+/**
+ * snp_view_hint: the guest has told that the range changes its state
+ *
+ * Saves it from as many faults; nothing else follows from it.  From a vCPU
+ * thread, without the BQL; translations may have been flushed, see
+ * snp_exclusive().
+ */
+void snp_view_hint(CPUX86State *env, hwaddr gpa, uint64_t size,
+                   bool to_private);
+
+/** snp_view_access, snp_view_fault: see world.h */
+SnpOutcome snp_view_access(CPUX86State *env, SnpAccess *access);
+void snp_view_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
+                    uintptr_t ra);
 
 /*
  * rmp.c: the RMP for the processor, see world.h

@@ -37,7 +37,7 @@ static uint64_t with_data(uint64_t code, uint64_t data)
 
 uint64_t snp_ghcb_msr_reset_value(void)
 {
-    return GHCB_VERSION_MAX << 48 | GHCB_VERSION_MIN << 32 |
+    return (uint64_t)snp_guest()->kind.ghcb_version << 48 | GHCB_VERSION_MIN << 32 |
            (uint64_t)ctz64(snp_cbit_mask()) << 24 | MSR_SEV_INFO;
 }
 
@@ -60,6 +60,29 @@ static void serve_terminate(CPUX86State *env, uint64_t request)
     }
 }
 
+/* A guest that has no RMP has no use for these, and KVM ends it. */
+static void refuse(CPUX86State *env, uint64_t request)
+{
+    g_autofree char *reason =
+        g_strdup_printf("GHCB MSR request 0x%" PRIx64 " is for SEV-SNP guests "
+                        "only", request);
+
+    upm_tell_terminated_by(env_cpu(env)->cpu_index, reason);
+    snp_terminate(env, "%s", reason);
+}
+
+static bool is_snp_only(uint64_t request)
+{
+    switch (request & MSR_CODE_MASK) {
+    case MSR_PREFERRED_REQUEST:
+    case MSR_REGISTER_REQUEST:
+    case MSR_PAGE_STATE_REQUEST:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static uint64_t serve_cpuid(CPUX86State *env, uint64_t request)
 {
     static const int regs[4] = { R_EAX, R_EBX, R_ECX, R_EDX };
@@ -76,6 +99,10 @@ uint64_t snp_ghcb_msr_serve(CPUX86State *env, uint64_t request)
 {
     SnpVcpu *vcpu = snp_vcpu(env);
 
+    if (is_snp_only(request) && !(env->svm.sev & SVM_SEV_SNP)) {
+        refuse(env, request);
+        return request;
+    }
     switch (request & MSR_CODE_MASK) {
     case MSR_SEV_INFO_REQUEST:
         return snp_ghcb_msr_reset_value();

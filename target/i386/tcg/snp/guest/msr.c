@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * MSRs of an SNP guest: which it reaches by itself, and the two that only it
- * has
+ * MSRs of an encrypted guest: which it reaches by itself, and those that only
+ * it has
  */
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
 #include "cpu.h"
+#include "standard-headers/asm-x86/kvm_para.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/guest/guest.h"
 
@@ -33,16 +35,32 @@ bool snp_msr_is_direct(uint32_t index)
     }
 }
 
+static bool has_ghcb(CPUX86State *env)
+{
+    return env->svm.sev & SVM_SEV_ES;
+}
+
+/* Of guests that find KVM's features in CPUID */
+static bool has_kvm(CPUX86State *env)
+{
+    return !(env->svm.sev & SVM_SEV_SNP);
+}
+
 bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
 {
     switch (index) {
     case MSR_SEV_ES_GHCB:
-        *value = snp_vcpu(env)->ghcb_msr;
-        return true;
+        *value = has_ghcb(env) ? snp_vcpu(env)->ghcb_msr : 0;
+        return has_ghcb(env);
     case MSR_SEV_STATUS:
-        /* SEV, SEV-ES and SEV-SNP, APM volume 2, 15.34.10 */
-        *value = 7;
+        /* SEV, SEV-ES and SEV-SNP, one bit down; APM volume 2, 15.34.10 */
+        *value = env->svm.sev >> 1;
         return true;
+    case MSR_KVM_MIGRATION_CONTROL:
+        if (has_kvm(env)) {
+            *value = qatomic_read(&snp_guest()->migration_control);
+        }
+        return has_kvm(env);
     default:
         return false;
     }
@@ -53,10 +71,20 @@ bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
 {
     switch (index) {
     case MSR_SEV_ES_GHCB:
-        snp_vcpu(env)->ghcb_msr = value;
-        return true;
+        if (has_ghcb(env)) {
+            snp_vcpu(env)->ghcb_msr = value;
+        }
+        return has_ghcb(env);
     case MSR_SEV_STATUS:
         raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
+    case MSR_KVM_MIGRATION_CONTROL:
+        if (has_kvm(env) && value & ~(uint64_t)KVM_MIGRATION_READY) {
+            raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
+        }
+        if (has_kvm(env)) {
+            qatomic_set(&snp_guest()->migration_control, value);
+        }
+        return has_kvm(env);
     default:
         return false;
     }

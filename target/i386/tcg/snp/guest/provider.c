@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page states are made true by the emulated processor's RMP
+ * Page states are made true by the emulated processor: by its RMP, or, where a
+ * guest has none, by the check of each translation
  */
 #include "qemu/osdep.h"
 #include "qemu/memfd.h"
@@ -14,6 +15,12 @@ static int snp_create_private(uint64_t size, Error **errp)
 {
     return qemu_memfd_create("snp-private", size, false, 0,
                              F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL, errp);
+}
+
+static bool plain_block_added(UpmBlock *block, Error **errp)
+{
+    block->provider_data = g_new0(SnpBlock, 1);
+    return true;
 }
 
 static bool snp_block_added(UpmBlock *block, Error **errp)
@@ -61,6 +68,13 @@ static int snp_mark(const UpmExtent *extent, bool to_private)
     for (i = first; i < first + count; i++) {
         mem->stale |= to_private || snp->rmp[i] & SNP_RMP_VALIDATED;
     }
+    return 0;
+}
+
+/* Without an RMP each translation of either half may be in use. */
+static int plain_mark(const UpmExtent *extent, bool to_private)
+{
+    snp_guest()->mem.stale = true;
     return 0;
 }
 
@@ -122,7 +136,17 @@ static const UpmProviderOps snp_provider = {
     .drop_private = snp_drop_private,
 };
 
-void snp_provider_init(void)
+static const UpmProviderOps plain_provider = {
+    .name = "emulated processor without an RMP",
+    .create_private = snp_create_private,
+    .block_added = plain_block_added,
+    .block_removed = snp_block_removed,
+    .mark = plain_mark,
+    .flush = snp_flush,
+    .drop_private = snp_drop_private,
+};
+
+void snp_provider_init(bool has_rmp)
 {
-    upm_set_provider(&snp_provider);
+    upm_set_provider(has_rmp ? &snp_provider : &plain_provider);
 }

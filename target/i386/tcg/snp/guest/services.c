@@ -28,7 +28,7 @@ void snp_terminate(CPUX86State *env, const char *fmt, ...)
     va_start(args, fmt);
     reason = g_strdup_vprintf(fmt, args);
     va_end(args);
-    error_report("SEV-SNP guest terminated by vCPU %d: %s",
+    error_report("%s terminated by vCPU %d: %s", snp_guest_name(),
                  env_cpu(env)->cpu_index, reason);
     upm_memory_guest_panicked();
 }

@@ -14,7 +14,7 @@
 #include "qemu/madvise.h"
 #include "qemu/rcu.h"
 #include "qapi/error.h"
-#include "tcg/snp/guest/memory.h"
+#include "tcg/snp/guest/guest.h"
 #include "trace.h"
 
 typedef enum SnpWindowState {
@@ -41,7 +41,24 @@ struct SnpMap {
     const SnpWindow *window[];
 };
 
-static bool private_region_make(UpmBlock *block)
+/* A descriptor for the private half, which the caller closes */
+static int private_fd(UpmBlock *block, Error **errp)
+{
+    int fd;
+
+    if (block->recorded) {
+        return snp_view_create_private(block, errp);
+    }
+    fd = qemu_dup(upm_memory_private_fd(block));
+    if (fd < 0) {
+        error_setg_errno(errp, errno,
+                         "no descriptor for the private half of %s",
+                         block->name);
+    }
+    return fd;
+}
+
+bool snp_block_map(UpmBlock *block)
 {
     SnpBlock *snp = block->provider_data;
     g_autofree char *name = g_strdup_printf("%s/private", block->name);
@@ -51,13 +68,13 @@ static bool private_region_make(UpmBlock *block)
     if (snp->host) {
         return true;
     }
-    fd = qemu_dup(upm_memory_private_fd(block));
+    fd = private_fd(block, &err);
     if (fd < 0) {
-        error_report("no descriptor for the private half of %s: %s",
-                     block->name, strerror(errno));
+        error_report_err(err);
         return false;
     }
-    if (!memory_region_init_ram_from_fd(&snp->region, NULL, name, block->size,
+    if (!memory_region_init_ram_from_fd(&snp->region, OBJECT(snp_guest()),
+                                        name, block->size,
                                         RAM_SHARED | RAM_NORESERVE, fd, 0,
                                         &err)) {
         error_report_err(err);
@@ -80,7 +97,7 @@ static void snp_region_add(MemoryListener *listener,
         return;
     }
     block = upm_block_find(section->mr->ram_block);
-    if (!block || !private_region_make(block)) {
+    if (!block || !snp_block_map(block)) {
         return;
     }
     window = g_new0(SnpWindow, 1);

@@ -11,6 +11,7 @@
 #include "system/confidential-guest-support.h"
 #include "system/cpu-timers.h"
 #include "system/replay.h"
+#include "system/reset.h"
 #include "system/upm/compat.h"
 #include "target/i386/sev-launch/launch.h"
 #include "target/i386/upm-guest.h"
@@ -34,7 +35,75 @@ static void register_guest(void)
 
 type_init(register_guest);
 
-static const SnpWorldOps guest_world = {
+/* Registers are the hypervisor's: #VC and INIT are the guest's own affair. */
+static const SnpWorldOps sev_world = {
+    .name = "an SEV guest",
+    .hypercall = snp_plain_hypercall,
+    .rdmsr = snp_guest_rdmsr,
+    .wrmsr = snp_guest_wrmsr,
+    .cpuid = snp_guest_cpuid,
+    .access = snp_plain_access,
+    .fault = snp_guest_fault,
+    .memory = snp_guest_memory,
+    .realize = snp_guest_realize,
+    .reset = snp_plain_reset,
+    .debug_translate = snp_guest_debug_translate,
+};
+
+/* With one memory */
+static const SnpWorldOps sev_view_world = {
+    .name = "an SEV guest",
+    .hypercall = snp_plain_hypercall,
+    .rdmsr = snp_guest_rdmsr,
+    .wrmsr = snp_guest_wrmsr,
+    .cpuid = snp_guest_cpuid,
+    .access = snp_view_access,
+    .fault = snp_view_fault,
+    .memory = snp_guest_memory,
+    .realize = snp_guest_realize,
+    .reset = snp_plain_reset,
+    .debug_translate = snp_guest_debug_translate,
+};
+
+/* The RMP's instructions are undefined before they would ask. */
+static const SnpWorldOps es_world = {
+    .name = "an SEV-ES guest",
+    .intercepted = snp_guest_intercepted,
+    .io_intercepted = snp_guest_io_intercepted,
+    .vmgexit = snp_vmgexit,
+    .rdmsr = snp_guest_rdmsr,
+    .wrmsr = snp_guest_wrmsr,
+    .cpuid = snp_guest_cpuid,
+    .access = snp_plain_access,
+    .fault = snp_guest_fault,
+    .memory = snp_guest_memory,
+    .realize = snp_guest_realize,
+    .reset = snp_guest_reset,
+    .init_signal = snp_guest_init_signal,
+    .sipi_signal = snp_guest_sipi_signal,
+    .debug_translate = snp_guest_debug_translate,
+};
+
+/* With one memory */
+static const SnpWorldOps es_view_world = {
+    .name = "an SEV-ES guest",
+    .intercepted = snp_guest_intercepted,
+    .io_intercepted = snp_guest_io_intercepted,
+    .vmgexit = snp_vmgexit,
+    .rdmsr = snp_guest_rdmsr,
+    .wrmsr = snp_guest_wrmsr,
+    .cpuid = snp_guest_cpuid,
+    .access = snp_view_access,
+    .fault = snp_view_fault,
+    .memory = snp_guest_memory,
+    .realize = snp_guest_realize,
+    .reset = snp_guest_reset,
+    .init_signal = snp_guest_init_signal,
+    .sipi_signal = snp_guest_sipi_signal,
+    .debug_translate = snp_guest_debug_translate,
+};
+
+static const SnpWorldOps snp_world_ops = {
     .name = "an SEV-SNP guest",
     .intercepted = snp_guest_intercepted,
     .io_intercepted = snp_guest_io_intercepted,
@@ -54,6 +123,23 @@ static const SnpWorldOps guest_world = {
     .sipi_signal = snp_guest_sipi_signal,
     .debug_translate = snp_guest_debug_translate,
 };
+
+static const SnpWorldOps *world_of(const SnpGuestKind *kind)
+{
+    if (kind->sev & SVM_SEV_SNP) {
+        return &snp_world_ops;
+    }
+    if (kind->sev & SVM_SEV_ES) {
+        return kind->views ? &es_view_world : &es_world;
+    }
+    return kind->views ? &sev_view_world : &sev_world;
+}
+
+const char *snp_guest_name(void)
+{
+    /* Behind the article */
+    return strchr(snp_world()->name, ' ') + 1;
+}
 
 static bool cpus_are_not_resettable(void)
 {
@@ -77,60 +163,95 @@ static bool emulation_was_asked_for(ConfidentialGuestSupport *cgs)
            upm_guest_program_emulates();
 }
 
-static bool check_machine(ConfidentialGuestSupport *cgs, Error **errp)
+/* There is no private half in the address space of SMM. */
+static bool forbid_smm(const char *guest, Error **errp)
+{
+    X86MachineState *x86ms = X86_MACHINE(qdev_get_machine());
+
+    if (x86ms->smm == ON_OFF_AUTO_ON) {
+        error_setg(errp, "%s has no SMM under TCG; use -machine smm=off",
+                   guest);
+        return false;
+    }
+    x86ms->smm = ON_OFF_AUTO_OFF;
+    return true;
+}
+
+static bool check_machine(ConfidentialGuestSupport *cgs, const char *guest,
+                          Error **errp)
 {
     ERRP_GUARD();
 
     if (!emulation_was_asked_for(cgs)) {
-        error_setg(errp, "no accelerator with SEV-SNP could be used, and "
-                   "emulation protects nothing");
+        error_setg(errp, "no accelerator could be used for %s, and emulation "
+                   "protects nothing", guest);
         error_append_hint(errp, "Use '-accel tcg' alone, or emulated=on on "
                           "the guest object, to run it emulated.\n");
         return false;
     }
     if (!object_dynamic_cast(qdev_get_machine(), TYPE_X86_MACHINE)) {
-        error_setg(errp, "an SEV-SNP guest needs a PC; use -machine q35");
+        error_setg(errp, "%s needs a PC; use -machine q35", guest);
         return false;
     }
     if (replay_mode != REPLAY_MODE_NONE || icount_enabled()) {
-        error_setg(errp, "an SEV-SNP guest cannot be recorded, replayed or "
-                   "run with -icount: its conversions are not deterministic");
+        error_setg(errp, "%s cannot be recorded, replayed or run with "
+                   "-icount: its conversions are not deterministic", guest);
         return false;
     }
-    return true;
+    return forbid_smm(guest, errp);
 }
 
-static bool make_guest(MachineState *machine, uint32_t cbitpos, Error **errp)
+static void reset_guest(void *opaque)
+{
+    SnpGuest *guest = opaque;
+
+    qatomic_set(&guest->migration_control, 0);
+}
+
+static bool make_guest(MachineState *machine, uint32_t cbitpos,
+                       const SnpGuestKind *kind, Error **errp)
 {
     g_autoptr(Object) obj = object_new(TYPE_SNP_GUEST);
     SnpGuest *guest = SNP_GUEST(obj);
 
-    if (!snp_world_enter(&guest_world, guest, cbitpos, errp)) {
+    guest->kind = *kind;
+    if (!snp_world_enter(world_of(kind), guest, cbitpos, errp)) {
         return false;
     }
     object_property_add_child(OBJECT(machine), "snp-guest-world", obj);
     guest->vcpus = g_new0(SnpVcpu, machine->smp.max_cpus);
     snp_memory_init(&guest->mem, obj, cbitpos);
-    snp_provider_init();
+    if (kind->views) {
+        snp_view_init();
+    } else {
+        snp_provider_init(kind->sev & SVM_SEV_SNP);
+    }
+    qemu_register_reset(reset_guest, guest);
     return true;
 }
 
+void snp_guest_set_ghcb_version(uint8_t version)
+{
+    snp_guest()->kind.ghcb_version = version;
+}
+
 bool snp_guest_start(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
-                     Error **errp)
+                     const SnpGuestKind *kind, Error **errp)
 {
     AccelOpsClass *ops;
 
-    if (!check_machine(cgs, errp) ||
-        !make_guest(MACHINE(qdev_get_machine()), cbitpos, errp)) {
+    if (!check_machine(cgs, world_of(kind)->name, errp) ||
+        !make_guest(MACHINE(qdev_get_machine()), cbitpos, kind, errp)) {
         return false;
     }
     ops = ACCEL_OPS_CLASS(object_class_by_name(ACCEL_OPS_NAME("tcg")));
-    if (ops) {
+    if (ops && kind->sev & SVM_SEV_ES) {
         ops->cpus_are_resettable = cpus_are_not_resettable;
     }
     if (!sev_launch_only_measures()) {
-        warn_report("SEV-SNP is emulated: nothing in this guest is"
-                    " confidential");
+        warn_report("%s is emulated: nothing in this guest is confidential",
+                    kind->sev & SVM_SEV_SNP ? "SEV-SNP" :
+                    kind->sev & SVM_SEV_ES ? "SEV-ES" : "SEV");
     }
     return true;
 }

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory that is encrypted in place: what the guest sees with and without
+ * the key, and what everybody else sees
+ *
+ * The shared half of a block is the RAM block itself, so that devices, QEMU
+ * and who has its memfd see what hardware would show them: what was written
+ * without the key, and noise where the guest has its own.  The private half
+ * is a memfd of ours.  view-page.h has what happens to a page whose content
+ * moves from one to the other, which the guest's own accesses bring about.
+ * What it tells of its page states is written down (system/upm/record.c), and
+ * only saves it faults.
+ */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/guest-random.h"
+#include "qemu/memfd.h"
+#include "qemu/rcu.h"
+#include "qapi/error.h"
+#include "cpu.h"
+#include "system/upm/compat.h"
+#include "target/i386/upm-compat.h"
+#include "tcg/snp/guest/guest.h"
+#include "trace.h"
+
+/* Pages that are looked at in one exclusive section: some milliseconds */
+#define STEP_SIZE (4ULL << 20)
+
+/*
+ * Blocks
+ */
+
+int snp_view_create_private(UpmBlock *block, Error **errp)
+{
+    return qemu_memfd_create("snp-private", block->size, false, 0,
+                             F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL, errp);
+}
+
+static bool view_block_added(UpmBlock *block, Error **errp)
+{
+    SnpBlock *snp = g_new0(SnpBlock, 1);
+
+    snp->view = g_try_new0(uint8_t, block->size >> UPM_FRAME_BITS);
+    if (!snp->view) {
+        error_setg(errp, "no memory for the states of %s", block->name);
+        g_free(snp);
+        return false;
+    }
+    snp->number = snp_guest()->mem.view_blocks++ & 0xffff;
+    block->provider_data = snp;
+    return true;
+}
+
+static void view_block_removed(UpmBlock *block)
+{
+    SnpBlock *snp = block->provider_data;
+
+    if (snp->host) {
+        object_unparent(OBJECT(&snp->region));
+    }
+    g_free(snp->view);
+    g_free(snp);
+}
+
+/*
+ * All but private halves, which belong to the guest world, and what QEMU has
+ * mapped for reading
+ */
+static bool view_records(RAMBlock *rb)
+{
+    return memory_region_owner(rb->mr) != OBJECT(snp_guest()) &&
+           !(rb->flags & RAM_READONLY);
+}
+
+static const UpmProviderOps view_provider = {
+    .name = "emulated processor, encrypted in place: page states are only "
+            "recorded",
+    .block_added = view_block_added,
+    .block_removed = view_block_removed,
+    .records = view_records,
+};
+
+void snp_view_init(void)
+{
+    SnpMemory *mem = &snp_guest()->mem;
+
+    qemu_guest_getrandom_nofail(&mem->view_key, sizeof(mem->view_key));
+    upm_record(&view_provider);
+}
+
+/*
+ * Pages
+ */
+
+static SnpViewPage page_of(UpmBlock *block, uint64_t offset)
+{
+    SnpBlock *snp = block->provider_data;
+
+    offset &= ~(UPM_FRAME_SIZE - 1);
+    return (SnpViewPage) {
+        .key = &snp_guest()->mem.view_key,
+        .block = snp->number,
+        .offset = offset,
+        .state = &snp->view[offset >> UPM_FRAME_BITS],
+        .private = snp->host + offset,
+        .shared = block->rb->host + offset,
+    };
+}
+
+/*
+ * May somebody have written to the shared half of a page that the guest has
+ * never shared?  In a file that shows by its being there at all; what is
+ * mapped privately may be there for other reasons, so that the answer is yes
+ * too often.
+ */
+static bool may_be_written(const UpmBlock *block, uint64_t offset)
+{
+    RAMBlock *rb = block->rb;
+    unsigned char in_core = 1;
+    off_t at = rb->fd_offset + offset, data;
+
+    if (rb->fd < 0 || !qemu_ram_is_shared(rb)) {
+        return mincore(rb->host + offset, UPM_FRAME_SIZE, &in_core) < 0 ||
+               in_core & 1;
+    }
+    data = lseek(rb->fd, at, SEEK_DATA);
+    return data < 0 ? errno != ENXIO : data < at + UPM_FRAME_SIZE;
+}
+
+/*
+ * Where the guest has not used a page, nothing has to be moved unless
+ * somebody else has.
+ */
+static bool is_in_other_view(UpmBlock *block, uint64_t offset, bool private)
+{
+    SnpViewPage page = page_of(block, offset);
+    uint8_t state = qatomic_read(page.state);
+
+    if (state == SNP_VIEW_FRESH) {
+        return private && may_be_written(block, page.offset);
+    }
+    return snp_view_is_private(state) != private;
+}
+
+static void drop_private(UpmBlock *block, uint64_t offset, uint64_t size)
+{
+    SnpBlock *snp = block->provider_data;
+    ram_addr_t start = memory_region_get_ram_addr(&snp->region) + offset;
+
+    upm_invalidate_code(start, start + size - 1);
+    /* Where it fails the memory stays allocated: nobody sees its content. */
+    upm_punch_hole(memory_region_get_fd(&snp->region), offset, size);
+}
+
+/*
+ * Changing the view, in an exclusive section
+ */
+
+typedef struct Change {
+    CPUState *cs;
+    hwaddr gpa;
+    uint64_t size;
+    bool to_private;
+    /* pages whose private half is to be dropped: of one block, in a row */
+    UpmExtent left;
+    bool changed;
+} Change;
+
+static void drop_left(Change *c)
+{
+    if (c->left.size) {
+        drop_private(c->left.block, c->left.offset, c->left.size);
+        c->left.size = 0;
+    }
+}
+
+static void leave_private(Change *c, UpmBlock *block, uint64_t offset)
+{
+    if (c->left.block != block || upm_extent_end(&c->left) != offset) {
+        drop_left(c);
+        c->left = (UpmExtent) { .block = block, .offset = offset };
+    }
+    c->left.size += UPM_FRAME_SIZE;
+}
+
+static void change_page(Change *c, UpmBlock *block, uint64_t offset)
+{
+    SnpViewPage page = page_of(block, offset);
+
+    if (c->to_private) {
+        snp_view_to_private(&page);
+    } else {
+        snp_view_to_shared(&page, may_be_written(block, page.offset));
+        leave_private(c, block, page.offset);
+    }
+    memory_region_set_dirty(block->rb->mr, page.offset, UPM_FRAME_SIZE);
+    c->changed = true;
+}
+
+/* Call @fn for the pages that change until it says no. */
+static void for_each_page(Change *c, bool (*fn)(Change *c, UpmBlock *block,
+                                                uint64_t offset))
+{
+    hwaddr gpa;
+
+    RCU_READ_LOCK_GUARD();
+    for (gpa = c->gpa; gpa - c->gpa < c->size; gpa += UPM_FRAME_SIZE) {
+        uint64_t offset;
+        UpmBlock *block = snp_memory_find(&snp_guest()->mem, gpa, &offset);
+
+        if (block && is_in_other_view(block, offset, c->to_private) &&
+            !fn(c, block, offset)) {
+            return;
+        }
+    }
+}
+
+static bool change_one(Change *c, UpmBlock *block, uint64_t offset)
+{
+    change_page(c, block, offset);
+    return true;
+}
+
+static void change_all(void *opaque)
+{
+    Change *c = opaque;
+
+    for_each_page(c, change_one);
+    drop_left(c);
+    if (c->changed) {
+        snp_flush_others(c->cs);
+    }
+}
+
+static bool note_one(Change *c, UpmBlock *block, uint64_t offset)
+{
+    c->changed = true;
+    return false;
+}
+
+static bool is_needed(Change *c)
+{
+    bool needed;
+
+    for_each_page(c, note_one);
+    needed = c->changed;
+    c->changed = false;
+    return needed;
+}
+
+/*
+ * For the processor
+ */
+
+SnpOutcome snp_view_access(CPUX86State *env, SnpAccess *access)
+{
+    UpmBlock *block;
+    uint64_t offset;
+
+    if (!snp_stage1(env, access->type, access->mmu_idx, &access->paddr,
+                    &access->prot)) {
+        return SNP_ACCESS_RESOLVED;
+    }
+    access->private = access->paddr & snp_cbit_mask();
+    access->gpa = access->paddr & ~snp_cbit_mask();
+    RCU_READ_LOCK_GUARD();
+    block = snp_memory_find(&snp_guest()->mem, access->gpa, &offset);
+    if (!block) {
+        return snp_plain_elsewhere(env, access);
+    }
+    if (is_in_other_view(block, offset, access->private) ||
+        !snp_view_use(page_of(block, offset).state, access->private)) {
+        return SNP_ACCESS_FAULT;
+    }
+    return SNP_ACCESS_OK;
+}
+
+/*
+ * Inside a translation block the instruction starts again; while an exception
+ * is being delivered there is none to return to, and delivery goes on.
+ */
+void snp_view_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
+                    uintptr_t ra)
+{
+    CPUState *cs = env_cpu(env);
+    Change c = {
+        .cs = cs, .gpa = access->gpa & ~(UPM_FRAME_SIZE - 1),
+        .size = UPM_FRAME_SIZE, .to_private = access->private,
+    };
+
+    if (ra) {
+        cpu_restore_state(cs, ra);
+    }
+    trace_snp_view(cs->cpu_index, c.gpa, c.to_private);
+    snp_exclusive(cs, change_all, &c);
+    if (ra) {
+        cpu_loop_exit_noexc(cs);
+    }
+}
+
+/*
+ * Of a guest that shares.  One that takes back would in part be told of pages
+ * that it goes on sharing: Linux begins by saying that all of its RAM is
+ * private, the GHCB with it that it says so by.
+ */
+void snp_view_hint(CPUX86State *env, hwaddr gpa, uint64_t size,
+                   bool to_private)
+{
+    Change c = { .cs = env_cpu(env), .gpa = gpa & ~(UPM_FRAME_SIZE - 1) };
+    hwaddr end = gpa + size;
+
+    if (to_private) {
+        return;
+    }
+    for (; c.gpa < end; c.gpa += c.size) {
+        c.size = MIN(end - c.gpa, STEP_SIZE);
+        if (is_needed(&c)) {
+            trace_snp_view_hint(c.cs->cpu_index, c.gpa, c.size);
+            snp_exclusive(c.cs, change_all, &c);
+        }
+    }
+}
+
+/*
+ * For the launch
+ */
+
+static void *make_private(UpmBlock *block, uint64_t offset)
+{
+    SnpViewPage page = page_of(block, offset);
+
+    if (!snp_view_is_private(qatomic_read(page.state))) {
+        snp_view_to_private(&page);
+    }
+    return page.private + (offset - page.offset);
+}
+
+static void encrypt_piece(UpmBlock *block, uint64_t offset, uint64_t size)
+{
+    SnpViewPage page = page_of(block, offset);
+    g_autofree void *piece = g_memdup2(block->rb->host + offset, size);
+
+    memcpy(make_private(block, offset), piece, size);
+    snp_view_filled(&page);
+}
+
+/*
+ * Flash has no private view: the guest reads it as it is, and a user's file
+ * stays what it was.
+ */
+static bool is_flash(const UpmBlock *block)
+{
+    return block->rb->mr->rom_device;
+}
+
+void snp_view_encrypt(UpmBlock *block, uint64_t offset, uint64_t size)
+{
+    if (is_flash(block)) {
+        warn_report_once("flash '%s' is not encrypted under TCG: the guest "
+                         "runs from it in plain text", block->name);
+        return;
+    }
+    while (size) {
+        uint64_t in_page = UPM_FRAME_SIZE - offset % UPM_FRAME_SIZE;
+        uint64_t piece = MIN(size, in_page);
+
+        encrypt_piece(block, offset, piece);
+        offset += piece;
+        size -= piece;
+    }
+}
+
+void *snp_view_private(UpmBlock *block, uint64_t offset, uint64_t size)
+{
+    SnpBlock *snp = block->provider_data;
+    uint64_t at;
+
+    if (is_flash(block)) {
+        return NULL;
+    }
+    for (at = offset & ~(UPM_FRAME_SIZE - 1); at < offset + size;
+         at += UPM_FRAME_SIZE) {
+        make_private(block, at);
+    }
+    return snp->host + offset;
+}

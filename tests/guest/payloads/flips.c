@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest that uses its pages through both views in turn, a hundred thousand
+ * times: an area that another vCPU is at, too, and, where nothing gets lost by
+ * it, what keeps itself running; with hypercalls by chance in between.  Two
+ * vCPUs
+ */
+#include "snp.h"
+
+#define ROUNDS      100000
+#define PAGES       32
+#define WHERE       16
+#define MARK        0x5eed5eed5eed5eed
+
+static volatile u64 others, kept = MARK;
+static volatile u64 sink;
+
+static void flip(u64 r)
+{
+    u64 gpa = AREA_GPA + (r % PAGES) * PAGE + (r >> 8) % 512 * 8;
+    volatile u64 *p = r >> 17 & 1 ? priv(gpa) : shar(gpa);
+
+    if (r >> 18 & 1) {
+        *p = r;
+    } else {
+        sink = *p;
+    }
+}
+
+/* Each vCPU its own numbers: chance() has one state. */
+static u64 next(u64 *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+void ap_main(unsigned index)
+{
+    u64 state = 0x9e3779b97f4a7c15 + index;
+
+    for (;;) {
+        flip(next(&state));
+        others++;
+    }
+}
+
+static void read(void *va)
+{
+    sink = *(volatile u64 *)va;
+}
+
+/* This page of variables, the stack, the code and the GHCB without the key */
+static void look_at_own(u64 r)
+{
+    switch (r % 4) {
+    case 0:
+        read(map_page(WHERE, gpa_of(&kept) & ~(PAGE - 1), false));
+        break;
+    case 1:
+        read(map_page(WHERE, gpa_of(stacks[0]), false));
+        break;
+    case 2:
+        read(map_page(WHERE, gpa_of(look_at_own) & ~(PAGE - 1), false));
+        break;
+    default:
+        read(priv(GHCB_GPA));
+    }
+}
+
+/* Is what was written with the key there again after a look without? */
+static bool comes_back(void)
+{
+    u64 gpa = AREA_GPA + PAGES * PAGE;
+
+    *(volatile u64 *)priv(gpa) = MARK;
+    read(shar(gpa));
+    return *(volatile u64 *)priv(gpa) == MARK;
+}
+
+static void call_by_chance(u64 r)
+{
+    static const u64 places[] = {
+        AREA_GPA, 0, 0xfed00000, 0xffff0000, 0x3fff000, 0x100000000,
+        1ULL << 51, 1ULL << 52, -PAGE, 0xa0000,
+    };
+    u64 gpa = places[r % ARRAY_SIZE(places)] + (r >> 8 & 0xf) * PAGE;
+    u64 pages = r >> 16 & 1 ? r >> 20 & 0x3f : 1ULL << (r >> 20 & 0x3f);
+    u64 attributes = r >> 48 & 0x3f;
+
+    /* Who shares what he runs on has lost it where memory is private. */
+    if (r % ARRAY_SIZE(places)) {
+        attributes |= MAP_PRIVATE;
+    }
+    hypercall(r >> 30 & 7 ? HC_MAP_GPA : r >> 32, gpa + (r >> 40 & 1), pages,
+              attributes);
+}
+
+void payload(void)
+{
+    u64 state = 0x123456789abcdef1;
+    bool in_place = comes_back();
+
+    print(in_place ? "# in place\n" : "# two halves\n");
+    ap_signal(1);
+    check(T("other-vcpu-runs"), wait_for_more(&others, 0));
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        u64 r = next(&state);
+
+        flip(r);
+        if (in_place && !(i % 64)) {
+            look_at_own(r >> 20);
+        }
+        if (!(i % 256)) {
+            call_by_chance(next(&state));
+        }
+    }
+    check_eq(T("own-memory-is-there"), kept, MARK);
+    check(T("other-vcpu-still-runs"), wait_for_more(&others, others));
+    fill(priv(AREA_GPA + PAGES * PAGE), PAGE, 0x42);
+    check_bytes(T("memory-works"), priv(AREA_GPA + PAGES * PAGE), PAGE, 0x42);
+}
