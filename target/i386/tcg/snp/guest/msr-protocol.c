@@ -37,7 +37,8 @@ static uint64_t with_data(uint64_t code, uint64_t data)
 
 uint64_t snp_ghcb_msr_reset_value(void)
 {
-    return (uint64_t)snp_guest()->kind.ghcb_version << 48 | GHCB_VERSION_MIN << 32 |
+    return (uint64_t)snp_guest()->kind.ghcb_version << 48 |
+           GHCB_VERSION_MIN << 32 |
            (uint64_t)ctz64(snp_cbit_mask()) << 24 | MSR_SEV_INFO;
 }
 
