@@ -78,13 +78,14 @@ def test_cbit_47(start, folder, policy):
 def test_reboot(start, folder):
     """A guest with SEV alone can be reset, as registers are QEMU's."""
     script = 'echo again: $(cat /proc/uptime)'
-    guest = start(*sev(SEV), *linux(folder, script), '-no-shutdown')
+    guest = start(*sev(SEV), *linux(folder, script), '-no-shutdown',
+                  '-action', 'reboot=reset')
     power_off(guest)
     guest.cmd('system_reset')
+    assert guest.event_wait('RESET', timeout=60)
     guest.cmd('cont')
-    deadline_lines = 2
     guest.wait_for(r'(?s)userspace: end.*userspace: end')
-    assert guest.serial.count('again: ') == deadline_lines
+    assert guest.serial.count('again: ') == 2
     check_kernel(guest.serial, SEV)
 
 

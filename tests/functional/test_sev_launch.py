@@ -5,7 +5,6 @@ The guests are stopped before their first instruction.
 """
 import base64
 import hashlib
-import json
 import os
 import pathlib
 import re
@@ -28,10 +27,11 @@ SECRET_GPA = 0x123000
 
 def sev(policy, guest='', vcpus=1, firmware='OVMF.fd', mode='on'):
     """Return the arguments of a SEV or SEV-ES guest."""
+    backend = 'memfd-private' if mode == 'on' else 'memfd'
     return ['-accel', 'tcg', '-cpu', 'EPYC-v4', '-smp', vcpus, '-m', MEMORY >>
             20, '-machine',
             'q35,confidential-guest-support=sev0,memory-backend=ram0',
-            '-object', 'memory-backend-memfd-private,id=ram0,share=on,'
+            '-object', f'memory-backend-{backend},id=ram0,share=on,'
             f'size={MEMORY}', '-object',
             'sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
             f'policy={policy},upm-mode={mode}{guest}', '-bios', firmware]
@@ -77,11 +77,13 @@ def told(guest):
     return base64.b64decode(guest.cmd('query-sev-launch-measure')['data'])
 
 
+@pytest.mark.parametrize('mode', ['on', 'off'])
 @pytest.mark.parametrize('policy, firmware, begin, vcpus, digest', rows())
-def test_digest(start, policy, firmware, begin, vcpus, digest):
+def test_digest(start, mode, policy, firmware, begin, vcpus, digest):
     """It is what sev-snp-measure says, and the firmware has measured it."""
     image = image_of(firmware, begin)
-    guest = start('-S', *sev(policy, ',legacy-vm-type=off', vcpus, firmware))
+    guest = start('-S', *sev(policy, ',legacy-vm-type=off', vcpus, firmware,
+                             mode))
     launch = guest.cmd('query-sev')['launch']
     assert launch['digest'] == digest
     assert launch['firmware-sha256'] == sha256(image)
@@ -147,14 +149,15 @@ def hashes_of(image, *kernel):
     return base, page[at:at + -(-size // 16) * 16]
 
 
-def test_kernel_hashes(start, folder):
+@pytest.mark.parametrize('mode', ['on', 'off'])
+def test_kernel_hashes(start, folder, mode):
     """Kernel, initrd and command line are measured as a piece of a page."""
     image = image_of('OVMF.amdsev.fd')
     initrd = initramfs(folder / 'initramfs')
     base, piece = hashes_of(image, KERNEL.read_bytes(), initrd.read_bytes(),
                             COMMAND_LINE.encode())
-    guest = start('-S', *sev(1, ',kernel-hashes=on',
-                             firmware='OVMF.amdsev.fd'),
+    guest = start('-S', *sev(1, ',kernel-hashes=on', 1, 'OVMF.amdsev.fd',
+                             mode),
                   '-kernel', KERNEL, '-initrd', initrd, '-append',
                   COMMAND_LINE)
     last = guest.cmd('query-sev-launch-pages')[-1]
@@ -244,13 +247,14 @@ def test_capabilities(start, chip):
     assert b'no PDH' in base64.b64decode(spoilt['pdh'])
 
 
+@pytest.mark.parametrize('mode', ['on', 'off'])
 @pytest.mark.parametrize('policy', [1, 5])
-def test_secret(start, chip, policy, tmp_path):
+def test_secret(start, chip, policy, mode, tmp_path):
     """A secret for what was measured reaches private memory, and only that."""
     pdh = base64.b64decode(capabilities(start, chip)['pdh'])
     owner = Owner(pdh, policy)
     guest = start('-S', *sev(policy, f',cert-dir={chip},legacy-vm-type=off' +
-                             owner.files(tmp_path)))
+                             owner.files(tmp_path), mode=mode))
     digest = bytes.fromhex(guest.cmd('query-sev')['launch']['digest'])
     data = told(guest)
     assert owner.accepts(digest, data)
@@ -279,6 +283,36 @@ def inject(guest, header, packed, gpa=SECRET_GPA):
     return None
 
 
+# mov si, 7000h: what is there goes to the serial port, 64 bytes of it
+SPEAKER = bytes.fromhex('31c0 8ed8 be0070 b94000 baf803 fc ac ee e2fc f4 ebfd')
+SPEAKER_GPA = 0x7000
+
+
+def speaker(path):
+    """Write firmware that tells a secret, in real mode."""
+    image = bytearray(64 << 10)
+    image[0xff00:0xff00 + len(SPEAKER)] = SPEAKER
+    image[0xfff0:0xfff3] = bytes.fromhex('e90dff')
+    path.write_bytes(image)
+    return path
+
+
+@pytest.mark.parametrize('mode', ['on', 'off'])
+def test_secret_is_known(start, chip, mode, tmp_path):
+    """The guest finds the secret."""
+    pdh = base64.b64decode(capabilities(start, chip)['pdh'])
+    owner = Owner(pdh, 1)
+    guest = start('-S', *sev(1, f',cert-dir={chip}' + owner.files(tmp_path),
+                             firmware=speaker(tmp_path / 'speaker'),
+                             mode=mode))
+    secret = b'told by the guest that it was meant for'.ljust(64, b'.')
+    assert inject(guest, *owner.pack(secret, told(guest)),
+                  SPEAKER_GPA) is None
+    guest.cmd('cont')
+    guest.wait_for(secret.decode())
+    assert in_halves(guest, secret) == (False, True)
+
+
 BAD_SECRETS = {
     'alignment': ((52, 64, SECRET_GPA + 8), 'INVALID_ADDRESS'),
     'size': ((52, 60, SECRET_GPA), 'INVALID_LEN'),
@@ -293,9 +327,9 @@ BAD_SECRETS = {
 def test_bad_secrets(start):
     """What is wrong with a secret is said; nothing is written."""
     guest = start('-S', *sev(5))
+    packed = bytes(range(1, 65)) * 400
     for (header, size, gpa), message in BAD_SECRETS.values():
-        said = inject(guest, bytes(header), bytes(range(1, 65)) * 400 and
-                      (bytes(range(1, 65)) * 400)[:size], gpa)
+        said = inject(guest, bytes(header), packed[:size], gpa)
         assert said and message in said, (header, size, gpa, said)
     assert in_halves(guest, bytes(range(1, 17))) == (False, False)
 
@@ -348,15 +382,31 @@ def test_spoilt_identity(refusal, chip, tmp_path):
                      r'chip.*\n.*Remove sev-identity', said), said
 
 
+def flashed(mode):
+    """Arguments of a guest with its firmware in a flash device"""
+    args = sev(1, mode=mode)
+    args[args.index('-bios'):] = [
+        '-drive', 'if=pflash,format=raw,readonly=on,file=' +
+        str(FIRMWARE / 'OVMF.fd')]
+    return args
+
+
 def test_flash(refusal):
     """Flash has no private half."""
-    args = sev(1)
-    at = args.index('-bios')
-    args[at:] = ['-drive', 'if=pflash,format=raw,readonly=on,file=' +
-                 str(FIRMWARE / 'OVMF.fd')]
-    said = refusal(*args)
+    said = refusal(*flashed('on'))
     assert 'not private memory of one RAM block' in said
     assert 'Use -bios' in said
+
+
+def test_flash_in_place(start):
+    """Where there is no private half it is measured, and left as it is."""
+    image = image_of('OVMF.fd')
+    guest = start('-S', *flashed('off'))
+    assert guest.cmd('query-sev')['launch']['digest'] == sha256(image)
+    assert image_of('OVMF.fd') == image
+    assert guest.cmd('human-monitor-command', command_line='xp /4xb '
+                     '0xfffffff0').split()[1:] == [
+                         f'0x{byte:02x}' for byte in image[-16:-12]]
 
 
 def test_options(start):
@@ -368,4 +418,3 @@ def test_options(start):
             'cert-dir'} <= properties
     assert not {'pre-fault', 'emulated-smt', 'launch-digest',
                 'certs-path'} & properties
-    json.dumps(sorted(properties))

@@ -218,7 +218,7 @@ ERRORS = {
     'SEV metadata section ... no room for ... bytes of kernel hashes at offset':
         amdsev(lambda f: f.put(f.guid(layout.HASH_AREA) - 10, 0x810ff0)),
     # the platform
-    'cbitpos=... is not possible on the emulated SEV-SNP processor':
+    'cbitpos=... is not possible on the emulated processor':
         lambda folder: [str(arg).replace('cbitpos=51', 'cbitpos=20')
                         for arg in snp()],
     "cbitpos=... is not this host's": kvm(cbitpos=63),

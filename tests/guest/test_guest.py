@@ -50,6 +50,9 @@ VARIANTS = {
                'smp': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'remote': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
                'single': {'smp': 2, **SINGLE}},
+    'stale': {f'{kind}-{name}': {'kind': kind, 'smp': 2, **options}
+              for kind in ('sev', 'es') for name, options in
+              (('plain', {}), ('single', SINGLE))},
     'seeds': POLICIES,
     'seeds_high': {name: {**options, 'below_mib': 32}
                    for name, options in POLICIES.items()},

@@ -132,7 +132,6 @@ static const PspProcessor processor = {
     .can_encrypt = snp_launch_can_encrypt,
     .encrypt = snp_launch_encrypt,
     .private_at = snp_launch_private,
-    .private_done = snp_launch_private_done,
     .ghcb_version = snp_guest_set_ghcb_version,
     .vcpus = sev_vcpus,
     .vcpu_reset = sev_vcpu_reset,

@@ -22,7 +22,6 @@
  * @encrypt: the content of such a range becomes private
  * @private_at: where the private content of such a range lies; NULL where it
  *     is not private memory
- * @private_done: the content there has changed
  * @ghcb_version: the highest version of the GHCB protocol to offer
  * @vcpus: number of vCPUs
  * @vcpu_reset: reset state of vCPU @index, in order of creation
@@ -34,7 +33,6 @@ typedef struct PspProcessor {
     bool (*can_encrypt)(const void *host, uint64_t size);
     void (*encrypt)(const void *host, uint64_t size);
     void *(*private_at)(const void *host, uint64_t size);
-    void (*private_done)(const void *host, uint64_t size);
     void (*ghcb_version)(uint8_t version);
     unsigned (*vcpus)(void);
     void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);

@@ -183,11 +183,7 @@ int sev_kvm_secret(PspSevKvm *vm,
                       (uint64_t)secret->guest_uaddr);
     }
     command.guest_spa = spa_of(private);
-    ret = sev_outcome(psp_sev_launch_secret(&vm->host, &command), fw_error);
-    if (!ret) {
-        vm->processor->private_done(host, secret->guest_len);
-    }
-    return ret;
+    return sev_outcome(psp_sev_launch_secret(&vm->host, &command), fw_error);
 }
 
 static int load_vcpus(PspSevKvm *vm)

@@ -634,14 +634,6 @@ void ap_init(u32 apic_id)
     send_command(apic_id, 0x4500);
 }
 
-/* In real mode the image is seen below 1 MiB, too. */
-static void put_far_jump(u8 *page)
-{
-    put(page, 0, 0xea, 1);
-    put(page, 1, (u64)ap_reset - IMAGE_BASE, 2);
-    put(page, 3, 0xf000, 2);
-}
-
 void ap_sipi(u32 apic_id)
 {
     if (has_ghcb()) {
@@ -649,7 +641,7 @@ void ap_sipi(u32 apic_id)
         send_command(apic_id, 0x46ff);
         return;
     }
-    put_far_jump(priv(SIPI_GPA));
+    memcpy(priv(SIPI_GPA), sipi_code, sipi_code_end - sipi_code);
     send_command(apic_id, 0x4600 | SIPI_GPA / PAGE);
 }
 

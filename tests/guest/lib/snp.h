@@ -80,6 +80,7 @@ struct cpu {
 extern struct cpu cpus[MAX_CPUS];
 extern u8 stacks[MAX_CPUS][STACK_SIZE];
 extern u8 gdt[], paging_root[], start_c[], ap_reset[];
+extern u8 sipi_code[], sipi_code_end[];
 
 static inline struct cpu *this_cpu(void)
 {
@@ -252,7 +253,7 @@ void ap_start(unsigned index);
 /**
  * ap_init, ap_sipi: a signal by the local APIC; ap_signal: both
  *
- * With SEV alone the SIPI's vector is that of a page with a jump to ap_reset.
+ * With SEV alone the SIPI's vector is that of a page with a copy of sipi_code.
  */
 void ap_init(u32 apic_id);
 void ap_sipi(u32 apic_id);

@@ -31,6 +31,22 @@ enter32:
         movl    %eax, %cr0
         ljmpl   $SEL_CODE32, $enter64
 
+/* The same for a vCPU with SEV alone, to be copied to a page below 1 MiB */
+        .global sipi_code, sipi_code_end
+sipi_code:
+        movl    $1, %edi
+        cli
+        cld
+        lgdtl   %cs:(sipi_gdt_pointer - sipi_code)
+        movl    %cr0, %eax
+        orb     $1, %al
+        movl    %eax, %cr0
+        ljmpl   $SEL_CODE32, $enter64
+sipi_gdt_pointer:
+        .word   gdt_end - gdt - 1
+        .long   gdt
+sipi_code_end:
+
 /* ---- 32 bit ---- */
         .code32
 enter64:

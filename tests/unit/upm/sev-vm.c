@@ -49,12 +49,6 @@ static void encrypt(const void *host, uint64_t size)
     vm.encrypted++;
 }
 
-static void private_done(const void *host, uint64_t size)
-{
-    g_assert_true(can_encrypt(host, size));
-    vm.changed++;
-}
-
 static void ghcb_version(uint8_t version)
 {
     vm.ghcb_version = version;
@@ -104,7 +98,6 @@ static const PspProcessor processor = {
     .can_encrypt = can_encrypt,
     .encrypt = encrypt,
     .private_at = private_at,
-    .private_done = private_done,
     .ghcb_version = ghcb_version,
     .vcpus = vcpus,
     .vcpu_reset = vcpu_reset,

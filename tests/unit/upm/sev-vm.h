@@ -21,7 +21,7 @@
 typedef struct Vm {
     PspSevKvm *sev;
     uint8_t *shared[2], *private[2];
-    unsigned encrypted, changed;    /* calls */
+    unsigned encrypted;             /* calls */
     unsigned identities;
     bool identity_fails;
     int ghcb_version;               /* -1: never said */

@@ -65,9 +65,6 @@ void snp_launch_encrypt(const void *host, uint64_t size);
  */
 void *snp_launch_private(const void *host, uint64_t size);
 
-/** snp_launch_private_done: the content there has changed */
-void snp_launch_private_done(const void *host, uint64_t size);
-
 /**
  * snp_launch_page: assign a private frame to the guest for the firmware's
  * LAUNCH_UPDATE, and return its host address

@@ -81,15 +81,6 @@ typedef struct SnpFrame {
 void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos);
 
 /**
- * snp_block_map: have SnpBlock.region and SnpBlock.host
- *
- * Not while a RAM block is being added.  Locking: BQL.
- *
- * Returns: false where that is not possible, which has been reported.
- */
-bool snp_block_map(UpmBlock *block);
-
-/**
  * snp_memory_find: the block at a guest-physical address without C-bit
  * @offset: of @gpa in the block
  *

@@ -8,71 +8,91 @@
  * the machine is being made.
  */
 #include "qemu/osdep.h"
+#include "qemu/error-report.h"
 #include "exec/cpu-common.h"
 #include "tcg/snp/guest/guest.h"
 
 /* Returns: false where it is not private memory of one block. */
-static bool find(const void *host, uint64_t size, UpmExtent *extent)
+static bool find(RAMBlock *rb, uint64_t offset, uint64_t size,
+                 UpmExtent *extent)
 {
-    ram_addr_t offset;
-    RAMBlock *rb = qemu_ram_block_from_host((void *)host, false, &offset);
     UpmBlock *block = rb ? upm_block_find(rb) : NULL;
-    uint64_t end;
-    UpmExtent run;
+    UpmExtent frames, run;
 
     if (!block || !size || offset >= block->size ||
         size > block->size - offset) {
         return false;
     }
-    end = ROUND_UP(offset + size, UPM_FRAME_SIZE);
     *extent = (UpmExtent) {
-        .block = block,
-        .offset = QEMU_ALIGN_DOWN(offset, UPM_FRAME_SIZE),
+        .block = block, .offset = offset, .size = size,
     };
-    extent->size = end - extent->offset;
-    return !upm_next_run_in(extent, extent->offset, false, &run) &&
+    frames = *extent;
+    frames.offset = QEMU_ALIGN_DOWN(offset, UPM_FRAME_SIZE);
+    frames.size = ROUND_UP(offset + size, UPM_FRAME_SIZE) - frames.offset;
+    return !upm_next_run_in(&frames, frames.offset, false, &run) &&
            snp_block_map(block);
+}
+
+static bool find_host(const void *host, uint64_t size, UpmExtent *extent)
+{
+    ram_addr_t offset = 0;
+    RAMBlock *rb = qemu_ram_block_from_host((void *)host, false, &offset);
+
+    return find(rb, offset, size, extent);
+}
+
+/*
+ * A flash device is written to by its own commands, and its file is the
+ * user's: memory that is encrypted in place leaves it as it is.
+ */
+static bool stays_plain(const void *host)
+{
+    ram_addr_t offset = 0;
+    RAMBlock *rb = qemu_ram_block_from_host((void *)host, false, &offset);
+
+    return snp_guest()->kind.views && rb && rb->mr->rom_device;
 }
 
 bool snp_launch_can_encrypt(const void *host, uint64_t size)
 {
     UpmExtent extent;
 
-    return find(host, size, &extent);
+    return stays_plain(host) || find_host(host, size, &extent);
 }
 
 void *snp_launch_private(const void *host, uint64_t size)
 {
-    uint64_t in_page = (uintptr_t)host % UPM_FRAME_SIZE;
     UpmExtent extent;
     const SnpBlock *snp;
 
-    if (!find(host, size, &extent)) {
+    if (stays_plain(host) || !find_host(host, size, &extent)) {
         return NULL;
     }
     if (extent.block->recorded) {
-        return snp_view_private(extent.block, extent.offset + in_page, size);
+        return snp_view_private(extent.block, extent.offset, extent.size);
     }
     snp = extent.block->provider_data;
-    return snp->host + extent.offset + in_page;
+    return snp->host + extent.offset;
 }
 
 void snp_launch_encrypt(const void *host, uint64_t size)
 {
-    uint64_t in_page = (uintptr_t)host % UPM_FRAME_SIZE;
     UpmExtent extent;
 
-    if (!find(host, size, &extent)) {
+    if (stays_plain(host)) {
+        warn_report_once("firmware in a flash device is measured, and is not"
+                         " encrypted: use -bios to see it as the guest's own"
+                         " memory");
+        return;
+    }
+    if (!find_host(host, size, &extent)) {
         return;
     }
     if (extent.block->recorded) {
-        snp_view_encrypt(extent.block, extent.offset + in_page, size);
+        snp_view_encrypt(extent.block, extent.offset, extent.size);
     } else {
-        memcpy(snp_launch_private(host, size), host, size);
-    }
-}
+        const SnpBlock *snp = extent.block->provider_data;
 
-/* The shared half of it is hidden, or shows noise. */
-void snp_launch_private_done(const void *host, uint64_t size)
-{
+        memcpy(snp->host + extent.offset, host, size);
+    }
 }
