@@ -57,6 +57,7 @@ def test_reset(start, folder):
     power_off(guest)
     check_recorded(guest)
     guest.cmd('system_reset')
+    assert guest.event_wait('RESET', timeout=60)
     assert guest.cmd('query-upm')['shared-bytes'] == 0
     guest.cmd('cont')
     guest.wait_for(r'(?s)userspace: end.*userspace: end')
