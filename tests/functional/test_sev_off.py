@@ -53,7 +53,8 @@ def test_anonymous_memory(start, folder):
 
 def test_reset(start, folder):
     """A guest with SEV alone starts again, and all of it is private then."""
-    guest = start(*off(SEV), *linux(folder), '-no-shutdown')
+    guest = start(*off(SEV), *linux(folder), '-no-shutdown',
+                  '-action', 'reboot=reset')
     power_off(guest)
     check_recorded(guest)
     guest.cmd('system_reset')
