@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""SEV and SEV-ES guests whose memory is encrypted in place, emulated."""
+import pytest
+
+from linux_guest import linux, plain
+from test_sev_boot import ES, MIB, SEV, check_kernel, power_off
+
+
+def off(policy, vcpus=1, mode='off'):
+    """Arguments of a guest without private memory."""
+    words = plain(vcpus=vcpus)
+    words[words.index('-machine') + 1] += ',confidential-guest-support=sev0'
+    return [*words, '-object', f'sev-guest,id=sev0,policy={policy},cbitpos=51,'
+            f'reduced-phys-bits=1,upm-mode={mode}']
+
+
+def without_backend(words):
+    """The same with the machine's own memory, which has no file."""
+    at = words.index('-object')
+    return [word.replace(',memory-backend=ram0', '')
+            for word in words[:at] + words[at + 2:]]
+
+
+def check_recorded(guest):
+    """What Linux has told is written down, and nothing was discarded."""
+    info = guest.cmd('query-upm')
+    assert info['page-states'] == 'recorded'
+    assert info['shared-bytes'] >= 64 * MIB
+    assert info['discarded-shared'] == info['discarded-private'] == 0
+    cause, = info['conversions']
+    assert cause['cause'] == 'hypercall'
+    assert cause['to-shared-bytes'] >= 64 * MIB
+
+
+@pytest.mark.parametrize('vcpus', [1, 4])
+@pytest.mark.parametrize('policy', [SEV, ES])
+def test_linux(start, folder, policy, vcpus):
+    """Firmware and Linux to userspace and power-off."""
+    guest = start(*off(policy, vcpus), *linux(folder), '-no-shutdown')
+    power_off(guest)
+    check_kernel(guest.serial, policy, vcpus)
+    check_recorded(guest)
+
+
+def test_anonymous_memory(start, folder):
+    """Without a memory backend, and without the option."""
+    guest = start(*without_backend(off(ES, mode='auto')), *linux(folder),
+                  '-no-shutdown')
+    power_off(guest)
+    check_kernel(guest.serial, ES)
+    check_recorded(guest)
+
+
+def test_reset(start, folder):
+    """A guest with SEV alone starts again, and all of it is private then."""
+    guest = start(*off(SEV), *linux(folder), '-no-shutdown',
+                  '-action', 'reboot=reset')
+    power_off(guest)
+    check_recorded(guest)
+    guest.cmd('system_reset')
+    assert guest.event_wait('RESET', timeout=60)
+    assert guest.cmd('query-upm')['shared-bytes'] == 0
+    guest.cmd('cont')
+    guest.wait_for(r'(?s)userspace: end.*userspace: end')
+    check_kernel(guest.serial, SEV)
+    check_recorded(guest)
