@@ -200,6 +200,21 @@ static void set_emulated_smt(Object *obj, bool value, Error **errp)
     }
 }
 
+static bool get_emulated_large_pages(Object *obj, Error **errp)
+{
+    return upm_guest_options(obj)->emulated_large_pages;
+}
+
+static void set_emulated_large_pages(Object *obj, bool value, Error **errp)
+{
+    UpmGuestOptions *options = options_to_set(obj, "emulated-large-pages",
+                                              errp);
+
+    if (options) {
+        options->emulated_large_pages = value;
+    }
+}
+
 /*
  * Launch and attestation
  */
@@ -320,12 +335,18 @@ static void add_emulated(ObjectClass *oc)
         "Run on the emulated platform, without any confidentiality");
 }
 
-static void add_smt(ObjectClass *oc)
+static void add_platform(ObjectClass *oc)
 {
     object_class_property_add_bool(oc, "emulated-smt", get_emulated_smt,
                                    set_emulated_smt);
     object_class_property_set_description(oc, "emulated-smt",
         "The emulated platform has SMT on, as most hosts have");
+    object_class_property_add_bool(oc, "emulated-large-pages",
+                                   get_emulated_large_pages,
+                                   set_emulated_large_pages);
+    object_class_property_set_description(oc, "emulated-large-pages",
+        "The emulated platform has private memory in pages of 2 MiB, as no "
+        "host has today");
 }
 
 static void add_measure_only(ObjectClass *oc)
@@ -361,7 +382,7 @@ void upm_guest_class_init(ObjectClass *oc)
     upm_guest_add_memory(oc);
     upm_guest_add_mode(oc);
     add_emulated(oc);
-    add_smt(oc);
+    add_platform(oc);
     add_measure_only(oc);
     add_cert_dir(oc);
     add_attestation(oc);

@@ -21,6 +21,7 @@ typedef struct UpmGuestOptions {
     OnOffAuto upm_mode;
     bool emulated;
     bool emulated_smt;
+    bool emulated_large_pages;
     SevMeasureOnly measure_only;
     char *cert_dir;
     char *certs_path;

@@ -90,16 +90,18 @@ def check_names(payload, kind='snp'):
             for name in marked_names(text, mark)]
 
 
-def guest_object(kind, mode):
+def guest_object(kind, mode, large):
     """The guest's object; of an SNP guest the mode is given elsewhere."""
     guest = (f'{KINDS[kind][0]},id=sev0,cbitpos=51,reduced-phys-bits=1,'
              f'cert-dir={BUILD}/logs/chip')
+    if large:
+        guest += ',emulated-large-pages=on'
     return guest if kind == 'snp' else f'{guest},upm-mode={mode}'
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
               accel='tcg', cpu='EPYC-v4', split_mib=None, backend='',
-              kind='snp', mode='on', extra=()):
+              kind='snp', mode='on', large=False, extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller.
 
     RAM is one backend, or several in a row with the sizes of split_mib;
@@ -119,7 +121,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
     return ['-accel', accel, '-machine', machine, *backends, *numa,
-            '-object', guest_object(kind, mode),
+            '-object', guest_object(kind, mode, large),
             '-cpu', cpu, '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
             '-net', 'none',
@@ -396,6 +398,8 @@ class Host:
     def serve(self, verb, gpa, size, value):
         """Do what a payload asked for; None, or what was found wrong."""
         start = self.offset(gpa)
+        if verb == 'large':
+            return None
         if verb == 'fill':
             self.write(start, bytes([value]) * size)
         elif verb == 'expect':
@@ -549,7 +553,8 @@ def run(payload, timeout=LIMIT, echo=False, **options):
             result.serve(line, host)
             if echo and result.lines:
                 print('   ', result.lines[-1], flush=True)
-            process.stdin.write(b'.')
+            large = line.startswith('@large ') and options.get('large')
+            process.stdin.write(b'L' if large else b'.')
             process.stdin.flush()
     except ConnectionError as error:
         result.add(f'# {error}')

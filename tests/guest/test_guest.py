@@ -23,20 +23,23 @@ SEV = {'sev': {'kind': 'sev'}}
 ES = {'es': {'kind': 'es'}}
 # All vCPUs take turns in one thread.
 SINGLE = {'accel': 'tcg,thread=single'}
+# A host with 2 MiB pages; those of today have none.
+LARGE = {'large': True}
+BOTH_SIZES = {**PLAIN, 'large': LARGE}
 VARIANTS = {
     'hello': {**PLAIN, **SEV, **ES},
     'hypercall': {**SEV, **ES},
     'registers': PLAIN,
     'msr_protocol': {**PLAIN, **ES},
-    'vc': PLAIN,
+    'vc': {**PLAIN, 'genoa': {'cpu': 'EPYC-Genoa'}},
     'nae': {**PLAIN, **ES},
     'ghcb_errors': {**PLAIN, **ES},
     'long_string': PLAIN,
     'unregistered': PLAIN,
     'request_in_mmio': PLAIN,
     'certs_in_mmio': PLAIN,
-    'pvalidate': PLAIN,
-    'psc': POLICIES,
+    'pvalidate': BOTH_SIZES,
+    'psc': {**POLICIES, 'large': LARGE},
     'psc_errors': {'plain': {'size_mib': 63}},
     'blocks': {'plain': {'split_mib': (33, 31)}},
     'tables': {name: POLICIES[name] for name in ('both', 'none')},
@@ -48,7 +51,7 @@ VARIANTS = {
     'devices': PLAIN,
     'access': {'both': POLICIES['both'], 'none': POLICIES['none'],
                'smp': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
-    'remote': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
+    'remote': {'both': {'smp': 2}, 'large': {'smp': 2, **LARGE}, 'none': {**POLICIES['none'], 'smp': 2},
                'single': {'smp': 2, **SINGLE}},
     'stale': {f'{kind}-{name}': {'kind': kind, 'smp': 2, **options}
               for kind in ('sev', 'es') for name, options in
@@ -60,7 +63,8 @@ VARIANTS = {
     'bad_vmsa': {'plain': {'smp': 2}},
     'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
              'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
-    'vmsa': {'plain': {'smp': 2}},
+    'vmsa': {'plain': {'smp': 2},
+             'genoa': {'smp': 2, 'cpu': 'EPYC-Genoa'}},
     'stress': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},
                'single': {'smp': 2, **SINGLE}},
     'fuzz': {'plain': {'smp': 2}},

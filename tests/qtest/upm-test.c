@@ -529,6 +529,7 @@ static const Option guest_options[] = {
     { "upm-mode", "\"on\"", "\"auto\"" },
     { "emulated", "true", "false" },
     { "emulated-smt", "true", "false" },
+    { "emulated-large-pages", "false", "true" },
     { "measure-only", "\"off\"", "\"json\"" },
     { "cert-dir", "\"first\"", "\"second\"" },
     { "certs-path", "\"first.table\"", "\"second.table\"" },

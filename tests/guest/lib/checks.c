@@ -216,6 +216,11 @@ void host_resident(const char *name, u64 bytes)
     host("resident", name, bytes, 0, 0);
 }
 
+bool host_large_pages(void)
+{
+    return host("large", NULL, 0, 0, 0) == 'L';
+}
+
 void host_mark(void)
 {
     host("mark", NULL, 0, 0, 0);

@@ -11,6 +11,7 @@
 
 #pragma GCC visibility push(hidden)
 
+#define DB 1
 #define UD 6
 #define DF 8
 #define GP 13

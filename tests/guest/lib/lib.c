@@ -185,6 +185,30 @@ struct result rmpquery(const volatile void *va, u64 rdx)
     return r;
 }
 
+/* EAX of leaf 1 as the CPUID page has it, 0 without one */
+static u32 cpu_signature(void)
+{
+    const u8 *page = priv(CPUID_GPA);
+
+    for (u32 i = 0; i < *(const u32 *)page && i < 64; i++) {
+        const u32 *entry = (const u32 *)(page + 0x10 + 48 * i);
+
+        if (entry[0] == 1) {
+            return entry[6];
+        }
+    }
+    return 0;
+}
+
+bool has_tsc_aux(void)
+{
+    u32 signature = cpu_signature();
+    u32 family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+    u32 model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
+
+    return family > 0x19 || (family == 0x19 && model >= 0x10);
+}
+
 static void pvalidate_range(const volatile void *va, u64 size, bool valid)
 {
     const volatile u8 *p = va;
@@ -199,6 +223,10 @@ static void pvalidate_range(const volatile void *va, u64 size, bool valid)
         }
         if (r.eax) {
             fatal("PVALIDATE", r.eax);
+        }
+        if (!valid) {
+            /* PVALIDATE leaves translations alone. */
+            invlpg(p);
         }
         p += large ? PAGE_2M : PAGE;
         size -= large ? PAGE_2M : PAGE;

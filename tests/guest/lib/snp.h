@@ -104,9 +104,14 @@ struct result {
     u64 rcx, rdx;
 };
 
+#define FAIL_SIZEMISMATCH 6
+
 struct result pvalidate(const volatile void *va, u64 rcx, u64 rdx);
 struct result rmpadjust(const volatile void *va, u64 rcx, u64 rdx);
 struct result rmpquery(const volatile void *va, u64 rdx);
+
+/** has_tsc_aux: TSC_AUX is part of a VMSA, by the model in the CPUID page */
+bool has_tsc_aux(void);
 
 /*
  * Validate or rescind 4 KiB pages; a failure ends the payload.  Without an RMP
@@ -119,6 +124,8 @@ void rescind(const volatile void *va, u64 size);
 
 #define MSR_GHCB        0xc0010130
 #define MSR_SEV_STATUS  0xc0010131
+/* GHCB specification, 2.3.1: hypervisor features */
+#define GHCB_MSR_FEATURES 0x080
 
 enum {
     GHCB_CPL = 0x0cb, GHCB_XSS = 0x140, GHCB_RAX = 0x1f8, GHCB_RCX = 0x308,
@@ -129,9 +136,11 @@ enum {
 };
 
 enum {
-    NAE_READ_DR7 = 0x27, NAE_WRITE_DR7 = 0x37, NAE_RDTSC = 0x6e,
-    NAE_RDPMC = 0x6f, NAE_CPUID = 0x72, NAE_INVD = 0x76, NAE_IOIO = 0x7b,
-    NAE_MSR = 0x7c, NAE_VMMCALL = 0x81, NAE_RDTSCP = 0x87, NAE_WBINVD = 0x89,
+    NAE_READ_DR7 = 0x27, NAE_WRITE_DR7 = 0x37, NAE_DB = 0x41,
+    NAE_RDTSC = 0x6e, NAE_RDPMC = 0x6f, NAE_CPUID = 0x72, NAE_INVD = 0x76,
+    NAE_INVLPGA = 0x7a, NAE_IOIO = 0x7b, NAE_MSR = 0x7c, NAE_VMRUN = 0x80,
+    NAE_VMMCALL = 0x81, NAE_VMLOAD = 0x82, NAE_VMSAVE = 0x83,
+    NAE_SKINIT = 0x86, NAE_RDTSCP = 0x87, NAE_WBINVD = 0x89,
     NAE_MONITOR = 0x8a, NAE_MWAIT = 0x8b, NPF_MMIO = 0x400,
     NPF_NOT_VALIDATED = 0x404,
 };

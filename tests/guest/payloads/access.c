@@ -191,19 +191,20 @@ static void check_own_page(void)
 {
     u64 gpa = half_valid(6);
     struct trap t;
-    /* pvalidate of its own page, then more code: lea, xor, xor, pvalidate */
+    /* pvalidate of its own page, then more code */
     static const u8 code[] = {
         0x48, 0x8d, 0x05, 0xf9, 0xff, 0xff, 0xff,   /* lea -7(%rip), %rax */
         0x31, 0xc9,                                 /* xor %ecx, %ecx */
         0x31, 0xd2,                                 /* xor %edx, %edx */
         0xf2, 0x0f, 0x01, 0xff,                     /* pvalidate */
+        0x0f, 0x01, 0x38,                           /* invlpg (%rax) */
         0x90, 0x90, 0xc3,
     };
 
     memcpy(priv(gpa), code, sizeof(code));
     t = try_fn(run, priv(gpa));
     check_trap(T("rescinds-its-own-page"), t, VC, NPF_NOT_VALIDATED);
-    check_eq(T("rescinds-its-own-page-rip"), t.rip, gpa + 15);
+    check_eq(T("rescinds-its-own-page-rip"), t.rip, gpa + 18);
 }
 
 void payload(void)

@@ -8,7 +8,7 @@
 #define SECRET 0x5a
 #define PUBLIC 0xc3
 
-enum { NONE, READ, WRITE, RUN };
+enum { NONE, READ, WRITE, RUN, FORGET };
 
 static volatile u64 order;
 static void *volatile where;
@@ -33,10 +33,16 @@ static void run(void *va)
     value = eax;
 }
 
+static void forget(void *va)
+{
+    invlpg(va);
+}
+
 void ap_main(unsigned index)
 {
     static void (*const todo[])(void *) = {
         [READ] = read_byte, [WRITE] = write_byte, [RUN] = run,
+        [FORGET] = forget,
     };
 
     (void)index;
@@ -61,7 +67,7 @@ static struct trap remote(unsigned what, void *va)
     return caught;
 }
 
-/* No PVALIDATE in between, whose own flush would hide what is missing. */
+/* Of what is validated still */
 static void check_to_shared(u64 gpa, u64 large)
 {
     u64 entry = psc_entry(gpa, PSC_SHARED) | large;
@@ -106,10 +112,17 @@ static void check_rescind(void)
     remote(READ, priv(gpa));
     check_eq(T("reads"), value, SECRET);
     rescind(priv(gpa), PAGE);
+    remote(FORGET, priv(gpa));
     check_trap(T("rescinded"), remote(READ, priv(gpa)), VC,
                NPF_NOT_VALIDATED);
     validate(priv(gpa), PAGE);
     check_trap(T("validated-again"), remote(READ, priv(gpa)), -1, -1);
+
+    /* What the other one has not forgotten, the conversion ends. */
+    rescind(priv(gpa), PAGE);
+    psc_msr(gpa, PSC_SHARED);
+    check_trap(T("converted-after-rescind"), remote(READ, priv(gpa)), VC,
+               NPF_NOT_VALIDATED);
 }
 
 static void check_code(void)

@@ -41,6 +41,12 @@ INSTRUCTION(do_wbinvd, "wbinvd")
 INSTRUCTION(do_rdpmc, "rdpmc" :: "c"(0) : "rax", "rdx")
 INSTRUCTION(do_monitor, "monitor" :: "a"(buffer), "c"(0), "d"(0))
 INSTRUCTION(do_mwait, "mwait" :: "a"(0), "c"(0))
+INSTRUCTION(do_vmrun, "vmrun %%rax" :: "a"(AREA_GPA) : "memory")
+INSTRUCTION(do_vmload, "vmload %%rax" :: "a"(AREA_GPA) : "memory")
+INSTRUCTION(do_vmsave, "vmsave %%rax" :: "a"(AREA_GPA) : "memory")
+INSTRUCTION(do_skinit, "skinit %%eax" :: "a"(AREA_GPA) : "memory")
+INSTRUCTION(do_invlpga, "invlpga %%rax, %%ecx" :: "a"(AREA_GPA), "c"(0)
+            : "memory")
 INSTRUCTION(do_vmmcall, "vmmcall" :: "a"(0))
 INSTRUCTION(do_read_dr7, "mov %%dr7, %%rax" ::: "rax")
 INSTRUCTION(do_write_dr7, "mov %%rax, %%dr7" :: "a"(0x400))
@@ -84,6 +90,11 @@ static const struct {
     { T("rdpmc"), do_rdpmc, NAE_RDPMC, { 0x0f, 0x33 } },
     { T("monitor"), do_monitor, NAE_MONITOR, { 0x0f, 0x01, 0xc8 } },
     { T("mwait"), do_mwait, NAE_MWAIT, { 0x0f, 0x01, 0xc9 } },
+    { T("vmrun"), do_vmrun, NAE_VMRUN, { 0x0f, 0x01, 0xd8 } },
+    { T("vmload"), do_vmload, NAE_VMLOAD, { 0x0f, 0x01, 0xda } },
+    { T("vmsave"), do_vmsave, NAE_VMSAVE, { 0x0f, 0x01, 0xdb } },
+    { T("skinit"), do_skinit, NAE_SKINIT, { 0x0f, 0x01, 0xde } },
+    { T("invlpga"), do_invlpga, NAE_INVLPGA, { 0x0f, 0x01, 0xdf } },
     { T("vmmcall"), do_vmmcall, NAE_VMMCALL, { 0x0f, 0x01, 0xd9 } },
     { T("dr7-read"), do_read_dr7, NAE_READ_DR7, { 0x0f, 0x21 } },
     { T("dr7-write"), do_write_dr7, NAE_WRITE_DR7, { 0x0f, 0x23 } },
@@ -167,7 +178,6 @@ static const struct {
     { T("no-vc-msr-fs-base"), msr_round_trip, 0xc0000100 },
     { T("no-vc-msr-gs-base"), msr_round_trip, 0xc0000101 },
     { T("no-vc-msr-kernel-gs-base"), msr_round_trip, 0xc0000102 },
-    { T("no-vc-msr-tsc-aux"), msr_round_trip, 0xc0000103 },
     { T("no-vc-msr-sysenter-cs"), msr_round_trip, 0x174 },
     { T("no-vc-msr-sysenter-esp"), msr_round_trip, 0x175 },
     { T("no-vc-msr-sysenter-eip"), msr_round_trip, 0x176 },
@@ -195,6 +205,69 @@ static void user_cpuid(void *arg)
 {
     (void)arg;
     run_user(do_cpuid, stacks[1] + STACK_SIZE);
+}
+
+/* ---- debug exceptions: KVM keeps their intercept without DebugSwap ---- */
+
+INSTRUCTION(do_single_step, "pushf; orl $0x100, (%%rsp); popf; nop; nop"
+            ::: "memory", "cc")
+INSTRUCTION(do_icebp, ".byte 0xf1; nop")
+INSTRUCTION(do_int1, "int $1; nop")
+
+static void write_efer(void *arg)
+{
+    wrmsr(0xc0000080, (u64)arg);
+}
+
+INSTRUCTION(do_step_vmgexit, "pushf; orl $0x100, (%%rsp); popf;"
+            "rep; vmmcall; nop; nop" ::: "memory", "cc")
+
+static void check_tf_over_vmgexit(void)
+{
+    u64 saved = rdmsr(MSR_GHCB);
+    struct trap t;
+
+    wrmsr(MSR_GHCB, GHCB_MSR_FEATURES);
+    t = try_fn(do_step_vmgexit, NULL);
+    wrmsr(MSR_GHCB, saved);
+    check_trap(T("single-step-vmgexit"), t, VC, NAE_DB);
+    check(T("single-step-vmgexit-rip"), t.vector == VC &&
+          ((const u8 *)t.rip)[-1] == 0xd9 && ((const u8 *)t.rip)[-4] == 0xf3);
+}
+
+static void check_debug(void)
+{
+    struct trap t = try_fn(do_single_step, NULL);
+
+    check_trap(T("single-step"), t, VC, NAE_DB);
+    /* a trap: behind the first instruction after POPF */
+    check(T("single-step-rip"), t.vector == VC &&
+          ((const u8 *)t.rip)[-1] == 0x90 && ((const u8 *)t.rip)[-2] == 0x9d);
+    check_tf_over_vmgexit();
+    /* None of the two is an intercepted #DB: APM volume 2, 15.12.2 */
+    check_trap(T("icebp"), try_fn(do_icebp, NULL), DB, -1);
+    check_trap(T("int-1"), try_fn(do_int1, NULL), DB, -1);
+}
+
+/* Part of the VMSA, and so the guest's own, from Zen 4 on */
+static void check_tsc_aux(void)
+{
+    bool own = has_tsc_aux();
+
+    check_trap(T("msr-tsc-aux"), try_fn(msr_round_trip, (void *)0xc0000103),
+               own ? -1 : VC, own ? -1 : NAE_MSR);
+}
+
+/* It is the processor's that runs an encrypted guest. */
+static void check_svme(void)
+{
+    u64 efer = rdmsr(0xc0000080);
+
+    check_eq(T("svme-is-set"), efer >> 12 & 1, 1);
+    check_trap(T("svme-cleared"), try_fn(write_efer,
+                                         (void *)(efer & ~(1ULL << 12))),
+               -1, -1);
+    check_eq(T("svme-stays"), rdmsr(0xc0000080), efer);
 }
 
 /* The timer of the local APIC ends a HLT that nothing reflects. */
@@ -234,6 +307,9 @@ void payload(void)
     t = try_fn(do_xsetbv, NULL);
     check(T("no-vc-xsetbv"), t.vector != VC);
     check_hlt();
+    check_debug();
+    check_svme();
+    check_tsc_aux();
     check_trap(T("user-cpuid"), try_fn(user_cpuid, NULL), VC, NAE_CPUID);
     check_trap(T("user-rdmsr"), try_fn(user_rdmsr, NULL), GP, 0);
 }

@@ -29,13 +29,24 @@ enum {
 #define RMP_ATTR_PERM(rdx)   (((rdx) >> 8) & 0xff)
 #define RMP_ATTR_VMSA        (1ULL << 16)
 
-/* No way back into a translation block that may not be there any more */
+/*
+ * No way back into a translation block that may not be there any more, so
+ * that what ends an instruction is to be done here: RF, the interrupt shadow
+ * and the trap flag.
+ */
+static G_NORETURN void leave(CPUX86State *env)
+{
+    do_end_instruction(env);
+    helper_rechecking_single_step(env);
+    cpu_loop_exit_noexc(env_cpu(env));
+}
+
 static void leave_if_flushed(CPUX86State *env, const SnpOperand *operand,
                              uint32_t length)
 {
     if (operand->flushed) {
         env->eip = svm_rip_after(env, length);
-        cpu_loop_exit_noexc(env_cpu(env));
+        leave(env);
     }
 }
 
@@ -171,7 +182,7 @@ void helper_snp_vmgexit(CPUX86State *env, uint32_t length)
 {
     env->eip = svm_rip_after(env, length);
     snp_world()->vmgexit(env);
-    cpu_loop_exit_noexc(env_cpu(env));
+    leave(env);
 }
 
 /* Of a guest whose registers are its hypervisor's */
@@ -181,5 +192,5 @@ void helper_snp_vmmcall(CPUX86State *env, uint32_t length)
         raise_exception_ra(env, EXCP06_ILLOP, GETPC());
     }
     env->eip = svm_rip_after(env, length);
-    cpu_loop_exit_noexc(env_cpu(env));
+    leave(env);
 }

@@ -103,9 +103,13 @@ void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
  */
 void snp_check_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr);
 
-/** snp_rdmsr, snp_wrmsr: GHCB, SEV_STATUS and others; false if unknown here */
+/**
+ * snp_rdmsr, snp_wrmsr: GHCB, SEV_STATUS and others; false if unknown here
+ *
+ * Of what is known elsewhere @value may be changed.
+ */
 bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
-bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
+bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t *value,
                uintptr_t retaddr);
 
 /**

@@ -104,12 +104,16 @@ bool snp_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
     return world && world->rdmsr(env, index, value);
 }
 
-bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
+bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t *value,
                uintptr_t retaddr)
 {
     const SnpWorldOps *world = snp_world();
 
-    return world && world->wrmsr(env, index, value, retaddr);
+    /* A guest whose state is encrypted cannot clear it: APM volume 2, 15.35 */
+    if (index == MSR_EFER && env->hflags & HF_SNP_MASK) {
+        *value |= MSR_EFER_SVME;
+    }
+    return world && world->wrmsr(env, index, *value, retaddr);
 }
 
 bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)

@@ -121,6 +121,8 @@ typedef struct SnpWalkOps {
 #define SNP_RMP_PAGE_2M     (1U << 2)
 #define SNP_RMP_VMSA        (1U << 3)
 #define SNP_RMP_IMMUTABLE   (1U << 4)
+/* Was validated: there may be translations.  The guest world's own. */
+#define SNP_RMP_STALE       (1U << 5)
 /* Permissions of VMPL 1 to 3, a byte each; VMPL0 has all, always. */
 #define SNP_RMP_PERM_SHIFT(vmpl) ((vmpl) * 8)
 #define SNP_VMPLS 4
@@ -200,9 +202,10 @@ typedef struct SnpOperand {
  *     the hypervisor splits it.  May leave, as if the instruction had not
  *     begun.
  * @set: give the bits of @mask in the entry the values in @value, in one go
- *     as far as others can see, and end translations that have become
- *     untrue on all vCPUs.  Returns: whether any bit of any of @count entries
- *     has changed.  Must not leave, see @flushed.
+ *     as far as others can see, and end translations with rights that are
+ *     taken away on all vCPUs; not those of a page that is validated no more,
+ *     which hardware leaves alone.  Returns: whether any bit of any of @count
+ *     entries has changed.  Must not leave, see @flushed.
  *
  * @memory: root of a vCPU's physical memory; NULL: as without a world
  * @realize: finish a vCPU's set-up.  BQL.

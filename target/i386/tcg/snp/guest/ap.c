@@ -25,22 +25,9 @@
 #define VMSA_RMP_FLAGS \
     (SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED | SNP_RMP_VMSA)
 
-const SnpVmsaRules *snp_guest_vmsa_rules(void)
-{
-    static const SnpVmsaRules snp = {
-        .features_set = SEV_FEATURES_SNP_ACTIVE,
-        .features = SEV_FEATURES_SNP_ACTIVE,
-        .vmpls = 1,
-        .tsc_aux = true,
-    };
-    static const SnpVmsaRules es = { .vmpls = 1, .tsc_aux = true };
-
-    return snp_guest()->kind.sev & SVM_SEV_SNP ? &snp : &es;
-}
-
 const char *snp_launch_vcpu(CPUX86State *env, const SevVmsa *vmsa)
 {
-    return snp_vmsa_load(env, vmsa, snp_guest_vmsa_rules());
+    return snp_vmsa_load(env, vmsa, &snp_guest()->vmsa_rules);
 }
 
 /*
@@ -87,7 +74,7 @@ static const char *load_guest_vmsa(CPUX86State *env, uint64_t gpa)
         return "not a VMSA page";
     }
     copy = g_memdup2(page, SEV_VMSA_PAGE_SIZE);
-    return snp_vmsa_load(env, copy, snp_guest_vmsa_rules());
+    return snp_vmsa_load(env, copy, &snp_guest()->vmsa_rules);
 }
 
 static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
@@ -106,7 +93,8 @@ static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
 
 /*
  * In the vCPU's thread, outside of guest code, with the BQL.  KVM keeps the
- * GHCB's MSR and registration, which are no part of a VMSA.
+ * GHCB's MSR and registration, which are no part of a VMSA, and a TSC_AUX that
+ * is not.
  */
 static void replace_vmsa(X86CPU *cpu)
 {
@@ -115,6 +103,7 @@ static void replace_vmsa(X86CPU *cpu)
     uint64_t ghcb_msr = vcpu->ghcb_msr, ghcb_gpa = vcpu->ghcb_gpa;
     uint64_t vmsa_gpa = vcpu->vmsa_gpa;
     bool first_sipi_done = vcpu->first_sipi_done;
+    uint64_t tsc_aux = env->tsc_aux;
     const char *why;
 
     vcpu->resetting = true;
@@ -125,6 +114,7 @@ static void replace_vmsa(X86CPU *cpu)
     vcpu->ghcb_msr = ghcb_msr;
     vcpu->ghcb_gpa = ghcb_gpa;
     vcpu->first_sipi_done = first_sipi_done;
+    env->tsc_aux = tsc_aux;
 
     why = load_guest_vmsa(env, vmsa_gpa);
     if (why) {

@@ -16,7 +16,6 @@
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/guest/guest.h"
 
-#define CPUID_8000_001F_EAX_RMPQUERY (1U << 6)
 /* Linux, Documentation/virt/kvm/x86/cpuid.rst */
 #define KVM_LEAF                0x40000000
 #define KVM_LEAF_FEATURES       0x40000001
@@ -27,6 +26,22 @@ enum { EAX, EBX, ECX, EDX };
 MemoryRegion *snp_guest_memory(CPUState *cs)
 {
     return &snp_guest()->mem.root;
+}
+
+/*
+ * TscAuxVirtualization, CPUID 8000_001F EAX[9]: of Zen 4 and later.  Without
+ * it TSC_AUX is no part of a VMSA, and the hypervisor's to keep:
+ * sev_es_vcpu_after_set_cpuid() of Linux 6.12.
+ */
+static bool has_tsc_aux_virtualization(const CPUX86State *env)
+{
+    uint32_t family = extract32(env->cpuid_version, 8, 4) +
+                      extract32(env->cpuid_version, 20, 8);
+    uint32_t model = extract32(env->cpuid_version, 4, 4) |
+                     extract32(env->cpuid_version, 16, 4) << 4;
+
+    return IS_AMD_CPU(env) &&
+           (family > 0x19 || (family == 0x19 && model >= 0x10));
 }
 
 /*
@@ -48,6 +63,7 @@ void snp_guest_realize(CPUState *cs)
         warn_report_once("this CPU model has no XSAVEC: OVMF and Linux refuse "
                          "it as an SEV-SNP guest's, use -cpu EPYC-v4");
     }
+    snp_guest()->vmsa_rules.tsc_aux = has_tsc_aux_virtualization(&cpu->env);
     needed = ctz64(snp_cbit_mask()) + 1;
     if (cpu->phys_bits < needed) {
         snp_guest()->phys_bits = cpu->phys_bits ?: TCG_PHYS_ADDR_BITS;
@@ -138,9 +154,6 @@ void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
         memset(regs, 0, 4 * sizeof(regs[0]));
         break;
     case 0x8000001f:
-        if (env->svm.sev & SVM_SEV_SNP) {
-            regs[EAX] |= CPUID_8000_001F_EAX_RMPQUERY;
-        }
         /* Memory is coherent whatever the C-bit: no cache eviction needed */
         regs[EBX] |= CPUID_8000_001F_EBX_COHERENCY_SFW_NO;
         break;

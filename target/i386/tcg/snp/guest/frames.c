@@ -42,14 +42,17 @@ static uint32_t *large_page(const SnpFrame *frame)
     return &snp->rmp[first >> UPM_FRAME_BITS];
 }
 
-/* KVM maps 2 MiB at once where all of it is private and untouched. */
+/*
+ * A host with such pages maps 2 MiB at once where all of it is private and
+ * untouched.  Those of today have none: kvm_gmem_get_folio() of Linux 6.12.
+ */
 static bool assign_large_page(const SnpFrame *frame)
 {
     uint32_t *entry = large_page(frame);
     uint64_t first = QEMU_ALIGN_DOWN(frame->extent.offset, SNP_PAGE_2M);
     size_t i;
 
-    if (!entry) {
+    if (!snp_guest()->large_pages || !entry) {
         return false;
     }
     for (i = 0; i < SNP_FRAMES_PER_2M; i++) {

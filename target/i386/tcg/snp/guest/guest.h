@@ -71,6 +71,8 @@ typedef struct SnpVcpu {
 /**
  * SnpGuest: the guest world of a machine, a child of it
  * @kind: which kind of guest this is
+ * @large_pages: 2 MiB of private memory can be one page, with one RMP entry
+ * @vmsa_rules: what this hypervisor lets a vCPU run with
  * @mem: the guest's memory
  * @vcpus: by index of the vCPU
  * @phys_bits: physical address bits that the guest is told, without the
@@ -83,6 +85,8 @@ typedef struct SnpVcpu {
 typedef struct SnpGuest {
     Object parent_obj;
     SnpGuestKind kind;
+    bool large_pages;
+    SnpVmsaRules vmsa_rules;
     SnpMemory mem;
     SnpVcpu *vcpus;
     uint32_t phys_bits;
@@ -104,9 +108,6 @@ static inline SnpVcpu *snp_vcpu(CPUX86State *env)
 {
     return &snp_guest()->vcpus[env_cpu(env)->cpu_index];
 }
-
-/** snp_guest_vmsa_rules: what this hypervisor lets a vCPU run with */
-const SnpVmsaRules *snp_guest_vmsa_rules(void);
 
 /*
  * cpu.c, debug.c: parts of the world's table

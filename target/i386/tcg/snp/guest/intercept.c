@@ -29,7 +29,8 @@ bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
 {
     if (type >= SVM_EXIT_EXCP_BASE && type < SVM_EXIT_EXCP_BASE + 32) {
         end_serving(env, type - SVM_EXIT_EXCP_BASE, param);
-        return false;
+        /* Without DebugSwap: sev_es_init_vmcb() of Linux 6.12 */
+        return type == SVM_EXIT_EXCP_BASE + EXCP01_DB;
     }
     if (snp_vcpu(env)->serving) {
         return false;
@@ -45,7 +46,12 @@ bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
     case SVM_EXIT_RDPMC:
     case SVM_EXIT_MONITOR:
     case SVM_EXIT_MWAIT:
+    case SVM_EXIT_VMRUN:
     case SVM_EXIT_VMMCALL:
+    case SVM_EXIT_VMLOAD:
+    case SVM_EXIT_VMSAVE:
+    case SVM_EXIT_SKINIT:
+    case SVM_EXIT_INVLPGA:
         return true;
     default:
         return false;

@@ -27,9 +27,10 @@ bool snp_msr_is_direct(uint32_t index)
     case MSR_IA32_SYSENTER_CS:
     case MSR_IA32_SYSENTER_ESP:
     case MSR_IA32_SYSENTER_EIP:
-    case MSR_TSC_AUX:
     case MSR_IA32_XSS:
         return true;
+    case MSR_TSC_AUX:
+        return snp_guest()->vmsa_rules.tsc_aux;
     default:
         return false;
     }

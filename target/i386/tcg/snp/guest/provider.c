@@ -66,7 +66,8 @@ static int snp_mark(const UpmExtent *extent, bool to_private)
         }
     }
     for (i = first; i < first + count; i++) {
-        mem->stale |= to_private || snp->rmp[i] & SNP_RMP_VALIDATED;
+        mem->stale |= to_private ||
+                      snp->rmp[i] & (SNP_RMP_VALIDATED | SNP_RMP_STALE);
     }
     return 0;
 }

@@ -137,68 +137,32 @@ bool snp_guest_fit(CPUX86State *env, SnpOperand *operand, bool large,
     return is_large(&frame);
 }
 
-typedef struct Change {
-    CPUState *cs;
-    SnpOperand *operand;
-    uint32_t mask;
-    uint32_t value;
-    bool changed;
-} Change;
-
-/* Another vCPU may be splitting the large page. */
-static void change(void *opaque)
+/*
+ * A translation of what is validated no more may be in use, as on hardware:
+ * the conversion that follows ends it, see snp_mark().
+ */
+static bool change(uint32_t *entry, uint32_t mask, uint32_t value)
 {
-    Change *c = opaque;
-    uint32_t *entry = c->operand->entry.host, clear = c->mask & ~c->value;
-    size_t i;
+    uint32_t clear = mask & ~value;
+    /* In this order: another vCPU may be splitting the large page. */
+    uint32_t had = qatomic_fetch_and(entry, ~clear);
+    uint32_t lacked = ~qatomic_fetch_or(entry, value);
 
-    for (i = 0; i < c->operand->count; i++) {
-        uint32_t had = qatomic_fetch_and(&entry[i], ~clear);
-        uint32_t lacked = ~qatomic_fetch_or(&entry[i], c->value);
-
-        c->changed |= (had & clear) || (lacked & c->value);
+    if (had & clear & SNP_RMP_VALIDATED) {
+        qatomic_or(entry, SNP_RMP_STALE);
     }
-}
-
-static void change_and_flush(void *opaque)
-{
-    Change *c = opaque;
-
-    change(c);
-    if (c->changed) {
-        snp_flush_others(c->cs);
-    }
-}
-
-/* Is there a translation that will not be true any more? */
-static bool takes_validation(const Change *c)
-{
-    const uint32_t *entry = c->operand->entry.host;
-    size_t i;
-
-    if (!(c->mask & ~c->value & SNP_RMP_VALIDATED)) {
-        return false;
-    }
-    for (i = 0; i < c->operand->count; i++) {
-        if (qatomic_read(&entry[i]) & SNP_RMP_VALIDATED) {
-            return true;
-        }
-    }
-    return false;
+    return (had & clear) || (lacked & value);
 }
 
 bool snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
                    uint32_t value)
 {
-    Change c = {
-        .cs = env_cpu(env), .operand = operand, .mask = mask, .value = value,
-    };
+    uint32_t *entry = operand->entry.host;
+    bool changed = false;
+    size_t i;
 
-    if (takes_validation(&c)) {
-        snp_exclusive(c.cs, change_and_flush, &c);
-        operand->flushed = true;
-    } else {
-        change(&c);
+    for (i = 0; i < operand->count; i++) {
+        changed |= change(&entry[i], mask, value);
     }
-    return c.changed;
+    return changed;
 }

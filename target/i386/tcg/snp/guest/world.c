@@ -15,6 +15,7 @@
 #include "system/upm/compat.h"
 #include "target/i386/sev-launch/launch.h"
 #include "target/i386/upm-guest.h"
+#include "target/i386/upm-guest-options.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/snp/guest/guest.h"
 #include "tcg/snp/guest/launch.h"
@@ -208,6 +209,15 @@ static void reset_guest(void *opaque)
     qatomic_set(&guest->migration_control, 0);
 }
 
+static SnpVmsaRules vmsa_rules_of(const SnpGuestKind *kind)
+{
+    uint64_t features = kind->sev & SVM_SEV_SNP ? SEV_FEATURES_SNP_ACTIVE : 0;
+
+    return (SnpVmsaRules) {
+        .features_set = features, .features = features, .vmpls = 1,
+    };
+}
+
 static bool make_guest(MachineState *machine, uint32_t cbitpos,
                        const SnpGuestKind *kind, Error **errp)
 {
@@ -215,6 +225,9 @@ static bool make_guest(MachineState *machine, uint32_t cbitpos,
     SnpGuest *guest = SNP_GUEST(obj);
 
     guest->kind = *kind;
+    guest->vmsa_rules = vmsa_rules_of(kind);
+    guest->large_pages =
+        upm_guest_options(OBJECT(machine->cgs))->emulated_large_pages;
     if (!snp_world_enter(world_of(kind), guest, cbitpos, errp)) {
         return false;
     }

@@ -111,10 +111,13 @@ static bool change(SevRmpEntry *entry, uint32_t mask, uint32_t value)
     return entry->lo != old.lo || entry->perms != old.perms;
 }
 
-/* Rights that have grown are asked for again where they were missed. */
+/*
+ * Rights that have grown are asked for again where they were missed.  What is
+ * validated no more stays in TLBs: the RMPUPDATE that follows ends that.
+ */
 static bool wants_flush(const SevRmpEntry *old, const SevRmpEntry *new)
 {
-    return old->lo & ~new->lo & SEV_RMP_VALIDATED || old->perms & ~new->perms;
+    return old->perms & ~new->perms;
 }
 
 /*
