@@ -211,7 +211,7 @@ void host_backing(const char *name, u64 gpa, u64 size, bool private)
     host("backing", name, gpa, size, private);
 }
 
-void host_resident(const char *name, u64 bytes)
+void host_resident_most(const char *name, u64 bytes)
 {
     host("resident", name, bytes, 0, 0);
 }

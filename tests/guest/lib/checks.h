@@ -127,8 +127,8 @@ void host_absent(const char *name, u8 value);
  * written to on both sides, have the backing that the policy gives them
  */
 void host_backing(const char *name, u64 gpa, u64 size, bool private);
-/** host_resident: RAM has backing for at most so many bytes, 2 % more */
-void host_resident(const char *name, u64 bytes);
+/** host_resident_most: RAM has backing for at most so many bytes, 2 % more */
+void host_resident_most(const char *name, u64 bytes);
 /** host_large_pages: the host has private memory in pages of 2 MiB */
 bool host_large_pages(void);
 /** host_mark: counters are compared with what they are now */

@@ -70,5 +70,5 @@ void payload(void)
     storm();
     single();
     result("touched", SIZE + OTHERS);
-    host_resident(T("resident"), SIZE + OTHERS);
+    host_resident_most(T("resident"), SIZE + OTHERS);
 }
