@@ -132,7 +132,7 @@ bool snp_walk_faulted(CPUX86State *env)
     return snp_world() && snp_cpu(env)->walk_outcome != SNP_ACCESS_OK;
 }
 
-void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
+bool snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
                     int mmu_idx, bool at_stage2, bool probe, uintptr_t retaddr)
 {
     SnpAccess access;
@@ -140,7 +140,7 @@ void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
 
     /* What a nested walk has met is for the walk that it is part of. */
     if (probe || !at_stage2 || !snp_walk_faulted(env)) {
-        return;
+        return false;
     }
     outcome = snp_cpu(env)->walk_outcome;
     access = snp_cpu(env)->walk_fault;
@@ -149,9 +149,12 @@ void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
     access.mmu_idx = mmu_idx;
     if (outcome == SNP_ACCESS_FAULT) {
         snp_world()->fault(env, &access, true, retaddr);
-        /* Where nothing is validated the walk begins again, and succeeds. */
+        /*
+         * Where nothing is validated the walk begins again, and succeeds: an
+         * exception that is being delivered must not get lost.
+         */
         if (!(env->svm.sev & SVM_SEV_SNP)) {
-            cpu_loop_exit_noexc(env_cpu(env));
+            return true;
         }
         outcome = SNP_ACCESS_NOT_VALIDATED;
     }

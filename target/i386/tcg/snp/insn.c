@@ -29,24 +29,21 @@ enum {
 #define RMP_ATTR_PERM(rdx)   (((rdx) >> 8) & 0xff)
 #define RMP_ATTR_VMSA        (1ULL << 16)
 
-/*
- * No way back into a translation block that may not be there any more, so
- * that what ends an instruction is to be done here: RF, the interrupt shadow
- * and the trap flag.
- */
-static G_NORETURN void leave(CPUX86State *env)
+/* RF, the interrupt shadow and the trap flag */
+G_NORETURN void snp_leave(CPUX86State *env)
 {
     do_end_instruction(env);
     helper_rechecking_single_step(env);
     cpu_loop_exit_noexc(env_cpu(env));
 }
 
+/* No way back into a translation block that may not be there any more */
 static void leave_if_flushed(CPUX86State *env, const SnpOperand *operand,
                              uint32_t length)
 {
     if (operand->flushed) {
         env->eip = svm_rip_after(env, length);
-        leave(env);
+        snp_leave(env);
     }
 }
 
@@ -63,6 +60,14 @@ static bool is_misaligned(uint64_t gva, bool large)
     return large && gva & (2 * MiB - 4 * KiB);
 }
 
+/* A guest with SEV-ES has no RMP entries. */
+static void check_snp(CPUX86State *env, uintptr_t ra)
+{
+    if (!(env->svm.sev & SVM_SEV_SNP)) {
+        raise_exception_ra(env, EXCP06_ILLOP, ra);
+    }
+}
+
 /**
  * find_operand: the page that RAX names
  *
@@ -74,10 +79,6 @@ static void find_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra)
     uint64_t gva = env->regs[R_EAX];
     hwaddr paddr;
 
-    /* A guest with SEV-ES has no RMP entries. */
-    if (!(env->svm.sev & SVM_SEV_SNP)) {
-        raise_exception_ra(env, EXCP06_ILLOP, ra);
-    }
     paddr = snp_resolve(env, gva, ra);
     *operand = (SnpOperand) {
         .gva = gva, .gpa = paddr & ~snp_cbit_mask(), .count = 1,
@@ -96,6 +97,7 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
     bool fits, changed;
     SnpOperand operand;
 
+    check_snp(env, GETPC());
     if (is_misaligned(env->regs[R_EAX], large)) {
         set_result(env, SNP_FAIL_INPUT, false);
         return;
@@ -124,6 +126,7 @@ static bool permission_operand(CPUX86State *env, bool large,
 {
     uint8_t vmpl = RMP_ATTR_VMPL(env->regs[R_EDX]);
 
+    check_snp(env, ra);
     if (is_misaligned(env->regs[R_EAX], large) || vmpl >= SNP_VMPLS) {
         set_result(env, SNP_FAIL_INPUT, false);
         return false;
@@ -182,7 +185,7 @@ void helper_snp_vmgexit(CPUX86State *env, uint32_t length)
 {
     env->eip = svm_rip_after(env, length);
     snp_world()->vmgexit(env);
-    leave(env);
+    snp_leave(env);
 }
 
 /* Of a guest whose registers are its hypervisor's */
@@ -192,5 +195,5 @@ void helper_snp_vmmcall(CPUX86State *env, uint32_t length)
         raise_exception_ra(env, EXCP06_ILLOP, GETPC());
     }
     env->eip = svm_rip_after(env, length);
-    leave(env);
+    snp_leave(env);
 }

@@ -63,6 +63,17 @@ G_NORETURN void snp_raise_vc(CPUX86State *env, int code, uintptr_t ra);
 bool snp_exit_is_automatic(uint64_t code);
 
 /*
+ * insn.c
+ */
+
+/**
+ * snp_leave: leave the translation block behind an instruction that is over
+ *
+ * env->eip is behind it.  Does what else ends an instruction.
+ */
+G_NORETURN void snp_leave(CPUX86State *env);
+
+/*
  * access.c
  */
 

@@ -64,8 +64,10 @@ bool snp_walk_faulted(CPUX86State *env);
  * snp_walk_fault: raise what snp_walk_faulted() saw, on any guest
  * @addr, @access_type, @mmu_idx: of the access that the walk was for
  * @at_stage2: the walk has ended at such a table, and not at what it says
+ *
+ * Returns: true where the walk is to be made again, in the same place.
  */
-void snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType access_type,
+bool snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType access_type,
                     int mmu_idx, bool at_stage2, bool probe,
                     uintptr_t retaddr);
 

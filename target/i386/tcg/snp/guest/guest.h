@@ -100,6 +100,12 @@ static inline SnpGuest *snp_guest(void)
     return snp_world_opaque();
 }
 
+/** snp_must_stop: the machine waits for this vCPU, as for "stop" or "quit" */
+static inline bool snp_must_stop(CPUX86State *env)
+{
+    return qatomic_read(&env_cpu(env)->stop);
+}
+
 /** snp_guest_name: "SEV guest" and so on, for messages */
 const char *snp_guest_name(void);
 

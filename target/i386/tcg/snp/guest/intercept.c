@@ -21,7 +21,7 @@ static void end_serving(CPUX86State *env, int vector, int error_code)
         return;
     }
     snp_serve_exception(env, vector, error_code);
-    cpu_loop_exit_noexc(env_cpu(env));
+    snp_leave(env);
 }
 
 bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,

@@ -81,6 +81,13 @@ typedef struct SnpFrame {
 void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos);
 
 /**
+ * snp_block_map: map the private half of a block, if it is not
+ *
+ * Locking: BQL.  Returns: false where that fails, and the error is reported.
+ */
+bool snp_block_map(UpmBlock *block);
+
+/**
  * snp_memory_find: the block at a guest-physical address without C-bit
  * @offset: of @gpa in the block
  *

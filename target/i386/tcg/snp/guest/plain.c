@@ -95,6 +95,9 @@ static int convert_in_steps(void *opaque, uint64_t gpa, uint64_t size,
     while (size && !ret) {
         uint64_t step = MIN(size, STEP_SIZE);
 
+        if (snp_must_stop(env)) {
+            return -EAGAIN;
+        }
         ret = snp_convert(env, gpa, step, to_private, UPM_CAUSE_HYPERCALL);
         if (!ret && snp_guest()->kind.views) {
             snp_view_hint(env, gpa, step, to_private);

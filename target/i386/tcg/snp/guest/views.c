@@ -12,6 +12,7 @@
  * only saves it faults.
  */
 #include "qemu/osdep.h"
+#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/guest-random.h"
 #include "qemu/memfd.h"
@@ -109,19 +110,17 @@ static SnpViewPage page_of(UpmBlock *block, uint64_t offset)
 
 /*
  * May somebody have written to the shared half of a page that the guest has
- * never shared?  In a file that shows by its being there at all; what is
- * mapped privately may be there for other reasons, so that the answer is yes
- * too often.
+ * never shared?  In a file that shows by its being there at all.  What is
+ * mapped privately may be there for other reasons, so that its content has to
+ * tell: zeroes that a device has written do not count.
  */
 static bool may_be_written(const UpmBlock *block, uint64_t offset)
 {
     RAMBlock *rb = block->rb;
-    unsigned char in_core = 1;
     off_t at = rb->fd_offset + offset, data;
 
     if (rb->fd < 0 || !qemu_ram_is_shared(rb)) {
-        return mincore(rb->host + offset, UPM_FRAME_SIZE, &in_core) < 0 ||
-               in_core & 1;
+        return !buffer_is_zero(rb->host + offset, UPM_FRAME_SIZE);
     }
     data = lseek(rb->fd, at, SEEK_DATA);
     return data < 0 ? errno != ENXIO : data < at + UPM_FRAME_SIZE;
@@ -225,6 +224,7 @@ static void change_all(void *opaque)
 {
     Change *c = opaque;
 
+    RCU_READ_LOCK_GUARD();
     for_each_page(c, change_one);
     drop_left(c);
     if (c->changed) {
@@ -312,7 +312,7 @@ void snp_view_hint(CPUX86State *env, hwaddr gpa, uint64_t size,
     if (to_private) {
         return;
     }
-    for (; c.gpa < end; c.gpa += c.size) {
+    for (; c.gpa < end && !snp_must_stop(env); c.gpa += c.size) {
         c.size = MIN(end - c.gpa, STEP_SIZE);
         if (is_needed(&c)) {
             trace_snp_view_hint(c.cs->cpu_index, c.gpa, c.size);

@@ -31,6 +31,7 @@ struct SnpWindow {
     uint64_t size;
     UpmBlock *block;
     uint64_t offset;
+    bool readonly;
     MemoryRegion alias;
     QTAILQ_ENTRY(SnpWindow) next;
 };
@@ -86,6 +87,15 @@ bool snp_block_map(UpmBlock *block)
     return true;
 }
 
+/* What the guest believes to be private would be everybody's. */
+static void stop_without_half(const UpmBlock *block)
+{
+    g_autofree char *reason = g_strdup_printf(
+        "no private half of %s could be mapped", block->name);
+
+    upm_memory_stop_guest(reason);
+}
+
 static void snp_region_add(MemoryListener *listener,
                            MemoryRegionSection *section)
 {
@@ -97,7 +107,12 @@ static void snp_region_add(MemoryListener *listener,
         return;
     }
     block = upm_block_find(section->mr->ram_block);
-    if (!block || !snp_block_map(block)) {
+    /* What outlives the machine is no memory to make noise of. */
+    if (!block || (block->recorded && section->nonvolatile)) {
+        return;
+    }
+    if (!snp_block_map(block)) {
+        stop_without_half(block);
         return;
     }
     window = g_new0(SnpWindow, 1);
@@ -105,6 +120,8 @@ static void snp_region_add(MemoryListener *listener,
     window->size = int128_get64(section->size);
     window->offset = section->offset_within_region;
     window->block = block;
+    /* A private half of its own is RAM, as it is for KVM. */
+    window->readonly = block->recorded && section->readonly;
     QTAILQ_INSERT_TAIL(&mem->windows, window, next);
     mem->changed = true;
 }
@@ -164,6 +181,7 @@ static void window_map(SnpMemory *mem, SnpWindow *window)
     trace_snp_window_add(window->block->name, window->gpa, window->size);
     memory_region_init_alias(&window->alias, NULL, "snp-window", &snp->region,
                              window->offset, window->size);
+    memory_region_set_readonly(&window->alias, window->readonly);
     memory_region_add_subregion(&mem->private, window->gpa, &window->alias);
     window->state = WINDOW_MAPPED;
 }
