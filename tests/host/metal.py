@@ -7,6 +7,7 @@ only to count flushes of TLBs:
     @count NAME ...         from here
     @counted - SWITCHES ... to here: fewer than one for ten world switches
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -142,7 +143,9 @@ class Chance:
 
     def finish(self):
         """Its status when it is told to quit."""
-        self.monitor.command('quit')
+        # It may be gone before its answer has been read.
+        with contextlib.suppress(ConnectionError):
+            self.monitor.command('quit')
         while self.read():
             pass
         self.killer.cancel()
