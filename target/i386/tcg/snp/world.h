@@ -203,9 +203,10 @@ typedef struct SnpOperand {
  *     begun.
  * @set: give the bits of @mask in the entry the values in @value, in one go
  *     as far as others can see, and end translations with rights that are
- *     taken away on all vCPUs; not those of a page that is validated no more,
- *     which hardware leaves alone.  Returns: whether any bit of any of @count
- *     entries has changed.  Must not leave, see @flushed.
+ *     taken away on all vCPUs; those of a page that is validated no more may
+ *     stay until it is converted, or the guest has ended them.  Returns:
+ *     whether any bit of any of @count entries has changed.  Must not leave,
+ *     see @flushed.
  *
  * @memory: root of a vCPU's physical memory; NULL: as without a world
  * @realize: finish a vCPU's set-up.  BQL.

@@ -113,11 +113,12 @@ static bool change(SevRmpEntry *entry, uint32_t mask, uint32_t value)
 
 /*
  * Rights that have grown are asked for again where they were missed.  What is
- * validated no more stays in TLBs: the RMPUPDATE that follows ends that.
+ * validated no more would stay in nested translations, which no INVLPG of the
+ * guest ends here.
  */
 static bool wants_flush(const SevRmpEntry *old, const SevRmpEntry *new)
 {
-    return old->perms & ~new->perms;
+    return old->lo & ~new->lo & SEV_RMP_VALIDATED || old->perms & ~new->perms;
 }
 
 /*
