@@ -59,7 +59,9 @@ def user(room):
             sleep 0.1
         done
         if pkill -KILL -u {NOBODY}; then exit 1; fi
-        test -z "$(find {home} -name '*sock*' -o -name '*.lock')"
+        # The emulated chip's folder stays, with its lock.
+        test -z "$(find {home} -path '*/qemu-upm' -prune -o \\
+                   \\( -name '*sock*' -o -name '*.lock' \\) -print)"
         rm -r {home}
         ''')
 
