@@ -89,18 +89,6 @@ void snp_frame_split(const SnpFrame *frame)
     }
 }
 
-bool snp_rmp_read(hwaddr gpa, uint32_t *entry)
-{
-    SnpFrame frame;
-
-    RCU_READ_LOCK_GUARD();
-    if (!snp_frame_find(gpa, &frame)) {
-        return false;
-    }
-    *entry = qatomic_read(frame.rmp);
-    return true;
-}
-
 void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags)
 {
     SnpFrame frame;

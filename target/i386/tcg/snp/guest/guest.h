@@ -127,6 +127,18 @@ void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
 bool snp_guest_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
 
 /*
+ * rmp.c
+ */
+
+/**
+ * snp_guest_address: the end of a guest's own page walk, and where it leads
+ * @access: @gpa and @private are set, see world.h
+ *
+ * Returns: false where only this address was wanted, see snp_stage1().
+ */
+bool snp_guest_address(CPUX86State *env, SnpAccess *access);
+
+/*
  * msr.c
  */
 

@@ -122,13 +122,6 @@ uint32_t snp_frame_assign(const SnpFrame *frame);
 void snp_frame_split(const SnpFrame *frame);
 
 /**
- * snp_rmp_read: RMP entry of the frame at @gpa
- *
- * Returns: false where @gpa is not RAM with a private half.
- */
-bool snp_rmp_read(hwaddr gpa, uint32_t *entry);
-
-/**
  * snp_private_ptr: host address of a private frame, for reading a VMSA
  *
  * Returns: NULL unless the page state is private and the RMP entry has all
@@ -180,6 +173,9 @@ bool snp_shared_is_mapped(hwaddr gpa, bool is_write);
 /*
  * provider.c
  */
+
+/** snp_block_removed: a block goes, and with it all that is known of it */
+void snp_block_removed(UpmBlock *block);
 
 /** snp_provider_init: page states are made true by this processor */
 void snp_provider_init(bool has_rmp);

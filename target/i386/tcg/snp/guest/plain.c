@@ -38,12 +38,9 @@ SnpOutcome snp_plain_access(CPUX86State *env, SnpAccess *access)
 {
     SnpFrame frame;
 
-    if (!snp_stage1(env, access->type, access->mmu_idx, &access->paddr,
-                    &access->prot)) {
+    if (!snp_guest_address(env, access)) {
         return SNP_ACCESS_RESOLVED;
     }
-    access->private = access->paddr & snp_cbit_mask();
-    access->gpa = access->paddr & ~snp_cbit_mask();
     RCU_READ_LOCK_GUARD();
     if (!snp_frame_find(access->gpa, &frame)) {
         return snp_plain_elsewhere(env, access);

@@ -37,7 +37,7 @@ static bool snp_block_added(UpmBlock *block, Error **errp)
     return true;
 }
 
-static void snp_block_removed(UpmBlock *block)
+void snp_block_removed(UpmBlock *block)
 {
     SnpBlock *snp = block->provider_data;
 
@@ -45,6 +45,7 @@ static void snp_block_removed(UpmBlock *block)
         object_unparent(OBJECT(&snp->region));
     }
     g_free(snp->rmp);
+    g_free(snp->view);
     g_free(snp);
 }
 

@@ -34,17 +34,25 @@ static SnpOutcome check(hwaddr gpa, bool private, bool is_write)
     return SNP_ACCESS_OK;
 }
 
+bool snp_guest_address(CPUX86State *env, SnpAccess *access)
+{
+    if (!snp_stage1(env, access->type, access->mmu_idx, &access->paddr,
+                    &access->prot)) {
+        return false;
+    }
+    access->private = access->paddr & snp_cbit_mask();
+    access->gpa = access->paddr & ~snp_cbit_mask();
+    return true;
+}
+
 SnpOutcome snp_guest_access(CPUX86State *env, SnpAccess *access)
 {
     if (!(env->hflags & HF_SNP_MASK)) {
         return SNP_ACCESS_OK;
     }
-    if (!snp_stage1(env, access->type, access->mmu_idx, &access->paddr,
-                    &access->prot)) {
+    if (!snp_guest_address(env, access)) {
         return SNP_ACCESS_RESOLVED;
     }
-    access->private = access->paddr & snp_cbit_mask();
-    access->gpa = access->paddr & ~snp_cbit_mask();
     return check(access->gpa, access->private,
                  access->type == MMU_DATA_STORE);
 }

@@ -52,17 +52,6 @@ static bool view_block_added(UpmBlock *block, Error **errp)
     return true;
 }
 
-static void view_block_removed(UpmBlock *block)
-{
-    SnpBlock *snp = block->provider_data;
-
-    if (snp->host) {
-        object_unparent(OBJECT(&snp->region));
-    }
-    g_free(snp->view);
-    g_free(snp);
-}
-
 /*
  * All but private halves, which belong to the guest world, and what QEMU has
  * mapped for reading
@@ -77,7 +66,7 @@ static const UpmProviderOps view_provider = {
     .name = "emulated processor, encrypted in place: page states are only "
             "recorded",
     .block_added = view_block_added,
-    .block_removed = view_block_removed,
+    .block_removed = snp_block_removed,
     .records = view_records,
 };
 
@@ -257,12 +246,9 @@ SnpOutcome snp_view_access(CPUX86State *env, SnpAccess *access)
     UpmBlock *block;
     uint64_t offset;
 
-    if (!snp_stage1(env, access->type, access->mmu_idx, &access->paddr,
-                    &access->prot)) {
+    if (!snp_guest_address(env, access)) {
         return SNP_ACCESS_RESOLVED;
     }
-    access->private = access->paddr & snp_cbit_mask();
-    access->gpa = access->paddr & ~snp_cbit_mask();
     RCU_READ_LOCK_GUARD();
     block = snp_memory_find(&snp_guest()->mem, access->gpa, &offset);
     if (!block) {

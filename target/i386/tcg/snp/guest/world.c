@@ -36,93 +36,64 @@ static void register_guest(void)
 
 type_init(register_guest);
 
+/* What all kinds of guests have */
+#define GUEST_OPS                                       \
+    .rdmsr = snp_guest_rdmsr,                           \
+    .wrmsr = snp_guest_wrmsr,                           \
+    .cpuid = snp_guest_cpuid,                           \
+    .memory = snp_guest_memory,                         \
+    .realize = snp_guest_realize,                       \
+    .debug_translate = snp_guest_debug_translate
+
 /* Registers are the hypervisor's: #VC and INIT are the guest's own affair. */
+#define OPEN_STATE_OPS                                  \
+    .name = "an SEV guest",                             \
+    .hypercall = snp_plain_hypercall,                   \
+    .reset = snp_plain_reset
+
+#define ENCRYPTED_STATE_OPS                             \
+    .intercepted = snp_guest_intercepted,               \
+    .io_intercepted = snp_guest_io_intercepted,         \
+    .vmgexit = snp_vmgexit,                             \
+    .reset = snp_guest_reset,                           \
+    .init_signal = snp_guest_init_signal,               \
+    .sipi_signal = snp_guest_sipi_signal
+
+/* Two halves of memory, or one that is seen in two ways */
+#define PLAIN_MEMORY_OPS                                \
+    .access = snp_plain_access,                         \
+    .fault = snp_guest_fault
+#define VIEW_MEMORY_OPS                                 \
+    .access = snp_view_access,                          \
+    .fault = snp_view_fault
+
 static const SnpWorldOps sev_world = {
-    .name = "an SEV guest",
-    .hypercall = snp_plain_hypercall,
-    .rdmsr = snp_guest_rdmsr,
-    .wrmsr = snp_guest_wrmsr,
-    .cpuid = snp_guest_cpuid,
-    .access = snp_plain_access,
-    .fault = snp_guest_fault,
-    .memory = snp_guest_memory,
-    .realize = snp_guest_realize,
-    .reset = snp_plain_reset,
-    .debug_translate = snp_guest_debug_translate,
+    GUEST_OPS, OPEN_STATE_OPS, PLAIN_MEMORY_OPS,
 };
 
-/* With one memory */
 static const SnpWorldOps sev_view_world = {
-    .name = "an SEV guest",
-    .hypercall = snp_plain_hypercall,
-    .rdmsr = snp_guest_rdmsr,
-    .wrmsr = snp_guest_wrmsr,
-    .cpuid = snp_guest_cpuid,
-    .access = snp_view_access,
-    .fault = snp_view_fault,
-    .memory = snp_guest_memory,
-    .realize = snp_guest_realize,
-    .reset = snp_plain_reset,
-    .debug_translate = snp_guest_debug_translate,
+    GUEST_OPS, OPEN_STATE_OPS, VIEW_MEMORY_OPS,
 };
 
 /* The RMP's instructions are undefined before they would ask. */
 static const SnpWorldOps es_world = {
+    GUEST_OPS, ENCRYPTED_STATE_OPS, PLAIN_MEMORY_OPS,
     .name = "an SEV-ES guest",
-    .intercepted = snp_guest_intercepted,
-    .io_intercepted = snp_guest_io_intercepted,
-    .vmgexit = snp_vmgexit,
-    .rdmsr = snp_guest_rdmsr,
-    .wrmsr = snp_guest_wrmsr,
-    .cpuid = snp_guest_cpuid,
-    .access = snp_plain_access,
-    .fault = snp_guest_fault,
-    .memory = snp_guest_memory,
-    .realize = snp_guest_realize,
-    .reset = snp_guest_reset,
-    .init_signal = snp_guest_init_signal,
-    .sipi_signal = snp_guest_sipi_signal,
-    .debug_translate = snp_guest_debug_translate,
 };
 
-/* With one memory */
 static const SnpWorldOps es_view_world = {
+    GUEST_OPS, ENCRYPTED_STATE_OPS, VIEW_MEMORY_OPS,
     .name = "an SEV-ES guest",
-    .intercepted = snp_guest_intercepted,
-    .io_intercepted = snp_guest_io_intercepted,
-    .vmgexit = snp_vmgexit,
-    .rdmsr = snp_guest_rdmsr,
-    .wrmsr = snp_guest_wrmsr,
-    .cpuid = snp_guest_cpuid,
-    .access = snp_view_access,
-    .fault = snp_view_fault,
-    .memory = snp_guest_memory,
-    .realize = snp_guest_realize,
-    .reset = snp_guest_reset,
-    .init_signal = snp_guest_init_signal,
-    .sipi_signal = snp_guest_sipi_signal,
-    .debug_translate = snp_guest_debug_translate,
 };
 
 static const SnpWorldOps snp_world_ops = {
+    GUEST_OPS, ENCRYPTED_STATE_OPS,
     .name = "an SEV-SNP guest",
-    .intercepted = snp_guest_intercepted,
-    .io_intercepted = snp_guest_io_intercepted,
-    .vmgexit = snp_vmgexit,
-    .rdmsr = snp_guest_rdmsr,
-    .wrmsr = snp_guest_wrmsr,
-    .cpuid = snp_guest_cpuid,
     .access = snp_guest_access,
     .fault = snp_guest_fault,
     .operand = snp_guest_operand,
     .fit = snp_guest_fit,
     .set = snp_guest_set,
-    .memory = snp_guest_memory,
-    .realize = snp_guest_realize,
-    .reset = snp_guest_reset,
-    .init_signal = snp_guest_init_signal,
-    .sipi_signal = snp_guest_sipi_signal,
-    .debug_translate = snp_guest_debug_translate,
 };
 
 static const SnpWorldOps *world_of(const SnpGuestKind *kind)
