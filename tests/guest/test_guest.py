@@ -13,6 +13,7 @@ import time
 import pytest
 
 import payload as guest
+from host_side import PAGE
 
 # Payload, then its variants by name.  Which half of a page is discarded
 # shows in what the host can read, so some run under every policy.
@@ -268,10 +269,10 @@ def test_events(tmp_path):
         assert storm['requests'] == 2000
         assert storm['time'] < 1e9
         assert storm['to-private-bytes'] + storm['to-shared-bytes'] == (
-            2000 * guest.PAGE)
+            2000 * PAGE)
         assert storm['cause'] == 'ghcb'
     assert 1 <= len(failures) <= seconds + 2
-    expected = {'gpa': 0xfed00000, 'size': guest.PAGE, 'to': 'shared',
+    expected = {'gpa': 0xfed00000, 'size': PAGE, 'to': 'shared',
                 'cause': 'ghcb', 'step': 'check', 'errno': errno.EINVAL,
                 'poisoned': False}
     for failure in failures:

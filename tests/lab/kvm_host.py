@@ -7,7 +7,7 @@ import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / 'guest'))
 # pylint: disable=wrong-import-position
-from payload import Host, MIB  # noqa: E402
+from host_side import Host, MIB  # noqa: E402
 
 # What ends a run that hangs, in seconds of the lab's clock, which goes on where
 # the lab has no CPU; test_lab.py knows better when a run takes too long.

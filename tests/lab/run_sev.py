@@ -24,7 +24,8 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests/guest'))
 # pylint: disable=wrong-import-position
-from payload import BUILD, Monitor, PAGE  # noqa: E402
+from host_side import PAGE  # noqa: E402
+from payload import BUILD, Monitor  # noqa: E402
 
 # As in kvm_host.py
 LIMIT = 2400
