@@ -3,6 +3,7 @@
  * P-384 as the firmware writes it, see ec.h
  */
 #include "qemu/osdep.h"
+#include <gnutls/crypto.h>
 #include "qemu/cutils.h"
 #include "ec.h"
 

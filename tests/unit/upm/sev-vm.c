@@ -200,3 +200,12 @@ void vm_to_running(bool es)
     vm_to_secret(es);
     vm_command(KVM_SEV_LAUNCH_FINISH, NULL, 0, 0);
 }
+
+struct kvm_sev_launch_secret vm_secret(const void *header, const void *data)
+{
+    return (struct kvm_sev_launch_secret) {
+        .hdr_uaddr = uaddr(header), .hdr_len = 52,
+        .guest_uaddr = uaddr(vm.shared[1]), .guest_len = 32,
+        .trans_uaddr = uaddr(data), .trans_len = 32,
+    };
+}

@@ -32,6 +32,12 @@ typedef struct Vm {
 
 extern Vm vm;
 
+/** uaddr: as the commands name memory of this process */
+static inline uint64_t uaddr(const void *p)
+{
+    return (uintptr_t)p;
+}
+
 void vm_start(bool es);
 void vm_stop(void);
 
@@ -43,6 +49,8 @@ void vm_init(int ret);                          /* INIT2 */
 void vm_launch(uint32_t policy, int ret, int status);
 void vm_update(const void *at, uint32_t size, int ret, int status);
 void vm_measure(void);                          /* has to succeed */
+/* LAUNCH_SECRET: 32 bytes into the second block, as it should be */
+struct kvm_sev_launch_secret vm_secret(const void *header, const void *data);
 int vm_state(void);                             /* as GUEST_STATUS has it */
 
 /* Bring it as far, with nothing but the first page launched */
