@@ -19,7 +19,8 @@ import tempfile
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / 'tests/guest'), str(TOP / 'tests/lab')]
+sys.path[:0] = [str(TOP / 'tests' / name)
+                for name in ('functional', 'guest', 'lab')]
 # pylint: disable=wrong-import-position
 from kvm_host import DIMM_MIB, LIMIT, KvmHost, PlainHost  # noqa: E402
 from patience import Killer  # noqa: E402
