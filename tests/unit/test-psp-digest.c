@@ -61,8 +61,11 @@ static void fill_source(uint8_t *page, size_t index)
 static void digest_of_guest_world(uint8_t digest[PSP_DIGEST_SIZE])
 {
     static const PspProcessor processor = {
-        world_page, world_page_done, world_vcpus, world_vcpu_reset,
-        world_vcpu_load,
+        .page = world_page,
+        .page_done = world_page_done,
+        .vcpus = world_vcpus,
+        .vcpu_reset = world_vcpu_reset,
+        .vcpu_load = world_vcpu_load,
     };
     static const PspPlatformOps ops = { .cpuid = world_cpuid };
     PspPlatform platform = { .ops = &ops };
