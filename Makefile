@@ -143,6 +143,8 @@ check docs: export PACKAGES += python3-sphinx python3-sphinx-rtd-theme
 check: export PACKAGES += libjson-c5 libvirt-clients procps
 # What calls functions of a QEMU that runs
 check: export PACKAGES += gdb
+# What the programs for operators draw with
+check: export PACKAGES += python3-matplotlib python3-rich
 docs: source
 	@CONFDIR=/etc/qemu /usr/bin/python3 -B -m sphinx -q -j auto -b html \
 		-Dversion=$$(cat $(TREE)/VERSION) -Drelease= \
