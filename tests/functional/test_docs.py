@@ -194,6 +194,8 @@ def test_names(binary):
     wrong = []
     for text in LITERALS:
         first = text.split()[0]
+        if text.startswith('--'):
+            continue
         if text.startswith('-'):
             good = first in binary.options
         elif re.fullmatch(r'(snp|psp|upm)_\w+', text):
@@ -213,6 +215,20 @@ def test_names(binary):
             wrong.append(text)
     # -drive's options are in no list.
     assert sorted(set(wrong) - {'if=pflash'}) == []
+
+
+def test_options_of_programs():
+    """Each section of a program names all of its options, and no others."""
+    sections = re.split(r'^(qemu-upm-\w+)\n-+\n', page('upm-tools'),
+                        flags=re.M)[1:]
+    assert len(sections) >= 4
+    for program, text in zip(sections[::2], sections[1::2]):
+        said = subprocess.run(
+            [sys.executable, '-B', TOP / 'tools' / program, '--help'],
+            capture_output=True, text=True, timeout=LIMIT, check=True).stdout
+        has = set(re.findall(r'^ +(?:-\w, )?(--[\w-]+)', said, re.M))
+        assert set(re.findall(r'(--[\w-]+)', ' '.join(
+            re.findall(r'``([^`]+)``', text)))) == has - {'--help'}
 
 
 def trace_events():
