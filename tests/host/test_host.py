@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An unmodified Debian kernel finds an SNP host, and runs an SNP guest."""
+import json
 import re
+import shlex
 
 import pytest
 
 import payloads
+from l1 import TOP
+from linux_guest import FIRMWARE, QEMU
+
+# One command that starts a few programs, in seconds
+LIMIT = 300
 
 # What L1's kernel says, in the order of its boot
 LINES = {
@@ -81,6 +88,25 @@ def test_hello(host):
     record = payloads.parse(output)
     assert record, f'{status}: {output}'
     assert payloads.compare(record, []) == ([], [])
+
+
+def test_doctor(host):
+    """qemu-upm-doctor finds all in order, and skips nothing."""
+    words = ['/usr/bin/python3', '-B', str(TOP / 'tools/qemu-upm-doctor'),
+             '--json', '--memory', '64M', '--qemu', str(QEMU),
+             '--firmware', str(FIRMWARE / 'OVMF.fd')]
+    status, output = host.run(
+        'modprobe vfio_iommu_type1; mountpoint -q /sys/fs/cgroup || '
+        'mount -t cgroup2 none /sys/fs/cgroup; ulimit -l unlimited; ' +
+        shlex.join(words), LIMIT)
+    answer = re.search(r'^\{.*\}', output.replace('\r', ''), re.M)
+    assert answer, output
+    answer = json.loads(answer[0])
+    assert [check for check in answer['checks']
+            if check['status'] != 'pass'] == []
+    assert set(answer['possible'].values()) == {True}
+    assert '-accel kvm' in answer['command-line']
+    assert status == 0
 
 
 def test_power_off(host):
