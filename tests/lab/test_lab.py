@@ -6,6 +6,7 @@ machines, of two processors each, take turns: side by side each would wait for
 what the other keeps busy.  A test waits for the job whose output it looks at.
 """
 import concurrent.futures
+import json
 import pathlib
 import re
 import shlex
@@ -107,6 +108,12 @@ def linux_command(*arguments):
     return command
 
 
+def doctor_command(_):
+    """What the lab lacks, in JSON."""
+    return f'python3 -B {TOP}/tools/qemu-upm-doctor --json --for snp ' \
+        f'--memory 64M --qemu {QEMU}'
+
+
 PLAIN_LINUX = ('-machine', 'q35')
 PROTECTED_LINUX = (
     '-machine', 'q35,confidential-guest-support=guest,memory-backend=ram',
@@ -126,6 +133,7 @@ def jobs():
              for name in SELFTESTS}
     found['pristine', 'linux'] = machines['pristine'].submit(
         linux_command(*PROTECTED_LINUX))
+    found['pristine', 'doctor'] = machines['pristine'].submit(doctor_command)
     found['pristine', 'plain-linux'] = machines['pristine'].submit(
         linux_command(*PLAIN_LINUX))
     for kernel, run in runs_in_order():
@@ -170,6 +178,18 @@ def test_selftest(jobs, name):
     """
     status, output = jobs['pristine', name].result()
     assert status == 0, output[-2000:]
+
+
+def test_doctor(jobs):
+    """qemu-upm-doctor: KVM with private memory, but no SEV."""
+    status, output = jobs['pristine', 'doctor'].result()
+    found = {check['name']: check['status']
+             for check in json.loads(output.splitlines()[-1])['checks']}
+    wanted = {'qemu': 'pass', 'qemu-kvm': 'pass', 'kvm': 'pass',
+              'memory': 'pass', 'hypercall': 'pass', 'cpu-snp': 'fail',
+              'type-snp': 'fail', 'sev': 'fail', 'snp-firmware': 'skip'}
+    assert {name: found[name] for name in wanted} == wanted, output
+    assert status == 1
 
 
 def expect_linux(status, output):
