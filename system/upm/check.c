@@ -48,7 +48,7 @@ bool upm_still_there(const UpmRequest *r, const UpmExtent *extent)
 {
     UpmExtent now;
 
-    if (upm_memory_map() == r->memory_map) {
+    if (r->block || upm_memory_map() == r->memory_map) {
         return true;
     }
     return find_extent(extent->gpa, extent->size, &now) &&
@@ -97,6 +97,12 @@ int upm_check_request(UpmRequest *r, Error **errp)
     int ret = check_range(r, errp);
     uint64_t done = 0;
 
+    if (r->block) {
+        upm_request_add_extent(r, &(UpmExtent) {
+            .block = r->block, .size = r->size,
+        });
+        return ret;
+    }
     r->memory_map = upm_memory_map();
     while (!ret && done < r->size) {
         ret = add_extent(r, r->gpa + done, r->size - done, errp);

@@ -41,6 +41,15 @@ void upm_claim_all(UpmClaim *all, const UpmExtent *extents,
 /** upm_release_all: the opposite.  Locking: the lock. */
 void upm_release_all(UpmClaim *all, unsigned int count);
 
+/**
+ * upm_convert_block: upm_convert() of all of a block, mapped or not
+ *
+ * Messages and observers have offsets in place of guest addresses.  Not for a
+ * provider that goes by these.  Locking: whatever keeps @block alive.
+ */
+int upm_convert_block(UpmBlock *block, bool to_private, UpmCause cause,
+                      Error **errp);
+
 /** upm_state_name: "private" or "shared" */
 static inline const char *upm_state_name(bool private)
 {

@@ -198,32 +198,48 @@ static void end(UpmRequest *r, UpmDone *done)
     }
 }
 
+static int run(UpmRequest *r, UpmCause cause, Error **errp)
+{
+    UpmDone done = {
+        .gpa = r->gpa, .size = r->size, .to_private = r->to_private,
+        .cause = cause, .start = get_clock(),
+    };
+    Error *err = NULL;
+
+    r->number = qatomic_fetch_inc(&last_request) + 1;
+    if (trace_event_get_state_backends(TRACE_UPM_CONVERT)) {
+        trace_upm_convert(r->number, r->gpa, r->size,
+                          upm_state_name(r->to_private), UpmCause_str(cause));
+    }
+    /* Keeps the blocks of the range until the last step. */
+    WITH_RCU_READ_LOCK_GUARD() {
+        done.ret = convert(r, &err);
+        end(r, &done);
+    }
+    upm_request_free(r);
+    upm_tell_request(&done, err);
+    error_propagate(errp, err);
+    return done.ret;
+}
+
 int upm_convert(hwaddr gpa, uint64_t size, bool to_private, UpmCause cause,
                 unsigned int flags, Error **errp)
 {
     UpmRequest r = {
-        .number = qatomic_fetch_inc(&last_request) + 1,
         .gpa = gpa, .size = size, .to_private = to_private, .flags = flags,
     };
-    UpmDone done = {
-        .gpa = gpa, .size = size, .to_private = to_private, .cause = cause,
-        .start = get_clock(),
-    };
-    Error *err = NULL;
 
-    if (trace_event_get_state_backends(TRACE_UPM_CONVERT)) {
-        trace_upm_convert(r.number, gpa, size, upm_state_name(to_private),
-                          UpmCause_str(cause));
-    }
-    /* Keeps the blocks of the range until the last step. */
-    WITH_RCU_READ_LOCK_GUARD() {
-        done.ret = convert(&r, &err);
-        end(&r, &done);
-    }
-    upm_request_free(&r);
-    upm_tell_request(&done, err);
-    error_propagate(errp, err);
-    return done.ret;
+    return run(&r, cause, errp);
+}
+
+int upm_convert_block(UpmBlock *block, bool to_private, UpmCause cause,
+                      Error **errp)
+{
+    UpmRequest r = {
+        .block = block, .size = block->size, .to_private = to_private,
+    };
+
+    return run(&r, cause, errp);
 }
 
 /*

@@ -47,6 +47,7 @@ typedef struct UpmProgress {
 /**
  * UpmRequest: a conversion on its way
  * @number: for trace events
+ * @block: all of it is meant, wherever it is mapped, and @gpa is 0; else NULL
  * @flags: UPM_KEEP_HIDDEN
  * @at: the step under way, for who is told of a failure
  * @unknown: errno of what could not be taken back, or 0
@@ -60,6 +61,7 @@ typedef struct UpmProgress {
  */
 typedef struct UpmRequest {
     unsigned int number;
+    UpmBlock *block;
     hwaddr gpa;
     uint64_t size;
     bool to_private;
