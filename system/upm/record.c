@@ -8,7 +8,6 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qemu/error-report.h"
 #include "system/reset.h"
 #include "system/upm/compat.h"
 #include "system/upm/host.h"
@@ -29,6 +28,13 @@ static RAMBlock *block_at(void *host)
     return qemu_ram_block_from_host(host, false, &offset);
 }
 
+/* What it shares would not be known. */
+static void stop_guest(Error *err)
+{
+    upm_memory_stop_guest(error_get_pretty(err));
+    error_free(err);
+}
+
 static void ram_added(RAMBlockNotifier *n, void *host, size_t size,
                       size_t max_size)
 {
@@ -41,7 +47,7 @@ static void ram_added(RAMBlockNotifier *n, void *host, size_t size,
         return;
     }
     if (!upm_block_record(rb, memory_region_name(rb->mr), max_size, &err)) {
-        warn_report_err(err);
+        stop_guest(err);
     }
 }
 
@@ -60,17 +66,29 @@ static RAMBlockNotifier ram_notifier = {
     .ram_block_removed = ram_removed,
 };
 
-/* A guest that is being reset converts nothing, so this needs no claim. */
-static void forget_states_of(UpmBlock *block, void *opaque)
+/* No conversion can be made where blocks are found, with the lock held. */
+static void collect_shared(UpmBlock *block, void *opaque)
 {
-    UpmExtent all = { .block = block, .size = block->size };
-
-    upm_map_set(&all, true, block->shared_frames << UPM_FRAME_BITS);
+    if (block->shared_frames) {
+        g_ptr_array_add(opaque, block);
+    }
 }
 
 static void forget_states(void *opaque)
 {
-    upm_foreach_block(forget_states_of, NULL);
+    g_autoptr(GPtrArray) blocks = g_ptr_array_new();
+
+    RCU_READ_LOCK_GUARD();
+    upm_foreach_block(collect_shared, blocks);
+    for (unsigned int i = 0; i < blocks->len; i++) {
+        Error *err = NULL;
+
+        if (upm_convert_block(g_ptr_array_index(blocks, i), true,
+                              UPM_CAUSE_RESET, &err) < 0) {
+            error_prepend(&err, "reset: ");
+            stop_guest(err);
+        }
+    }
 }
 
 bool upm_is_recording(void)

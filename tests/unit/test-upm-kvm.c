@@ -197,6 +197,28 @@ static void test_record_device_memory(void)
     stop_recording();
 }
 
+/* Nobody can be asked any more whether memory may come. */
+static bool no_states(UpmBlock *block, Error **errp)
+{
+    error_setg(errp, "no memory for the states of %s", block->name);
+    return false;
+}
+
+static void test_record_no_memory(void)
+{
+    static const UpmProviderOps ops = {
+        .name = "records nothing", .block_added = no_states,
+    };
+
+    forget();
+    upm_record(&ops);
+    g_assert_nonnull(stop_reason);
+    g_assert_true(g_str_has_prefix(stop_reason, "no memory for the states"));
+    g_assert_null(upm_block_find(&ram_blocks[0]));
+    g_clear_pointer(&stop_reason, g_free);
+    stop_recording();
+}
+
 static void expect_missing(unsigned int extension, int value,
                            const char *message)
 {
@@ -1565,6 +1587,7 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-kvm/record/msr", test_record_msr);
     g_test_add_func("/upm-kvm/record/device-memory",
                     test_record_device_memory);
+    g_test_add_func("/upm-kvm/record/no-memory", test_record_no_memory);
     g_test_add_func("/upm-kvm/check", test_check);
     g_test_add_func("/upm-kvm/close-on-exec", test_close_on_exec);
     g_test_add_func("/upm-kvm/hypercall/ok", test_hypercall);
