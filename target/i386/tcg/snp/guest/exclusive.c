@@ -67,7 +67,7 @@ typedef struct ConvertRequest {
     int result;
 } ConvertRequest;
 
-static void convert_exclusively(void *opaque)
+static void convert(void *opaque)
 {
     ConvertRequest *request = opaque;
     Error *err = NULL;
@@ -93,6 +93,11 @@ int snp_convert(CPUX86State *env, hwaddr gpa, uint64_t size, bool to_private,
     if (!upm_convert_needed(gpa, size, to_private)) {
         return 0;
     }
-    snp_exclusive(env_cpu(env), convert_exclusively, &request);
+    if (snp_guest()->kind.views) {
+        /* Only written down: no translation depends on it. */
+        convert(&request);
+    } else {
+        snp_exclusive(env_cpu(env), convert, &request);
+    }
     return request.result;
 }

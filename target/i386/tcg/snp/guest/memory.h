@@ -260,19 +260,9 @@ void snp_view_encrypt(UpmBlock *block, uint64_t offset, uint64_t size);
 /**
  * snp_view_private: the same without a change of content, for who writes it
  *
- * Returns: where its private view lies; NULL for flash, which has none.
+ * Returns: where its private view lies.
  */
 void *snp_view_private(UpmBlock *block, uint64_t offset, uint64_t size);
-
-/**
- * snp_view_hint: the guest has told that the range changes its state
- *
- * Saves it from as many faults; nothing else follows from it.  From a vCPU
- * thread, without the BQL; translations may have been flushed, see
- * snp_exclusive().
- */
-void snp_view_hint(CPUX86State *env, hwaddr gpa, uint64_t size,
-                   bool to_private);
 
 /** snp_view_access, snp_view_fault: see world.h */
 SnpOutcome snp_view_access(CPUX86State *env, SnpAccess *access);

@@ -96,9 +96,6 @@ static int convert_in_steps(void *opaque, uint64_t gpa, uint64_t size,
             return -EAGAIN;
         }
         ret = snp_convert(env, gpa, step, to_private, UPM_CAUSE_HYPERCALL);
-        if (!ret && snp_guest()->kind.views) {
-            snp_view_hint(env, gpa, step, to_private);
-        }
         gpa += step;
         size -= step;
     }

@@ -7,13 +7,14 @@
  * and who has its memfd see what hardware would show them: what was written
  * without the key, and noise where the guest has its own.  The private half
  * is a memfd of ours.  view-page.h has what happens to a page whose content
- * moves from one to the other, which the guest's own accesses bring about.
- * What it tells of its page states is written down (system/upm/record.c), and
- * only saves it faults.
+ * moves from one to the other, which the guest's own accesses bring about, and
+ * nothing else.  What it tells of its page states is written down
+ * (system/upm/record.c), and not acted on: Linux tells of 64 MiB for devices
+ * of which it uses little, and begins by saying that all of its RAM is
+ * private, with the GHCB that it says so by.
  */
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
-#include "qemu/error-report.h"
 #include "qemu/guest-random.h"
 #include "qemu/memfd.h"
 #include "qemu/rcu.h"
@@ -23,9 +24,6 @@
 #include "target/i386/upm-compat.h"
 #include "tcg/snp/guest/guest.h"
 #include "trace.h"
-
-/* Pages that are looked at in one exclusive section: some milliseconds */
-#define STEP_SIZE (4ULL << 20)
 
 /*
  * Blocks
@@ -147,94 +145,35 @@ static void drop_private(UpmBlock *block, uint64_t offset, uint64_t size)
 typedef struct Change {
     CPUState *cs;
     hwaddr gpa;
-    uint64_t size;
     bool to_private;
-    /* pages whose private half is to be dropped: of one block, in a row */
-    UpmExtent left;
-    bool changed;
 } Change;
 
-static void drop_left(Change *c)
-{
-    if (c->left.size) {
-        drop_private(c->left.block, c->left.offset, c->left.size);
-        c->left.size = 0;
-    }
-}
-
-static void leave_private(Change *c, UpmBlock *block, uint64_t offset)
-{
-    if (c->left.block != block || upm_extent_end(&c->left) != offset) {
-        drop_left(c);
-        c->left = (UpmExtent) { .block = block, .offset = offset };
-    }
-    c->left.size += UPM_FRAME_SIZE;
-}
-
-static void change_page(Change *c, UpmBlock *block, uint64_t offset)
+static void change_page(UpmBlock *block, uint64_t offset, bool to_private)
 {
     SnpViewPage page = page_of(block, offset);
 
-    if (c->to_private) {
+    if (to_private) {
         snp_view_to_private(&page);
     } else {
         snp_view_to_shared(&page, may_be_written(block, page.offset));
-        leave_private(c, block, page.offset);
+        drop_private(block, page.offset, UPM_FRAME_SIZE);
     }
     memory_region_set_dirty(block->rb->mr, page.offset, UPM_FRAME_SIZE);
-    c->changed = true;
 }
 
-/* Call @fn for the pages that change until it says no. */
-static void for_each_page(Change *c, bool (*fn)(Change *c, UpmBlock *block,
-                                                uint64_t offset))
+/* Another vCPU may have been first. */
+static void change(void *opaque)
 {
-    hwaddr gpa;
+    const Change *c = opaque;
+    UpmBlock *block;
+    uint64_t offset;
 
     RCU_READ_LOCK_GUARD();
-    for (gpa = c->gpa; gpa - c->gpa < c->size; gpa += UPM_FRAME_SIZE) {
-        uint64_t offset;
-        UpmBlock *block = snp_memory_find(&snp_guest()->mem, gpa, &offset);
-
-        if (block && is_in_other_view(block, offset, c->to_private) &&
-            !fn(c, block, offset)) {
-            return;
-        }
-    }
-}
-
-static bool change_one(Change *c, UpmBlock *block, uint64_t offset)
-{
-    change_page(c, block, offset);
-    return true;
-}
-
-static void change_all(void *opaque)
-{
-    Change *c = opaque;
-
-    RCU_READ_LOCK_GUARD();
-    for_each_page(c, change_one);
-    drop_left(c);
-    if (c->changed) {
+    block = snp_memory_find(&snp_guest()->mem, c->gpa, &offset);
+    if (block && is_in_other_view(block, offset, c->to_private)) {
+        change_page(block, offset, c->to_private);
         snp_flush_others(c->cs);
     }
-}
-
-static bool note_one(Change *c, UpmBlock *block, uint64_t offset)
-{
-    c->changed = true;
-    return false;
-}
-
-static bool is_needed(Change *c)
-{
-    bool needed;
-
-    for_each_page(c, note_one);
-    needed = c->changed;
-    c->changed = false;
-    return needed;
 }
 
 /*
@@ -271,39 +210,16 @@ void snp_view_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
     CPUState *cs = env_cpu(env);
     Change c = {
         .cs = cs, .gpa = access->gpa & ~(UPM_FRAME_SIZE - 1),
-        .size = UPM_FRAME_SIZE, .to_private = access->private,
+        .to_private = access->private,
     };
 
     if (ra) {
         cpu_restore_state(cs, ra);
     }
     trace_snp_view(cs->cpu_index, c.gpa, c.to_private);
-    snp_exclusive(cs, change_all, &c);
+    snp_exclusive(cs, change, &c);
     if (ra) {
         cpu_loop_exit_noexc(cs);
-    }
-}
-
-/*
- * Of a guest that shares.  One that takes back would in part be told of pages
- * that it goes on sharing: Linux begins by saying that all of its RAM is
- * private, the GHCB with it that it says so by.
- */
-void snp_view_hint(CPUX86State *env, hwaddr gpa, uint64_t size,
-                   bool to_private)
-{
-    Change c = { .cs = env_cpu(env), .gpa = gpa & ~(UPM_FRAME_SIZE - 1) };
-    hwaddr end = gpa + size;
-
-    if (to_private) {
-        return;
-    }
-    for (; c.gpa < end && !snp_must_stop(env); c.gpa += c.size) {
-        c.size = MIN(end - c.gpa, STEP_SIZE);
-        if (is_needed(&c)) {
-            trace_snp_view_hint(c.cs->cpu_index, c.gpa, c.size);
-            snp_exclusive(c.cs, change_all, &c);
-        }
     }
 }
 
@@ -330,22 +246,8 @@ static void encrypt_piece(UpmBlock *block, uint64_t offset, uint64_t size)
     snp_view_filled(&page);
 }
 
-/*
- * Flash has no private view: the guest reads it as it is, and a user's file
- * stays what it was.
- */
-static bool is_flash(const UpmBlock *block)
-{
-    return block->rb->mr->rom_device;
-}
-
 void snp_view_encrypt(UpmBlock *block, uint64_t offset, uint64_t size)
 {
-    if (is_flash(block)) {
-        warn_report_once("flash '%s' is not encrypted under TCG: the guest "
-                         "runs from it in plain text", block->name);
-        return;
-    }
     while (size) {
         uint64_t in_page = UPM_FRAME_SIZE - offset % UPM_FRAME_SIZE;
         uint64_t piece = MIN(size, in_page);
@@ -361,9 +263,6 @@ void *snp_view_private(UpmBlock *block, uint64_t offset, uint64_t size)
     SnpBlock *snp = block->provider_data;
     uint64_t at;
 
-    if (is_flash(block)) {
-        return NULL;
-    }
     for (at = offset & ~(UPM_FRAME_SIZE - 1); at < offset + size;
          at += UPM_FRAME_SIZE) {
         make_private(block, at);
