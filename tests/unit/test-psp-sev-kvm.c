@@ -7,6 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
+#include <sys/file.h>
 #include "crypto/init.h"
 #include "qapi/error.h"
 #include "qemu/units.h"
@@ -362,6 +363,35 @@ static void expect_refused(const char *folder, const char *part)
     g_assert_true(identity.owned && !identity.made);
 }
 
+/*
+ * Whoever holds the lock keeps nobody from an identity that is there, and from
+ * a new one for no longer than a second.
+ */
+static void test_home_locked(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("sev-home-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "sev-identity", NULL);
+    g_autofree char *lock = g_build_filename(folder, ".lock", NULL);
+    int fd = g_creat(lock, 0600);
+    PspSevIdentity identity;
+    int64_t began;
+
+    g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
+    began = g_get_monotonic_time();
+    expect_refused(folder, lock);
+    g_assert_cmpint(g_get_monotonic_time() - began, >=, 500000);
+    g_assert_cmpint(g_get_monotonic_time() - began, <, 30000000);
+
+    g_assert_cmpint(flock(fd, LOCK_UN), ==, 0);
+    g_assert_true(psp_sev_home_open(folder, &identity, &error_abort));
+    g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
+    g_assert_true(psp_sev_home_open(folder, &identity, &error_abort));
+    close(fd);
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    g_assert_cmpint(g_unlink(lock), ==, 0);
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+}
+
 static void test_home(void)
 {
     g_autofree char *room = g_dir_make_tmp("sev-home-XXXXXX", NULL);
@@ -432,5 +462,6 @@ int main(int argc, char **argv)
     g_test_add_func("/psp-sev-kvm/session", test_session);
     g_test_add_func("/psp-sev-kvm/identity", test_identity);
     g_test_add_func("/psp-sev-kvm/home", test_home);
+    g_test_add_func("/psp-sev-kvm/home-locked", test_home_locked);
     return g_test_run();
 }

@@ -12,6 +12,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 #include <linux/psp-sev.h>
+#include <sys/file.h>
 #include "crypto/init.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
@@ -1058,6 +1059,33 @@ static void test_folder_is_file(void)
     error_free(err);
 }
 
+/* Whoever holds the lock keeps nobody from a chip that is there. */
+static void test_folder_locked(void)
+{
+    g_autofree char *dir = g_build_filename(scratch, "locked", NULL);
+    g_autofree char *new_lock = g_build_filename(dir, ".lock", NULL);
+    g_autofree char *lock = g_build_filename(chip_dir, ".lock", NULL);
+    Error *err = NULL;
+    PspChip *again;
+    int fd;
+
+    chip();
+    fd = g_open(lock, O_RDWR | O_CREAT, 0600);
+    g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
+    again = psp_chip_open(chip_dir, &error_abort);
+    g_assert_cmpmem(psp_chip_id(again), 64, psp_chip_id(chip()), 64);
+    psp_chip_free(again);
+    close(fd);
+
+    g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
+    fd = g_creat(new_lock, 0600);
+    g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
+    g_assert_null(psp_chip_open(dir, &err));
+    g_assert_nonnull(strstr(error_get_pretty(err), new_lock));
+    error_free(err);
+    close(fd);
+}
+
 /* Who comes while a chip is being made gets the same one. */
 static gpointer open_chip(gpointer folder)
 {
@@ -1175,6 +1203,7 @@ int main(int argc, char **argv)
                     test_folder_in_use);
     g_test_add_func("/sev/attestation/chip/folder-is-file",
                     test_folder_is_file);
+    g_test_add_func("/sev/attestation/chip/folder-locked", test_folder_locked);
     g_test_add_func("/sev/attestation/chip/concurrent", test_concurrent);
     g_test_add_func("/sev/attestation/table", test_table);
 

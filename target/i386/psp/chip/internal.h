@@ -20,6 +20,10 @@ enum { ARK, ASK, VCEK, CERTS };
 #define ASN1_INTEGER        0x02
 #define ASN1_IA5_STRING     0x16
 
+/* A hint, where the content of a folder is wrong */
+#define PSP_CHIP_REMOVE "Remove that folder, and a new chip is made in its" \
+                        " place; or name another by cert-dir=.\n"
+
 struct PspChip {
     uint8_t id[PSP_CHIP_ID_SIZE];
     gnutls_x509_privkey_t key;
@@ -39,18 +43,38 @@ bool psp_chip_ok(int ret, const char *what, Error **errp);
 /** psp_chip_make: an ID, keys and certificates for an empty chip; make.c */
 bool psp_chip_make(PspChip *chip, Error **errp);
 
-/**
- * psp_chip_settle: load the chip from @folder, or make it and save it there
- *
- * The caller has locked the folder.
+/*
+ * store.c: a folder without a key has no chip, one with it has all of a chip.
  */
-bool psp_chip_settle(PspChip *chip, const char *folder, Error **errp);
+
+/** psp_chip_is_made: is there a chip in @folder? */
+bool psp_chip_is_made(const char *folder);
+
+/**
+ * psp_chip_check_room: there is a chip in @folder, or could be one: nothing is
+ * in the way that would be written over
+ *
+ * The folder is locked meanwhile.
+ */
+bool psp_chip_check_room(const char *folder, Error **errp);
+
+/** psp_chip_load: fill an empty chip from @folder */
+bool psp_chip_load(PspChip *chip, const char *folder, Error **errp);
+
+/**
+ * psp_chip_save: save a chip that was made, unless somebody else was first
+ *
+ * The folder is locked meanwhile.
+ */
+bool psp_chip_save(PspChip *chip, const char *folder, Error **errp);
 
 /**
  * psp_chip_lock_folder: keep other processes out of @folder, made if missing
  *
+ * Waits for a second at most, as the caller may have the BQL.
+ *
  * Returns: a descriptor that keeps them out until it is closed, or -1 with
- * @errp set.
+ * @errp set, which names the file and says what to do.
  */
 int psp_chip_lock_folder(const char *folder, Error **errp);
 

@@ -45,6 +45,7 @@ static void warn_of_readers(const char *path)
 
 static bool load(const char *path, PspSevIdentity *identity, Error **errp)
 {
+    ERRP_GUARD();
     g_autoptr(GError) err = NULL;
     char *contents;
     gsize size;
@@ -67,25 +68,30 @@ static bool load(const char *path, PspSevIdentity *identity, Error **errp)
     if (!whole) {
         error_setg(errp, "'%s' is not the SEV identity of an emulated chip",
                    path);
+        error_append_hint(errp, "Remove " FILE_NAME " there, and a new"
+                          " identity is made: owners have to make their"
+                          " sessions anew.  Or name another folder by"
+                          " cert-dir=.\n");
         return false;
     }
     warn_of_readers(path);
     return true;
 }
 
-static bool make(const char *path, PspSevIdentity *identity, Error **errp)
+static bool make(const char *path, Error **errp)
 {
     g_autofree SavedChip *saved = g_new(SavedChip, 1);
     g_autoptr(GError) err = NULL;
+    PspSevIdentity identity = { 0 };
     bool written;
 
-    *identity = (PspSevIdentity) { 0 };
-    if (psp_sev_identity_make(identity) != SEV_RET_SUCCESS) {
+    if (psp_sev_identity_make(&identity) != SEV_RET_SUCCESS) {
         error_setg(errp, "can not make keys");
         return false;
     }
-    saved->cek = identity->cek;
-    psp_sev_identity_save(identity, saved->nv);
+    saved->cek = identity.cek;
+    psp_sev_identity_save(&identity, saved->nv);
+    explicit_bzero(&identity, sizeof(identity));
     written = g_file_set_contents_full(path, (char *)saved, sizeof(*saved),
                                        G_FILE_SET_CONTENTS_CONSISTENT |
                                        G_FILE_SET_CONTENTS_DURABLE, 0600,
@@ -97,28 +103,32 @@ static bool make(const char *path, PspSevIdentity *identity, Error **errp)
     return written;
 }
 
+/* Unless somebody else was first, whose file is read then */
+static bool make_once(const char *folder, const char *path, Error **errp)
+{
+    int lock = psp_chip_lock_folder(folder, errp);
+    bool good = lock >= 0 &&
+                (g_file_test(path, G_FILE_TEST_EXISTS) || make(path, errp));
+
+    if (lock >= 0) {
+        close(lock);
+    }
+    return good;
+}
+
 bool psp_sev_home_open(const char *folder, PspSevIdentity *identity,
                        Error **errp)
 {
     ERRP_GUARD();
     g_autofree char *path = g_build_filename(folder, FILE_NAME, NULL);
     PspSevIdentity found;
-    int lock = psp_chip_lock_folder(folder, errp);
-    bool good = lock >= 0 && (g_file_test(path, G_FILE_TEST_EXISTS)
-                              ? load(path, &found, errp)
-                              : make(path, &found, errp));
+    bool good = (g_file_test(path, G_FILE_TEST_EXISTS) ||
+                 make_once(folder, path, errp)) && load(path, &found, errp);
 
-    if (lock >= 0) {
-        close(lock);
-    }
     if (good) {
         *identity = found;
     } else {
         error_prepend(errp, "cert-dir '%s': ", folder);
-        error_append_hint(errp, "Remove " FILE_NAME " there, and a new"
-                          " identity is made: owners have to make their"
-                          " sessions anew.  Or name another folder by"
-                          " cert-dir=.\n");
     }
     explicit_bzero(&found, sizeof(found));
     return good;

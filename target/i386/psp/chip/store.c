@@ -265,6 +265,7 @@ static bool load_chip(PspChip *chip, const char *folder, Error **errp)
 /* A folder without a key must not have what would be written over. */
 static bool check_empty(const char *folder, Error **errp)
 {
+    ERRP_GUARD();
     static const char *const files[] = {
         "ark.pem", "ask.pem", "vcek.pem", "ark.der", "ask.der", "vcek.der",
         CHAIN_FILE, TABLE_FILE,
@@ -276,6 +277,7 @@ static bool check_empty(const char *folder, Error **errp)
         if (g_file_test(path, G_FILE_TEST_EXISTS)) {
             error_setg(errp, "'%s' is there, but no " KEY_FILE " that belongs"
                        " to it", path);
+            error_append_hint(errp, PSP_CHIP_REMOVE);
             return false;
         }
     }
@@ -304,44 +306,109 @@ static bool make_table(PspChip *chip, Error **errp)
     return exported;
 }
 
-bool psp_chip_settle(PspChip *chip, const char *folder, Error **errp)
-{
-    g_autofree char *key = path_of(folder, KEY_FILE, "");
-    bool made = !g_file_test(key, G_FILE_TEST_EXISTS);
+/*
+ * Locking
+ *
+ * Only who writes takes the lock, for as long as that takes.  Who keeps it for
+ * longer does something else, and QEMU may stand still meanwhile.
+ */
 
-    if (made) {
-        if (!check_empty(folder, errp) || !psp_chip_make(chip, errp) ||
-            !make_table(chip, errp) || !save_chip(chip, folder, errp)) {
-            return false;
-        }
-    } else if (!load_chip(chip, folder, errp) || !make_table(chip, errp)) {
-        return false;
+#define LOCK_WAIT_MS    1000
+#define LOCK_POLL_MS    10
+
+static int try_lock(int fd)
+{
+    int ret;
+
+    do {
+        ret = flock(fd, LOCK_EX | LOCK_NB);
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? errno : 0;
+}
+
+static bool wait_for_lock(int fd, const char *path, Error **errp)
+{
+    ERRP_GUARD();
+    int error = try_lock(fd);
+
+    for (int ms = 0; error == EWOULDBLOCK && ms < LOCK_WAIT_MS;
+         ms += LOCK_POLL_MS) {
+        g_usleep(LOCK_POLL_MS * 1000);
+        error = try_lock(fd);
     }
-    trace_psp_chip(folder, made);
-    return psp_chip_ok(gnutls_privkey_import_x509(chip->signer, chip->key, 0),
-                       "can not use " KEY_FILE, errp);
+    if (error) {
+        error_setg_errno(errp, error, "can not lock '%s'", path);
+    }
+    if (error == EWOULDBLOCK) {
+        error_append_hint(errp, "Another process keeps that file locked:"
+                          " lslocks(8) tells which one.  End it, or name"
+                          " another folder by cert-dir=.\n");
+    }
+    return !error;
 }
 
 int psp_chip_lock_folder(const char *folder, Error **errp)
 {
     g_autofree char *path = path_of(folder, LOCK_FILE, "");
-    int fd, ret;
+    int fd;
 
     if (g_mkdir_with_parents(folder, 0700) < 0) {
         error_setg_errno(errp, errno, "can not make the folder");
         return -1;
     }
     fd = qemu_create(path, O_RDWR, 0600, errp);
-    if (fd < 0) {
-        return -1;
-    }
-    do {
-        ret = flock(fd, LOCK_EX);
-    } while (ret < 0 && errno == EINTR);
-    if (ret < 0) {
-        error_setg_errno(errp, errno, "can not lock '%s'", path);
+    if (fd >= 0 && !wait_for_lock(fd, path, errp)) {
         close(fd);
         return -1;
     }
     return fd;
+}
+
+/*
+ * A chip in its folder
+ */
+
+bool psp_chip_is_made(const char *folder)
+{
+    g_autofree char *key = path_of(folder, KEY_FILE, "");
+
+    return g_file_test(key, G_FILE_TEST_EXISTS);
+}
+
+bool psp_chip_load(PspChip *chip, const char *folder, Error **errp)
+{
+    if (!load_chip(chip, folder, errp) || !make_table(chip, errp)) {
+        return false;
+    }
+    trace_psp_chip(folder, false);
+    return psp_chip_ok(gnutls_privkey_import_x509(chip->signer, chip->key, 0),
+                       "can not use " KEY_FILE, errp);
+}
+
+/* With @chip NULL it is only looked whether it could be saved. */
+static bool save_once(PspChip *chip, const char *folder, Error **errp)
+{
+    int lock = psp_chip_lock_folder(folder, errp);
+    bool good = lock >= 0;
+
+    if (good && !psp_chip_is_made(folder)) {
+        good = check_empty(folder, errp) &&
+               (!chip || (make_table(chip, errp) &&
+                          save_chip(chip, folder, errp)));
+    }
+    if (lock >= 0) {
+        close(lock);
+    }
+    return good;
+}
+
+bool psp_chip_check_room(const char *folder, Error **errp)
+{
+    return save_once(NULL, folder, errp);
+}
+
+bool psp_chip_save(PspChip *chip, const char *folder, Error **errp)
+{
+    trace_psp_chip(folder, true);
+    return save_once(chip, folder, errp);
 }

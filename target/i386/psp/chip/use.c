@@ -17,7 +17,7 @@ bool psp_chip_ok(int ret, const char *what, Error **errp)
     return false;
 }
 
-static PspChip *new_chip(void)
+static PspChip *new_chip(Error **errp)
 {
     PspChip *chip = g_new0(PspChip, 1);
     int ret = gnutls_x509_privkey_init(&chip->key);
@@ -29,8 +29,34 @@ static PspChip *new_chip(void)
         ret = gnutls_x509_crt_init(&chip->cert[i]);
     }
     if (ret < 0) {
-        psp_chip_free(chip);
-        return NULL;
+        error_setg(errp, "no memory for the chip's keys");
+        g_clear_pointer(&chip, psp_chip_free);
+    }
+    return chip;
+}
+
+/*
+ * Keys take seconds to make, and nobody is kept out meanwhile: who comes at
+ * the same time makes others, and the first to be saved are the chip's.
+ */
+static bool make_in(const char *folder, Error **errp)
+{
+    PspChip *chip = new_chip(errp);
+    bool made = chip && psp_chip_make(chip, errp) &&
+                psp_chip_save(chip, folder, errp);
+
+    psp_chip_free(chip);
+    return made;
+}
+
+static PspChip *load_from(const char *folder, Error **errp)
+{
+    ERRP_GUARD();
+    PspChip *chip = new_chip(errp);
+
+    if (chip && !psp_chip_load(chip, folder, errp)) {
+        error_append_hint(errp, PSP_CHIP_REMOVE);
+        g_clear_pointer(&chip, psp_chip_free);
     }
     return chip;
 }
@@ -38,23 +64,14 @@ static PspChip *new_chip(void)
 PspChip *psp_chip_open(const char *folder, Error **errp)
 {
     ERRP_GUARD();
-    PspChip *chip = new_chip();
-    int lock = -1;
+    PspChip *chip = NULL;
 
+    if (psp_chip_is_made(folder) ||
+        (psp_chip_check_room(folder, errp) && make_in(folder, errp))) {
+        chip = load_from(folder, errp);
+    }
     if (!chip) {
-        error_setg(errp, "no memory for the chip's keys");
-        return NULL;
-    }
-    lock = psp_chip_lock_folder(folder, errp);
-    if (lock < 0 || !psp_chip_settle(chip, folder, errp)) {
         error_prepend(errp, "cert-dir '%s': ", folder);
-        error_append_hint(errp, "Remove that folder, and a new chip is made in"
-                          " its place; or name another by cert-dir=.\n");
-        psp_chip_free(chip);
-        chip = NULL;
-    }
-    if (lock >= 0) {
-        close(lock);
     }
     return chip;
 }
