@@ -2,7 +2,7 @@
 """SEV and SEV-ES guests whose memory is encrypted in place, emulated."""
 import pytest
 
-from linux_guest import linux, plain
+from linux_guest import FIRMWARE, linux, plain
 from test_sev_boot import ES, MIB, SEV, check_kernel, power_off
 
 
@@ -14,6 +14,13 @@ def off(policy, vcpus=1, mode='off'):
             f'reduced-phys-bits=1,upm-mode={mode}']
 
 
+def in_flash(words, image):
+    """The same with its firmware in a flash device."""
+    at = words.index('-bios')
+    return [*words[:at], '-drive', f'if=pflash,format=raw,file={image}',
+            *words[at + 2:]]
+
+
 def without_backend(words):
     """The same with the machine's own memory, which has no file."""
     at = words.index('-object')
@@ -21,15 +28,17 @@ def without_backend(words):
             for word in words[:at] + words[at + 2:]]
 
 
-def check_recorded(guest):
+def check_recorded(guest, resets=0):
     """What Linux has told is written down, and nothing was discarded."""
     info = guest.cmd('query-upm')
     assert info['page-states'] == 'recorded'
     assert info['shared-bytes'] >= 64 * MIB
     assert info['discarded-shared'] == info['discarded-private'] == 0
-    cause, = info['conversions']
-    assert cause['cause'] == 'hypercall'
-    assert cause['to-shared-bytes'] >= 64 * MIB
+    causes = {entry['cause']: entry for entry in info['conversions']}
+    assert set(causes) == {'hypercall', *['reset'][:resets]}
+    assert causes['hypercall']['to-shared-bytes'] >= 64 * MIB
+    if resets:
+        assert causes['reset']['to-private-bytes'] >= 64 * MIB
 
 
 @pytest.mark.parametrize('vcpus', [1, 4])
@@ -40,6 +49,22 @@ def test_linux(start, folder, policy, vcpus):
     power_off(guest)
     check_kernel(guest.serial, policy, vcpus)
     check_recorded(guest)
+
+
+@pytest.mark.parametrize('policy', [SEV, ES])
+def test_flash(start, folder, policy):
+    """Firmware runs from a flash device, and keeps its variables there."""
+    flash = folder / 'flash'
+    flash.write_bytes((FIRMWARE / 'OVMF.fd').read_bytes())
+    guest = start(*in_flash(off(policy), flash), *linux(folder),
+                  '-no-shutdown')
+    power_off(guest)
+    check_kernel(guest.serial, policy)
+    check_recorded(guest)
+    before, after = (FIRMWARE / 'OVMF.fd').read_bytes(), flash.read_bytes()
+    variables = 528 << 10
+    assert after[:variables] != before[:variables]
+    assert after[variables:] == before[variables:]
 
 
 def test_anonymous_memory(start, folder):
@@ -63,4 +88,4 @@ def test_reset(start, folder):
     guest.cmd('cont')
     guest.wait_for(r'(?s)userspace: end.*userspace: end')
     check_kernel(guest.serial, SEV)
-    check_recorded(guest)
+    check_recorded(guest, resets=1)

@@ -145,7 +145,7 @@ static void test_asids(void)
 
 static void test_locked(void)
 {
-    g_autofree char *memory = NULL, *busy = NULL;
+    g_autofree char *memory = NULL, *busy = NULL, *invalid = NULL;
     Error *err = NULL;
 
     sev_encrypt_error(&err, "SEV launch: LAUNCH_UPDATE_DATA of 0x1000-0x1fff"
@@ -158,6 +158,11 @@ static void test_locked(void)
                       -EBUSY, NOT_CALLED);
     busy = text_of(err);
     assert_no(busy, "locks");
+    err = NULL;
+    sev_encrypt_error(&err, "SEV launch: LAUNCH_UPDATE_DATA of 0x1000-0x1fff"
+                      " (from OVMF, offset 0x0)", -EINVAL, NOT_CALLED);
+    invalid = text_of(err);
+    assert_no(invalid, "flash");
 }
 
 static void test_off(void)

@@ -129,7 +129,7 @@ static bool guest_world_identity(void *opaque, PspSevIdentity *identity,
 static const PspProcessor processor = {
     .page = processor_page,
     .page_done = processor_page_done,
-    .can_encrypt = snp_launch_can_encrypt,
+    .unencryptable = snp_launch_unencryptable,
     .encrypt = snp_launch_encrypt,
     .private_at = snp_launch_private,
     .ghcb_version = snp_guest_set_ghcb_version,

@@ -17,8 +17,8 @@
  *     Pre-Guest state), and return its host address; NULL where it is not a
  *     private page that is still to be populated
  * @page_done: the frame at @gpa has its content: validated (Guest-Valid)
- * @can_encrypt: a range, named by host address in shared memory, is private
- *     memory of one RAM block
+ * @unencryptable: why a range, named by host address in shared memory, is not
+ *     private memory: "... is ..."; NULL where it is
  * @encrypt: the content of such a range becomes private
  * @private_at: where the private content of such a range lies; NULL where it
  *     is not private memory
@@ -30,7 +30,7 @@
 typedef struct PspProcessor {
     void *(*page)(uint64_t gpa);
     void (*page_done)(uint64_t gpa);
-    bool (*can_encrypt)(const void *host, uint64_t size);
+    const char *(*unencryptable)(const void *host, uint64_t size);
     void (*encrypt)(const void *host, uint64_t size);
     void *(*private_at)(const void *host, uint64_t size);
     void (*ghcb_version)(uint8_t version);

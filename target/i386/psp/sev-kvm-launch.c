@@ -32,6 +32,7 @@ int sev_kvm_update_data(PspSevKvm *vm,
         .size = cpu_to_le32(update->len),
     };
     int ret = sev_check_active(vm, "LAUNCH_UPDATE_DATA");
+    const char *why;
 
     if (ret) {
         return ret;
@@ -41,10 +42,11 @@ int sev_kvm_update_data(PspSevKvm *vm,
                           PRIx64 " are no range", (unsigned)update->len,
                           (uint64_t)update->uaddr);
     }
-    if (!vm->processor->can_encrypt(host, update->len)) {
-        return sev_refuse(-EINVAL, "LAUNCH_UPDATE_DATA: %u bytes at 0x%"
-                          PRIx64 " are not private memory of one RAM block",
-                          (unsigned)update->len, (uint64_t)update->uaddr);
+    why = vm->processor->unencryptable(host, update->len);
+    if (why) {
+        return sev_refuse(-EINVAL, "LAUNCH_UPDATE_DATA: what is at 0x%" PRIx64
+                          " (%u bytes) is %s", (uint64_t)update->uaddr,
+                          (unsigned)update->len, why);
     }
     ret = sev_outcome(psp_sev_launch_update_data(&vm->host, &command),
                       fw_error);

@@ -260,10 +260,6 @@ void sev_encrypt_error(Error **errp, const char *what, int ret, int status)
         error_append_hint(errp, "KVM locks the guest's memory: raise the"
                           " limit (\"ulimit -l\") above its size.\n");
     }
-    if (ret == -EINVAL && status == NOT_CALLED) {
-        error_append_hint(errp, "With upm-mode=on a flash device has no"
-                          " private memory for firmware. Use -bios.\n");
-    }
 }
 
 void sev_finish_error(Error **errp,

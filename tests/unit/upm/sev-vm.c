@@ -37,14 +37,14 @@ static void *private_at(const void *host, uint64_t size)
     return offset < 0 ? NULL : vm.private[block] + offset;
 }
 
-static bool can_encrypt(const void *host, uint64_t size)
+static const char *unencryptable(const void *host, uint64_t size)
 {
-    return private_at(host, size);
+    return private_at(host, size) ? NULL : "not private";
 }
 
 static void encrypt(const void *host, uint64_t size)
 {
-    g_assert_true(can_encrypt(host, size));
+    g_assert_null(unencryptable(host, size));
     memcpy(private_at(host, size), host, size);
     vm.encrypted++;
 }
@@ -95,7 +95,7 @@ static bool identity(void *opaque, PspSevIdentity *identity, Error **errp)
 }
 
 static const PspProcessor processor = {
-    .can_encrypt = can_encrypt,
+    .unencryptable = unencryptable,
     .encrypt = encrypt,
     .private_at = private_at,
     .ghcb_version = ghcb_version,

@@ -48,11 +48,13 @@ void snp_guest_set_ghcb_version(uint8_t version);
  */
 
 /**
- * snp_launch_can_encrypt: all of the range is private memory of one block
+ * snp_launch_unencryptable: why it cannot be encrypted: "... is ..."
  *
  * Memory that is not in an address space yet can be asked about, too.
+ *
+ * Returns: NULL where all of the range is private memory of one block.
  */
-bool snp_launch_can_encrypt(const void *host, uint64_t size);
+const char *snp_launch_unencryptable(const void *host, uint64_t size);
 
 /** snp_launch_encrypt: the content of such a range becomes private */
 void snp_launch_encrypt(const void *host, uint64_t size);
@@ -61,7 +63,7 @@ void snp_launch_encrypt(const void *host, uint64_t size);
  * snp_launch_private: where the private content of such a range lies, for
  * who writes it himself
  *
- * Returns: NULL where snp_launch_can_encrypt() says no.
+ * Returns: NULL where there is none, as in flash.
  */
 void *snp_launch_private(const void *host, uint64_t size);
 

@@ -41,23 +41,33 @@ static bool find_host(const void *host, uint64_t size, UpmExtent *extent)
     return find(rb, offset, size, extent);
 }
 
-/*
- * A flash device is written to by its own commands, and its file is the
- * user's: memory that is encrypted in place leaves it as it is.
- */
-static bool stays_plain(const void *host)
+/* Its content belongs to the device, and no private half is ever mapped. */
+static bool is_flash(const void *host)
 {
     ram_addr_t offset = 0;
     RAMBlock *rb = qemu_ram_block_from_host((void *)host, false, &offset);
 
-    return snp_guest()->kind.views && rb && rb->mr->rom_device;
+    return rb && rb->mr->rom_device;
 }
 
-bool snp_launch_can_encrypt(const void *host, uint64_t size)
+/*
+ * Memory that is encrypted in place leaves flash as it is: its device writes
+ * to it, and the guest reads it as it is.
+ */
+static bool stays_plain(const void *host)
+{
+    return snp_guest()->kind.views && is_flash(host);
+}
+
+const char *snp_launch_unencryptable(const void *host, uint64_t size)
 {
     UpmExtent extent;
 
-    return stays_plain(host) || find_host(host, size, &extent);
+    if (stays_plain(host) || find_host(host, size, &extent)) {
+        return NULL;
+    }
+    return is_flash(host) ? "flash, which has no private memory: use -bios"
+                          : "not private memory of one RAM block";
 }
 
 void *snp_launch_private(const void *host, uint64_t size)
