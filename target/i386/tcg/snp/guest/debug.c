@@ -5,6 +5,7 @@
 #include "qemu/osdep.h"
 #include "cpu.h"
 #include "exec/target_page.h"
+#include "qemu/rcu.h"
 #include "qom/object.h"
 #include "system/upm/compat.h"
 #include "target/i386/sev.h"
@@ -64,6 +65,20 @@ static hwaddr debug_walk(CPUState *cs, vaddr addr)
     }
 }
 
+/*
+ * What has no private half is there for guests without an RMP, whatever the
+ * C-bit: firmware in flash, for one.  See snp_plain_elsewhere().
+ */
+static hwaddr without_half(hwaddr paddr)
+{
+    hwaddr gpa = paddr & ~snp_cbit_mask();
+    uint64_t offset;
+
+    RCU_READ_LOCK_GUARD();
+    return paddr == -1 || snp_guest()->kind.sev & SVM_SEV_SNP ||
+           snp_memory_find(&snp_guest()->mem, gpa, &offset) ? paddr : gpa;
+}
+
 bool snp_guest_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
 {
     CPUX86State *env = cpu_env(cs);
@@ -71,9 +86,9 @@ bool snp_guest_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
     if (!debug_allowed()) {
         *paddr = -1;
     } else if (!(env->cr[0] & CR0_PG_MASK)) {
-        *paddr = (addr & TARGET_PAGE_MASK) | snp_cbit_mask();
+        *paddr = without_half((addr & TARGET_PAGE_MASK) | snp_cbit_mask());
     } else {
-        *paddr = debug_walk(cs, addr);
+        *paddr = without_half(debug_walk(cs, addr));
     }
     return true;
 }
