@@ -249,6 +249,44 @@ def test_balloon(room, write):
         room.virsh('destroy', 'snp-tiny')
 
 
+README = (TOP / 'docs/libvirt/README.md').read_text()
+
+
+def sev_domain(policy):
+    """A domain as the text makes one of snp-tiny.xml."""
+    text = text_of('snp-tiny')
+    start, end = text.index('  <qemu:comm'), text.index('</domain>')
+    text = text[:start] + text[end:]
+    block, = re.findall(r'^```xml\n(.*?)^```$', README, re.M | re.S)
+    assert '<policy>0x0005<' in block
+    return re.sub(r"  <launchSecurity type='sev-snp'>.*</launchSecurity>\n",
+                  block.replace('0x0005', policy), text, flags=re.S)
+
+
+@pytest.mark.parametrize('policy,features', [
+    ('0x0001', 'AMD SEV'), ('0x0005', 'AMD SEV SEV-ES')])
+def test_sev(room, write, policy, features):
+    """Older kinds of guests, with a measurement and a secret's place."""
+    path = write('sev.xml', sev_domain(policy))
+    console = '/var/log/libvirt/qemu/snp-tiny.console'
+    room.run('virt-xml-validate', path)
+    room.virsh('create', '--paused', path)
+    try:
+        said = room.virsh('domlaunchsecinfo', 'snp-tiny')
+        assert re.search(r'sev-measurement *: [\w+/=]{64}$', said, re.M)
+        assert re.search(f'sev-policy *: {int(policy, 0)}$', said, re.M)
+        room.virsh('resume', 'snp-tiny')
+        said = room.wait(UP, lambda: UP in room.read(console) and
+                         room.read(console))
+        assert f'Memory Encryption Features active: {features}\n' in said
+        assert query_upm(room, 'snp-tiny')['page-states'] == 'recorded'
+        room.virsh('shutdown', 'snp-tiny')
+        room.wait('power off', lambda: not room.guests())
+    finally:
+        if room.guests():
+            room.virsh('destroy', 'snp-tiny')
+
+
 NO_SNP = "'sev-snp' launch security is not supported with this QEMU binary"
 TOO_MUCH = 'replaces=pc.ram: that one has 512 MiB, and the guest is to have ' \
     'as much'
@@ -326,7 +364,6 @@ def test_bad_input(room, write, other_qemu, case):
 
 # ---- docs/libvirt/README.md, word by word ----
 
-README = (TOP / 'docs/libvirt/README.md').read_text()
 BLOCKS = re.findall(r'^```sh\n(.*?)^```$', README, re.M | re.S)
 # The fixtures have started both.
 STARTS_DAEMON = 'virtlogd --daemon\nlibvirtd --daemon\n'
