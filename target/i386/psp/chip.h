@@ -58,8 +58,8 @@ static inline uint64_t psp_chip_tcb(void)
  *   cert_chain.pem               ASK and ARK, as AMD's KDS gives them
  *   certs.bin                    VCEK, ASK and ARK as guests receive them
  *
- * Locking: none needed.  Who makes it has the folder locked while it writes, and
- * waits for a second at most for who has it locked already.
+ * Locking: none needed.  Who makes it has the folder locked while it writes,
+ * and waits for a second at most for who has it locked already.
  *
  * Returns: NULL with @errp set, which says which file is wrong and what to do.
  */

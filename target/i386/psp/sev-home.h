@@ -14,8 +14,8 @@
  *
  * It is the file sev-identity, of mode 0600: private keys and certificates.
  *
- * Locking: none needed.  Who makes it has the folder locked while it writes, and
- * waits for a second at most for who has it locked already.
+ * Locking: none needed.  Who makes it has the folder locked while it writes,
+ * and waits for a second at most for who has it locked already.
  *
  * Returns: false with @errp set, which says which file is wrong and what to
  * do.
