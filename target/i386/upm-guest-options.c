@@ -215,6 +215,20 @@ static void set_emulated_large_pages(Object *obj, bool value, Error **errp)
     }
 }
 
+static int get_emulated_hypervisor(Object *obj, Error **errp)
+{
+    return upm_guest_options(obj)->emulated_hypervisor;
+}
+
+static void set_emulated_hypervisor(Object *obj, int value, Error **errp)
+{
+    UpmGuestOptions *options = options_to_set(obj, "emulated-hypervisor", errp);
+
+    if (options) {
+        options->emulated_hypervisor = value;
+    }
+}
+
 /*
  * Launch and attestation
  */
@@ -335,6 +349,18 @@ static void add_emulated(ObjectClass *oc)
         "Run on the emulated platform, without any confidentiality");
 }
 
+static void add_hypervisor(ObjectClass *oc)
+{
+    object_class_property_add_enum(oc, "emulated-hypervisor",
+                                   "SevEmulatedHypervisor",
+                                   &SevEmulatedHypervisor_lookup,
+                                   get_emulated_hypervisor,
+                                   set_emulated_hypervisor);
+    object_class_property_set_description(oc, "emulated-hypervisor",
+        "Where KVM ends a guest: end it, too, or give it the error of the "
+        "GHCB specification (kvm, specification)");
+}
+
 static void add_platform(ObjectClass *oc)
 {
     object_class_property_add_bool(oc, "emulated-smt", get_emulated_smt,
@@ -382,6 +408,7 @@ void upm_guest_class_init(ObjectClass *oc)
     upm_guest_add_memory(oc);
     upm_guest_add_mode(oc);
     add_emulated(oc);
+    add_hypervisor(oc);
     add_platform(oc);
     add_measure_only(oc);
     add_cert_dir(oc);
@@ -393,6 +420,7 @@ void upm_guest_sev_class_init(ObjectClass *oc)
     add_discard(oc);
     upm_guest_add_mode(oc);
     add_emulated(oc);
+    add_hypervisor(oc);
     add_measure_only(oc);
     add_cert_dir(oc);
 }

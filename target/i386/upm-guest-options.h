@@ -22,6 +22,7 @@ typedef struct UpmGuestOptions {
     bool emulated;
     bool emulated_smt;
     bool emulated_large_pages;
+    SevEmulatedHypervisor emulated_hypervisor;
     SevMeasureOnly measure_only;
     char *cert_dir;
     char *certs_path;

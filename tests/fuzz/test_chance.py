@@ -24,9 +24,12 @@ STATUSES = (0, guest.EXIT_GOOD, guest.EXIT_FAILED_CHECKS, 37)
 
 def run(seed, accel):
     """How QEMU ended, and what it said."""
+    # Of the first VMSA that is not usable a guest is not to end.
+    arguments = guest.arguments('chance', smp=2, accel=accel,
+                                hypervisor='specification')
     process = subprocess.Popen(
-        [guest.qemu_binary(), *guest.arguments('chance', smp=2, accel=accel),
-         '-display', 'none', '-serial', 'stdio'],
+        [guest.qemu_binary(), *arguments, '-display', 'none',
+         '-serial', 'stdio'],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT)
     try:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run a bare-metal SNP payload and collect what it reports.
 
-usage: payload.py [--kind=sev|es|snp] [--mode=on|off|auto] PAYLOAD [POLICY]
+usage: payload.py [--kind=sev|es|snp] [--mode=on|off|auto]
+                  [--hypervisor=kvm|specification] PAYLOAD [POLICY]
                   [QEMU-ARGUMENT...]
 
 Without options it runs as an SNP guest.  The mode is that of private memory,
-upm-mode, for the kinds that can do without.
+upm-mode, for the kinds that can do without; the hypervisor ends the guest
+where KVM would, or does not.
 
 A payload prints lines to the first serial port:
 
@@ -81,25 +83,32 @@ def marked_names(text, kind=''):
     return names
 
 
-def check_names(payload, kind='snp'):
-    """The names of all checks that a payload has to report."""
+def check_names(payload, kind='snp', hypervisor='kvm', **_others):
+    """The names of all checks that a payload has to report.
+
+    Of its options some decide which these are.
+    """
     text = source_text(payload)
-    return [name for mark in KINDS[kind][1]
-            for name in marked_names(text, mark)]
+    marks = list(KINDS[kind][1])
+    if hypervisor == 'specification':
+        marks.append('SPEC_')
+    return [name for mark in marks for name in marked_names(text, mark)]
 
 
-def guest_object(kind, mode, large):
+def guest_object(kind, mode, large, hypervisor):
     """The guest's object; of an SNP guest the mode is given elsewhere."""
     guest = (f'{KINDS[kind][0]},id=sev0,cbitpos=51,reduced-phys-bits=1,'
              f'cert-dir={BUILD}/logs/chip')
     if large:
         guest += ',emulated-large-pages=on'
+    if hypervisor:
+        guest += f',emulated-hypervisor={hypervisor}'
     return guest if kind == 'snp' else f'{guest},upm-mode={mode}'
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
               accel='tcg', cpu='EPYC-v4', split_mib=None, backend='',
-              kind='snp', mode='on', large=False, extra=()):
+              kind='snp', mode='on', large=False, hypervisor='', extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller.
 
     RAM is one backend, or several in a row with the sizes of split_mib;
@@ -119,7 +128,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
     return ['-accel', accel, '-machine', machine, *backends, *numa,
-            '-object', guest_object(kind, mode, large),
+            '-object', guest_object(kind, mode, large, hypervisor),
             '-cpu', cpu, '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
             '-net', 'none',
@@ -225,6 +234,16 @@ def started(command, monitor, **options):
     return process
 
 
+def told(line, options):
+    """The byte that answers a request: what a payload may want to know."""
+    if line.startswith('@large ') and options.get('large'):
+        return b'L'
+    if line.startswith('@goes-on ') and \
+            options.get('hypervisor') == 'specification':
+        return b'S'
+    return b'.'
+
+
 def run(payload, timeout=LIMIT, echo=False, **options):
     """Run a payload to its end."""
     result = Result()
@@ -256,8 +275,7 @@ def run(payload, timeout=LIMIT, echo=False, **options):
             result.serve(line, host)
             if echo and result.lines:
                 print('   ', result.lines[-1], flush=True)
-            large = line.startswith('@large ') and options.get('large')
-            process.stdin.write(b'L' if large else b'.')
+            process.stdin.write(told(line, options))
             process.stdin.flush()
     except ConnectionError as error:
         result.add(f'# {error}')
@@ -295,7 +313,7 @@ def main():
         options['policy'] = given[0]
     options['extra'] = given[1:]
     result = run(payload, echo=True, **options)
-    missing = [name for name in check_names(payload, kind)
+    missing = [name for name in check_names(payload, **options)
                if name not in result.checks]
     bad = [name for name, (state, _) in result.checks.items()
            if state == 'not ok']

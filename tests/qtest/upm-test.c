@@ -530,6 +530,7 @@ static const Option guest_options[] = {
     { "emulated", "true", "false" },
     { "emulated-smt", "true", "false" },
     { "emulated-large-pages", "false", "true" },
+    { "emulated-hypervisor", "\"kvm\"", "\"specification\"" },
     { "measure-only", "\"off\"", "\"json\"" },
     { "cert-dir", "\"first\"", "\"second\"" },
     { "certs-path", "\"first.table\"", "\"second.table\"" },
@@ -659,7 +660,8 @@ static void test_options_in_use(void)
 static bool is_for_sev(const Option *option)
 {
     static const char *const names[] = {
-        "upm-mode", "discard", "emulated", "measure-only", "cert-dir", NULL,
+        "upm-mode", "discard", "emulated", "emulated-hypervisor",
+        "measure-only", "cert-dir", NULL,
     };
 
     return g_strv_contains(names, option->name);

@@ -221,6 +221,11 @@ bool host_large_pages(void)
     return host("large", NULL, 0, 0, 0) == 'L';
 }
 
+bool host_goes_on(void)
+{
+    return host("goes-on", NULL, 0, 0, 0) == 'S';
+}
+
 void host_mark(void)
 {
     host("mark", NULL, 0, 0, 0);

@@ -67,6 +67,8 @@ void leave(u8 status) __attribute__((noreturn));
 #define ES_T(name) name
 #define SEV_T(name) name
 #define OLD_T(name) name
+/* ... and those that follow what KVM ends a guest for, see host_goes_on() */
+#define SPEC_T(name) name
 #define SNP_S(name) name
 #define GHCB_S(name) name
 #define ES_S(name) name
@@ -131,6 +133,11 @@ void host_backing(const char *name, u64 gpa, u64 size, bool private);
 void host_resident_most(const char *name, u64 bytes);
 /** host_large_pages: the host has private memory in pages of 2 MiB */
 bool host_large_pages(void);
+/**
+ * host_goes_on: where KVM ends a guest, this host gives it the error of the
+ * GHCB specification
+ */
+bool host_goes_on(void);
 /** host_mark: counters are compared with what they are now */
 void host_mark(void);
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A vCPU is created with a page that is no VMSA: nobody looks before it
- * starts, and it never runs, or is the guest's end; two vCPUs
+ * starts, and then it is the guest's end, or never runs; two vCPUs
  */
 #include "snp.h"
 
@@ -25,7 +25,7 @@ void payload(void)
     check_eq(T("accepted"), ap_request(AP_CREATE, 1, plain, SEV_FEATURES), 0);
     ap_signal_once(1);
     delay_us(300000);
-    check_eq(T("never-runs"), started, 0);
+    check_eq(SPEC_T("never-runs"), started, 0);
     ap_start(1);
-    check(T("runs-with-a-good-one"), wait_for(&started, 1));
+    check(SPEC_T("runs-with-a-good-one"), wait_for(&started, 1));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Certificates are wanted where no memory is, GHCB specification 4.1.8: an
- * error, or the guest's end
+ * Certificates are wanted where no memory is, GHCB specification 4.1.8: the
+ * guest's end, or an error
  */
 #include "snp.h"
 
@@ -19,12 +19,13 @@ static u32 extended(u64 data)
 void payload(void)
 {
     /* A type of 5 makes it a report request, if a malformed one. */
-    host_fill(AREA_GPA, PAGE, 5);
+    psc_msr(AREA_GPA, PSC_SHARED);
+    fill(shar(AREA_GPA), PAGE, 5);
     check_eq(T("certs-in-memory"), extended(AREA_GPA + 2 * PAGE), 0);
-    check_eq(T("certs-in-mmio"), extended(0xfed00000), 0);
-    check_eq(T("certs-in-mmio-result"), answer(GHCB_INFO2) >> 32,
+    check_eq(SPEC_T("certs-in-mmio"), extended(0xfed00000), 0);
+    check_eq(SPEC_T("certs-in-mmio-result"), answer(GHCB_INFO2) >> 32,
              VMM_GENERIC);
-    check_eq(T("certs-nowhere"), extended(~0xfffULL), 0);
-    check_eq(T("certs-nowhere-result"), answer(GHCB_INFO2) >> 32,
+    check_eq(SPEC_T("certs-nowhere"), extended(~0xfffULL), 0);
+    check_eq(SPEC_T("certs-nowhere-result"), answer(GHCB_INFO2) >> 32,
              VMM_GENERIC);
 }

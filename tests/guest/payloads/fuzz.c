@@ -3,13 +3,21 @@
  * Nonsense from a guest: requests, operands and page tables by chance
  *
  * Whatever is asked for, the guest gets an answer or an exception, and the
- * machine goes on.  Left out is only what is meant to stop it.
+ * machine goes on.  Left out is only what is meant to stop it, and what KVM
+ * ends a guest for where this host does so, too.
  */
 #include "snp.h"
 
 #define ROUNDS      1500
 #define AREA_SIZE   (4 * PAGE_2M)
 #define SECRET      0x5a
+
+static bool goes_on;
+
+static u64 some_memory(void)
+{
+    return AREA_GPA + below(AREA_SIZE / PAGE) * PAGE;
+}
 
 /* Places that are no part of what keeps this payload running */
 static u64 some_gpa(void)
@@ -21,9 +29,15 @@ static u64 some_gpa(void)
     };
 
     if (below(4)) {
-        return AREA_GPA + below(AREA_SIZE / PAGE) * PAGE;
+        return some_memory();
     }
     return places[below(ARRAY_SIZE(places))] + below(3) * PAGE;
+}
+
+/* ... and to be used as private memory */
+static u64 some_private_gpa(void)
+{
+    return goes_on ? some_gpa() : some_memory();
 }
 
 static u64 some_number(void)
@@ -51,6 +65,25 @@ static void call(void *info)
     ghcb_call(event[0], event[1], event[2]);
 }
 
+/* An event that would be the guest's end becomes one that is not. */
+static void spare(u64 *event)
+{
+    if (goes_on) {
+        return;
+    }
+    switch (event[0]) {
+    case NAE_RDTSC:
+        event[0] = NAE_RDTSCP;
+        break;
+    case NAE_GUEST_REQ:
+    case NAE_EXT_REQ:
+        event[1] = some_memory() + below(2) * below(PAGE);
+        event[2] = some_memory();
+        ghcb_poke(GHCB_RAX, some_memory() + below(2) * below(PAGE));
+        break;
+    }
+}
+
 static void one_event(void)
 {
     static const u64 codes[] = {
@@ -64,6 +97,7 @@ static void one_event(void)
         GHCB_XCR0, GHCB_CPL, GHCB_XSS,
     };
     u64 code = below(20) ? codes[below(ARRAY_SIZE(codes))] : chance() | 1 << 9;
+    u64 event[3];
 
     ghcb_clear();
     for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
@@ -81,7 +115,11 @@ static void one_event(void)
     if (code == NAE_PSC) {
         code = NAE_CPUID;
     }
-    try_fn(call, (u64[]) { code, some_number(), some_number() });
+    event[0] = code;
+    event[1] = some_number();
+    event[2] = some_number();
+    spare(event);
+    try_fn(call, event);
 }
 
 static void one_page_state_change(void)
@@ -114,7 +152,8 @@ static void one_io(void)
     ghcb_set(GHCB_SCRATCH, below(3) ? this_cpu()->ghcb_gpa + GHCB_BUFFER :
              some_number());
     ghcb_set(GHCB_RAX, chance());
-    ghcb_call(NAE_IOIO, 0x511 << 16 | 1 | below(0x1000), some_number());
+    ghcb_call(NAE_IOIO, 0x511 << 16 | 1 | below(0x1000),
+              goes_on ? some_number() : some_number() % (1 << 24));
 }
 
 static void one_msr(void)
@@ -136,9 +175,11 @@ static void one_msr_request(void)
         0x000, 0x002, 0x004, 0x010, 0x016, 0x018, 0x080, 0x0fe, 0x200, 0xfff,
     };
 
+    u64 gpa = some_gpa();
+
     vmgexit((chance() & ~0xfffULL) | codes[below(ARRAY_SIZE(codes))]);
-    vmgexit(some_gpa() | 0x12);
-    vmgexit(some_gpa());
+    vmgexit(gpa | 0x12);
+    vmgexit(goes_on ? some_gpa() : gpa);
     vmgexit(this_cpu()->ghcb_gpa | 0x12);
 }
 
@@ -215,7 +256,8 @@ static void one_access(void)
     void *va;
 
     if (below(2)) {
-        map_entry(32 + below(32), some_gpa() | below(2) * CBIT |
+        map_entry(32 + below(32), (below(2) ? some_gpa() & ~CBIT
+                                            : some_private_gpa() | CBIT) |
                   below(0x200) | below(8) * (1ULL << 60));
     }
     va = (void *)some_address();
@@ -229,7 +271,7 @@ static void one_access(void)
         }
         break;
     default:
-        *window_directory(5) = some_gpa() | CBIT | PTE;
+        *window_directory(5) = some_private_gpa() | CBIT | PTE;
         va = (void *)(WINDOW_VA + 5 * PAGE_2M + below(PAGE_2M));
         invlpg(va);
         try_fn(read_quad, va);
@@ -241,7 +283,6 @@ static const struct {
     const char *name;
     void (*fn)(void);
 } kinds[] = {
-    /* First what no host takes a guest for broken for */
     { T("page-state-changes"), one_page_state_change },
     { T("msrs"), one_msr },
     { T("events"), one_event },
@@ -271,6 +312,7 @@ void ap_main(unsigned index)
 
 void payload(void)
 {
+    goes_on = host_goes_on();
     ap_start(1);
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
         for (unsigned round = 0; round < ROUNDS / 5; round++) {

@@ -195,14 +195,18 @@ static void check_rmpadjust(void)
     check_rmpquery(page);
 }
 
-/* Last, as a host may take a guest that asks for that for broken. */
+/* See end_pvalidate, too. */
 static void check_no_memory(void)
 {
-    struct trap t = try_fn(do_pvalidate, map_page(6, 0xfed00000, true));
+    struct trap t;
 
-    check(T("mmio"), t.vector == PF || t.vector == VC);
+    if (!host_goes_on()) {
+        return;
+    }
+    t = try_fn(do_pvalidate, map_page(6, 0xfed00000, true));
+    check(SPEC_T("mmio"), t.vector == PF || t.vector == VC);
     t = try_fn(do_pvalidate, map_page(6, 0x80000000, true));
-    check(T("hole"), t.vector == PF || t.vector == VC);
+    check(SPEC_T("hole"), t.vector == PF || t.vector == VC);
     map_entry(6, 0);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A guest request in pages that are no memory: an error, or the guest's end */
+/* A guest request in pages that are no memory: the guest's end, or an error */
 #include "snp.h"
 
 /* The hypervisor's part of SW_EXITINFO2 */
@@ -11,8 +11,8 @@ void payload(void)
     check_eq(T("request-in-memory"),
              ghcb_call(NAE_GUEST_REQ, AREA_GPA, AREA_GPA + PAGE), 0);
     ghcb_clear();
-    check_eq(T("request-in-mmio"),
+    check_eq(SPEC_T("request-in-mmio"),
              ghcb_call(NAE_GUEST_REQ, 0xfed00000, 0xfed01000), 0);
-    check_eq(T("request-in-mmio-result"), answer(GHCB_INFO2) >> 32,
+    check_eq(SPEC_T("request-in-mmio-result"), answer(GHCB_INFO2) >> 32,
              VMM_GENERIC);
 }

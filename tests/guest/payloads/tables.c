@@ -76,8 +76,9 @@ static void check_tables(void)
     check_trap(T("table-in-shared-page"), try_fn(read_byte, va), VC,
                NPF_NOT_VALIDATED);
 
+    /* No processor has addresses that long below such a C-bit. */
     va = with_table(0x7ffffffff0000ULL | CBIT | PTE);
-    check(T("table-beyond-memory"), try_fn(read_byte, va).vector != -1);
+    check_trap(T("table-beyond-memory"), try_fn(read_byte, va), PF, -1);
     /* The topmost level: what entry 1 of the root names. */
     root[1] = (area + 8 * PAGE_2M) | CBIT | PTE;
     va = (void *)(1ULL << (12 + 9 * (LEVELS - 1)));
@@ -182,16 +183,20 @@ static void check_stale(void)
                NPF_NOT_VALIDATED);
 }
 
-/* Last, as a host may take a guest that does that for broken. */
+/* See end_table, too. */
 static void check_no_memory(void)
 {
-    void *va = with_table(0xfed00000 | CBIT | PTE);
+    void *va;
 
-    check(T("table-in-mmio"), try_fn(read_byte, va).vector == VC);
+    if (!host_goes_on()) {
+        return;
+    }
+    va = with_table(0xfed00000 | CBIT | PTE);
+    check(SPEC_T("table-in-mmio"), try_fn(read_byte, va).vector == VC);
     va = with_table(0x80000000 | CBIT | PTE);
-    check(T("table-in-a-hole"), try_fn(read_byte, va).vector == VC);
+    check(SPEC_T("table-in-a-hole"), try_fn(read_byte, va).vector == VC);
     va = with_table(0xffe00000 | CBIT | PTE);
-    check(T("table-below-the-image"), try_fn(read_byte, va).vector == VC);
+    check(SPEC_T("table-below-the-image"), try_fn(read_byte, va).vector == VC);
     with_table(0);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A GHCB that is not registered: an error, or the guest's end
+ * A GHCB that is not registered: the guest's end, or an error
  *
  * Nothing can be printed before the old GHCB is back.
  */
@@ -32,8 +32,8 @@ void payload(void)
     this_cpu()->ghcb_gpa = mine;
     old = flush_result();
     vmgexit(mine | 0x12);
-    check_eq(T("not-registered"), before,
+    check_eq(SPEC_T("not-registered"), before,
              2ULL << 32 | GHCB_ERR_NOT_REGISTERED);
-    check_eq(T("old-one-not-registered"), old,
+    check_eq(SPEC_T("old-one-not-registered"), old,
              2ULL << 32 | GHCB_ERR_NOT_REGISTERED);
 }

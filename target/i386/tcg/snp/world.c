@@ -165,12 +165,13 @@ static const SnpWalkOps *walk_ops(void)
 
 uint64_t snp_walk_begin(CPUX86State *env, int ptw_idx, uint64_t reserved)
 {
-    const SnpWalkOps *ops = walk_ops();
+    const SnpWorldOps *world = snp_world();
 
-    if (snp_world()) {
-        snp_cpu(env)->walk_outcome = SNP_ACCESS_OK;
+    if (!world) {
+        return reserved;
     }
-    return ops ? ops->reserved(env, ptw_idx, reserved) : reserved;
+    snp_cpu(env)->walk_outcome = SNP_ACCESS_OK;
+    return world->reserved(env, ptw_idx, reserved);
 }
 
 hwaddr snp_walk_table(CPUX86State *env, int ptw_idx, hwaddr addr)

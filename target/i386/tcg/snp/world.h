@@ -90,7 +90,6 @@ typedef enum SnpOutcome {
  * A guest's page tables are walked with @ptw_idx MMU_NESTED_IDX, the nested
  * ones and a host's own with MMU_PHYS_IDX.
  *
- * @reserved: what an entry may not have set, given what QEMU knows of
  * @table: address of a page table, as it is to be read
  * @leaf: the outcome of a walk, as it goes on to the nested tables or to
  *     memory; @prot can only shrink.  False where only this address was
@@ -102,7 +101,6 @@ typedef enum SnpOutcome {
  *     may change.  May leave.
  */
 typedef struct SnpWalkOps {
-    uint64_t (*reserved)(CPUX86State *env, int ptw_idx, uint64_t mask);
     hwaddr (*table)(CPUX86State *env, int ptw_idx, hwaddr addr);
     bool (*leaf)(CPUX86State *env, MMUAccessType type, int mmu_idx,
                  int ptw_idx, hwaddr *paddr, int *prot);
@@ -191,6 +189,8 @@ typedef struct SnpOperand {
  * @fault: the access at hand is not possible as the hypervisor has it now.
  *     May leave; if it returns, @access is asked again.  @is_walk: it was a
  *     page table's.
+ * @reserved: what an entry of page tables may not have set, given what QEMU
+ *     knows of, @mask.  @ptw_idx: as in SnpWalkOps
  * @walk: NULL where there is one dimension of page tables
  *
  * @operand: find the page at @operand->gpa, which has the C-bit set, and
@@ -239,6 +239,7 @@ typedef struct SnpWorldOps {
     void (*fault)(CPUX86State *env, const SnpAccess *access, bool is_walk,
                   uintptr_t ra);
 
+    uint64_t (*reserved)(CPUX86State *env, int ptw_idx, uint64_t mask);
     const SnpWalkOps *walk;
 
     bool (*operand)(CPUX86State *env, SnpOperand *operand, uintptr_t ra);

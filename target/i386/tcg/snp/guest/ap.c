@@ -27,7 +27,7 @@
 
 const char *snp_launch_vcpu(CPUX86State *env, const SevVmsa *vmsa)
 {
-    return snp_vmsa_load(env, vmsa, &snp_guest()->vmsa_rules);
+    return snp_vmsa_load(env, vmsa, &snp_guest()->rules.vmsa);
 }
 
 /*
@@ -74,19 +74,33 @@ static const char *load_guest_vmsa(CPUX86State *env, uint64_t gpa)
         return "not a VMSA page";
     }
     copy = g_memdup2(page, SEV_VMSA_PAGE_SIZE);
-    return snp_vmsa_load(env, copy, &snp_guest()->vmsa_rules);
+    return snp_vmsa_load(env, copy, &snp_guest()->rules.vmsa);
+}
+
+/*
+ * KVM_EXIT_FAIL_ENTRY where VMRUN refuses a VMSA: svm_handle_exit() of Linux
+ * 6.12.  It fails where there is no page, too.
+ */
+static void tell_unusable(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
+{
+    int index = CPU(cpu)->cpu_index;
+
+    if (!snp_guest()->rules.specification) {
+        snp_stop(&cpu->env, "the VMSA at 0x%" PRIx64 " is not usable: %s",
+                 vmsa_gpa, why);
+        return;
+    }
+    warn_report_once("SEV-SNP: vCPU %d does not start, its VMSA is not "
+                     "usable: %s", index, why);
+    qemu_log_mask(LOG_GUEST_ERROR, "SEV-SNP: vCPU %d cannot start with "
+                  "the VMSA at 0x%" PRIx64 ": %s\n", index, vmsa_gpa, why);
 }
 
 static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
 {
-    int index = CPU(cpu)->cpu_index;
-
-    trace_snp_ap_offline(index, vmsa_gpa, why);
+    trace_snp_ap_offline(CPU(cpu)->cpu_index, vmsa_gpa, why);
     if (vmsa_gpa != SNP_NO_VMSA) {
-        warn_report_once("SEV-SNP: vCPU %d does not start, its VMSA is not "
-                         "usable: %s", index, why);
-        qemu_log_mask(LOG_GUEST_ERROR, "SEV-SNP: vCPU %d cannot start with "
-                      "the VMSA at 0x%" PRIx64 ": %s\n", index, vmsa_gpa, why);
+        tell_unusable(cpu, vmsa_gpa, why);
     }
     wait_in(cpu, SNP_RUN_OFFLINE);
 }

@@ -19,6 +19,8 @@
 /* Linux, Documentation/virt/kvm/x86/cpuid.rst */
 #define KVM_LEAF                0x40000000
 #define KVM_LEAF_FEATURES       0x40000001
+/* Of the processors from EPYC to EPYC-Milan; a guest is told fewer. */
+#define PROCESSOR_PHYS_BITS     48
 #define CPUID_8000_001F_EBX_COHERENCY_SFW_NO (1U << 31)
 
 enum { EAX, EBX, ECX, EDX };
@@ -28,12 +30,7 @@ MemoryRegion *snp_guest_memory(CPUState *cs)
     return &snp_guest()->mem.root;
 }
 
-/*
- * TscAuxVirtualization, CPUID 8000_001F EAX[9]: of Zen 4 and later.  Without
- * it TSC_AUX is no part of a VMSA, and the hypervisor's to keep:
- * sev_es_vcpu_after_set_cpuid() of Linux 6.12.
- */
-static bool has_tsc_aux_virtualization(const CPUX86State *env)
+static bool is_zen4_or_later(const CPUX86State *env)
 {
     uint32_t family = extract32(env->cpuid_version, 8, 4) +
                       extract32(env->cpuid_version, 20, 8);
@@ -42,6 +39,16 @@ static bool has_tsc_aux_virtualization(const CPUX86State *env)
 
     return IS_AMD_CPU(env) &&
            (family > 0x19 || (family == 0x19 && model >= 0x10));
+}
+
+/*
+ * TscAuxVirtualization, CPUID 8000_001F EAX[9].  Without it TSC_AUX is no part
+ * of a VMSA, and the hypervisor's to keep: sev_es_vcpu_after_set_cpuid() of
+ * Linux 6.12.
+ */
+static void set_model_rules(SnpGuestRules *rules, const CPUX86State *env)
+{
+    rules->vmsa.tsc_aux = is_zen4_or_later(env);
 }
 
 /*
@@ -63,7 +70,7 @@ void snp_guest_realize(CPUState *cs)
         warn_report_once("this CPU model has no XSAVEC: OVMF and Linux refuse "
                          "it as an SEV-SNP guest's, use -cpu EPYC-v4");
     }
-    snp_guest()->vmsa_rules.tsc_aux = has_tsc_aux_virtualization(&cpu->env);
+    set_model_rules(&snp_guest()->rules, &cpu->env);
     needed = ctz64(snp_cbit_mask()) + 1;
     if (cpu->phys_bits < needed) {
         snp_guest()->phys_bits = cpu->phys_bits ?: TCG_PHYS_ADDR_BITS;
@@ -71,6 +78,21 @@ void snp_guest_realize(CPUState *cs)
     }
     /* What monitor and gdbstub call physical memory is the shared half. */
     cs->as = &address_space_memory;
+}
+
+/*
+ * Where the C-bit lies above the processor's addresses, those between them are
+ * none.
+ */
+uint64_t snp_guest_reserved(CPUX86State *env, int ptw_idx, uint64_t mask)
+{
+    unsigned cbitpos = ctz64(snp_cbit_mask());
+    unsigned phys_bits = MAX(snp_guest()->phys_bits, PROCESSOR_PHYS_BITS);
+
+    if (!snp_guest()->phys_bits || phys_bits >= cbitpos) {
+        return mask;
+    }
+    return mask | MAKE_64BIT_MASK(phys_bits, cbitpos - phys_bits);
 }
 
 void snp_guest_reset(X86CPU *cpu)

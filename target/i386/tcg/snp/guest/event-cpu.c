@@ -50,12 +50,31 @@ static void swap_out(CPUX86State *env, SnpNae *nae)
     }
 }
 
+/*
+ * KVM can neither read nor write an MSR that is the guest's own, and to write
+ * it is an error of KVM_RUN: sev_es_prevent_msr_access() and
+ * kvm_emulate_wrmsr() of Linux 6.12.  SEV_STATUS is unknown to it.
+ */
+static bool write_ends(uint32_t index)
+{
+    return snp_msr_is_direct(index) && index != MSR_SEV_STATUS &&
+           !snp_guest()->rules.specification;
+}
+
+static void refuse_msr(CPUX86State *env, SnpNae *nae, uint32_t index)
+{
+    if (nae->info1 && write_ends(index)) {
+        snp_nae_stop(env, nae, "WRMSR of what the hypervisor cannot write");
+    }
+    snp_nae_exception(nae, EXCP0D_GPF);
+}
+
 void snp_nae_msr(CPUX86State *env, SnpNae *nae)
 {
     uint32_t index = nae->regs[R_ECX];
 
     if (snp_msr_is_direct(index) && index != MSR_IA32_XSS) {
-        snp_nae_exception(nae, EXCP0D_GPF);
+        refuse_msr(env, nae, index);
         return;
     }
     swap_in(env, nae);
@@ -82,6 +101,19 @@ void snp_serve_exception(CPUX86State *env, int vector, int error_code)
 void snp_nae_rdpmc(CPUX86State *env, SnpNae *nae)
 {
     snp_nae_raise(nae, EXCP0D_GPF);
+}
+
+/* Valid for sev_es_validate_vmgexit() of Linux 6.12, which has no handler. */
+void snp_nae_rdtsc(CPUX86State *env, SnpNae *nae)
+{
+    uint64_t tsc;
+
+    if (!snp_guest()->rules.specification) {
+        snp_nae_stop(env, nae, "RDTSC is not intercepted");
+    }
+    tsc = cpu_get_tsc(env) + env->tsc_offset;
+    nae->regs[R_EAX] = (uint32_t)tsc;
+    nae->regs[R_EDX] = tsc >> 32;
 }
 
 /* Not intercepted, so no guest has a reason to ask for it. */

@@ -25,6 +25,12 @@ static void string_io(CPUX86State *env, SnpNae *nae, unsigned port,
     if (!count) {
         return;
     }
+    /* In KVM's signed numbers of 32 bits: sev_es_string_io() of Linux 6.12 */
+    if (count > INT32_MAX || count * size > INT32_MAX) {
+        snp_nae_refuse(env, nae, GHCB_ERROR_SCRATCH,
+                       "string longer than 2 GiB");
+        return;
+    }
     if (count > sizeof(data) / size) {
         snp_nae_error(nae, GHCB_ERROR_SCRATCH,
                       "string longer than shared buffer");

@@ -72,6 +72,10 @@ void snp_nae_guest_request(CPUX86State *env, SnpNae *nae)
                       "no place for certificates");
         return;
     }
+    /* EIO of KVM_RUN: snp_handle_guest_req() of Linux 6.12 */
+    if (request.no_memory && !snp_guest()->rules.specification) {
+        snp_nae_stop(env, nae, "guest request in pages that are no memory");
+    }
     nae->regs[R_EBX] = request.pages;
     snp_nae_answer(nae, result);
     trace_snp_guest_request(env_cpu(env)->cpu_index, request.request,
@@ -105,5 +109,11 @@ void snp_nae_unsupported(CPUX86State *env, SnpNae *nae)
                         nae->info2);
 
     upm_tell_terminated_by(env_cpu(env)->cpu_index, reason);
-    snp_terminate(env, "%s", reason);
+    if (snp_guest()->rules.specification) {
+        snp_terminate(env, "%s", reason);
+        return;
+    }
+    /* EINVAL of KVM_RUN: sev_handle_vmgexit() of Linux 6.12 */
+    snp_stop(env, "%s", reason);
+    cpu_loop_exit_noexc(env_cpu(env));
 }

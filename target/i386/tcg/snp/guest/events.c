@@ -74,6 +74,7 @@ static const Event events[] = {
     { NAE_PAGE_STATE, SCRATCH, NULL, snp_nae_page_state, true },
     { NAE_READ_DR7, 0, NULL, snp_nae_nothing },
     { NAE_WRITE_DR7, RAX, NULL, snp_nae_nothing },
+    { SVM_EXIT_RDTSC, 0, NULL, snp_nae_rdtsc },
     { SVM_EXIT_RDPMC, RCX, NULL, snp_nae_rdpmc },
     { SVM_EXIT_RDTSCP, 0, NULL, snp_nae_undefined },
     { SVM_EXIT_VMMCALL, RAX | CPL, NULL, snp_nae_vmmcall },
@@ -128,8 +129,8 @@ void snp_nae_serve(CPUX86State *env, SnpNae *nae)
     bool snp = env->svm.sev & SVM_SEV_SNP;
 
     if (snp && nae->gpa != snp_vcpu(env)->ghcb_gpa) {
-        snp_nae_error(nae, GHCB_ERROR_NOT_REGISTERED,
-                      "GHCB is not registered");
+        snp_nae_refuse(env, nae, GHCB_ERROR_NOT_REGISTERED,
+                       "GHCB is not registered");
     } else if (snp_ghcb_usage(nae)) {
         snp_nae_error(nae, GHCB_ERROR_USAGE, "unknown usage of the GHCB");
     } else if (!is_complete(nae, event) || (event && event->snp_only && !snp)) {

@@ -52,7 +52,7 @@ static bool assign_large_page(const SnpFrame *frame)
     uint64_t first = QEMU_ALIGN_DOWN(frame->extent.offset, SNP_PAGE_2M);
     size_t i;
 
-    if (!snp_guest()->large_pages || !entry) {
+    if (!snp_guest()->rules.large_pages || !entry) {
         return false;
     }
     for (i = 0; i < SNP_FRAMES_PER_2M; i++) {

@@ -150,6 +150,7 @@ void snp_nae_mmio(CPUX86State *env, SnpNae *nae);
 void snp_nae_cpuid(CPUX86State *env, SnpNae *nae);
 void snp_nae_msr(CPUX86State *env, SnpNae *nae);
 void snp_nae_rdpmc(CPUX86State *env, SnpNae *nae);
+void snp_nae_rdtsc(CPUX86State *env, SnpNae *nae);
 void snp_nae_undefined(CPUX86State *env, SnpNae *nae);
 void snp_nae_vmmcall(CPUX86State *env, SnpNae *nae);
 void snp_nae_nothing(CPUX86State *env, SnpNae *nae);
@@ -193,12 +194,14 @@ uint64_t snp_ghcb_msr_hold_response(bool by_sipi);
  * @has_data: @data and @pages were given
  * @data: guest-physical address of the room for certificates
  * @pages: its size; set to what is needed where that is more
+ * @no_memory: set where one of the pages turns out to be none
  */
 typedef struct SnpGuestRequest {
     uint64_t request, response;
     bool extended;
     bool has_data;
     uint64_t data, pages;
+    bool no_memory;
 } SnpGuestRequest;
 
 /**
@@ -222,6 +225,19 @@ bool snp_guest_request(SnpGuestRequest *request, uint64_t *result);
 /** snp_page_state_convert: SnpPscConvert for a vCPU, which is @opaque */
 int snp_page_state_convert(void *opaque, uint64_t gpa, uint64_t size,
                            bool to_private);
+
+/**
+ * snp_nae_stop: an event that KVM ends a guest for, see snp_stop()
+ *
+ * Leaves the execution loop; the GHCB stays as it is.
+ */
+G_NORETURN void snp_nae_stop(CPUX86State *env, SnpNae *nae, const char *why);
+
+/**
+ * snp_nae_refuse: snp_nae_stop(), or snp_nae_error() where the guest goes on
+ */
+void snp_nae_refuse(CPUX86State *env, SnpNae *nae, uint64_t error,
+                    const char *why);
 
 /**
  * snp_terminate: the guest is over, for a named reason; QEMU is not

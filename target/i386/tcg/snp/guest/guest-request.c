@@ -20,12 +20,23 @@
 #define VMM_BUSY            (2ULL << 32)
 #define VMM_GENERIC         (0xffffffffULL << 32)
 
+static bool find_page(SnpGuestRequest *request, hwaddr gpa, size_t size,
+                      bool is_write, SnpShared *shared)
+{
+    if (snp_shared_find(gpa, size, is_write, shared)) {
+        return true;
+    }
+    request->no_memory = true;
+    return false;
+}
+
 /* Copy to or from guest RAM.  Returns: false where there is none. */
-static bool copy_page(hwaddr gpa, void *data, size_t size, bool to_guest)
+static bool copy_page(SnpGuestRequest *request, hwaddr gpa, void *data,
+                      size_t size, bool to_guest)
 {
     SnpShared shared;
 
-    if (!snp_shared_find(gpa, size, to_guest, &shared)) {
+    if (!find_page(request, gpa, size, to_guest, &shared)) {
         return false;
     }
     if (to_guest) {
@@ -37,12 +48,13 @@ static bool copy_page(hwaddr gpa, void *data, size_t size, bool to_guest)
     return true;
 }
 
-static bool put_table(hwaddr gpa, const GByteArray *table)
+static bool put_table(SnpGuestRequest *request, const GByteArray *table)
 {
     for (size_t done = 0; done < table->len; done += PAGE) {
         size_t size = MIN(PAGE, table->len - done);
 
-        if (!copy_page(gpa + done, table->data + done, size, true)) {
+        if (!copy_page(request, request->data + done, table->data + done, size,
+                       true)) {
             return false;
         }
     }
@@ -71,20 +83,22 @@ static uint64_t give_certs(SnpGuestRequest *request, int *lock)
         request->pages = needed;
         return VMM_INVALID_LENGTH;
     }
-    return put_table(request->data, table) ? 0 : VMM_GENERIC;
+    return put_table(request, table) ? 0 : VMM_GENERIC;
 }
 
-static uint64_t ask_firmware(const SnpGuestRequest *request,
-                             const uint8_t *message)
+/* KVM writes one page whatever the status, so there has to be room for it. */
+static uint64_t ask_firmware(SnpGuestRequest *request, const uint8_t *message)
 {
     uint8_t answer[PAGE];
     uint32_t status = sev_firmware_guest_request(message, answer);
+    SnpShared room;
 
     if (status) {
-        return status;
+        return find_page(request, request->response, PAGE, true, &room)
+               ? status : VMM_GENERIC;
     }
-    return copy_page(request->response, answer, sizeof(answer), true) ? 0
-                                                            : VMM_GENERIC;
+    return copy_page(request, request->response, answer, sizeof(answer), true)
+           ? 0 : VMM_GENERIC;
 }
 
 bool snp_guest_request(SnpGuestRequest *request, uint64_t *result)
@@ -92,7 +106,8 @@ bool snp_guest_request(SnpGuestRequest *request, uint64_t *result)
     uint8_t message[PAGE];
     int lock = -1;
 
-    if (!copy_page(request->request, message, sizeof(message), false)) {
+    if (!copy_page(request, request->request, message, sizeof(message),
+                   false)) {
         *result = VMM_GENERIC;
         return true;
     }

@@ -12,6 +12,7 @@
 #include "tcg/snp/processor.h"
 #include "tcg/snp/guest/launch.h"
 #include "tcg/snp/guest/memory.h"
+#include "tcg/snp/guest/rules.h"
 
 #define SNP_NO_GHCB UINT64_MAX
 #define SNP_NO_VMSA UINT64_MAX
@@ -71,8 +72,7 @@ typedef struct SnpVcpu {
 /**
  * SnpGuest: the guest world of a machine, a child of it
  * @kind: which kind of guest this is
- * @large_pages: 2 MiB of private memory can be one page, with one RMP entry
- * @vmsa_rules: what this hypervisor lets a vCPU run with
+ * @rules: how it is treated
  * @mem: the guest's memory
  * @vcpus: by index of the vCPU
  * @phys_bits: physical address bits that the guest is told, without the
@@ -85,8 +85,7 @@ typedef struct SnpVcpu {
 typedef struct SnpGuest {
     Object parent_obj;
     SnpGuestKind kind;
-    bool large_pages;
-    SnpVmsaRules vmsa_rules;
+    SnpGuestRules rules;
     SnpMemory mem;
     SnpVcpu *vcpus;
     uint32_t phys_bits;
@@ -121,6 +120,7 @@ static inline SnpVcpu *snp_vcpu(CPUX86State *env)
 
 MemoryRegion *snp_guest_memory(CPUState *cs);
 void snp_guest_realize(CPUState *cs);
+uint64_t snp_guest_reserved(CPUX86State *env, int ptw_idx, uint64_t mask);
 void snp_guest_reset(X86CPU *cpu);
 void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
                      uint32_t regs[4]);
@@ -186,6 +186,20 @@ uint64_t snp_ghcb_msr_reset_value(void);
  * block.
  */
 void snp_serve_exception(CPUX86State *env, int vector, int error_code);
+
+/*
+ * services.c
+ */
+
+/**
+ * snp_stop: the guest is stopped where KVM would end it: KVM_RUN fails there
+ *
+ * For the user the reason is an error, for the run state an internal one.
+ * May be called from a vCPU thread, with or without the BQL; the calling vCPU
+ * stops as soon as it leaves the execution loop.  To be asked for by
+ * SnpGuestRules.specification first.
+ */
+void G_GNUC_PRINTF(2, 3) snp_stop(CPUX86State *env, const char *fmt, ...);
 
 /*
  * reset-hold.c

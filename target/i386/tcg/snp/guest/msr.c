@@ -30,7 +30,7 @@ bool snp_msr_is_direct(uint32_t index)
     case MSR_IA32_XSS:
         return true;
     case MSR_TSC_AUX:
-        return snp_guest()->vmsa_rules.tsc_aux;
+        return snp_guest()->rules.vmsa.tsc_aux;
     default:
         return false;
     }

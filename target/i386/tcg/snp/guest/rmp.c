@@ -16,12 +16,34 @@
 #include "tcg/snp/guest/guest.h"
 #include "trace.h"
 
+/*
+ * Private use of what is no memory: KVM has nothing to map, and QEMU nothing to
+ * convert: kvm_handle_noslot_fault() of Linux 6.12, kvm_convert_memory().
+ */
+static bool no_memory_ends(bool private)
+{
+    return private && !snp_guest()->rules.specification;
+}
+
+static G_NORETURN void end_guest(CPUX86State *env, hwaddr gpa, uintptr_t ra)
+{
+    if (ra) {
+        cpu_restore_state(env_cpu(env), ra);
+    }
+    snp_stop(env, "private use of 0x%" HWADDR_PRIx ", where no private memory "
+             "is", gpa);
+    cpu_loop_exit_noexc(env_cpu(env));
+}
+
 static SnpOutcome check(hwaddr gpa, bool private, bool is_write)
 {
     SnpFrame frame;
 
     RCU_READ_LOCK_GUARD();
     if (!snp_frame_find(gpa, &frame)) {
+        if (no_memory_ends(private)) {
+            return SNP_ACCESS_FAULT;
+        }
         return !private && snp_shared_is_mapped(gpa, is_write)
             ? SNP_ACCESS_OK : SNP_ACCESS_MMIO;
     }
@@ -88,6 +110,12 @@ static void convert(CPUX86State *env, hwaddr gpa, bool to_private,
 void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
                      uintptr_t ra)
 {
+    SnpFrame frame;
+
+    if (no_memory_ends(access->private) &&
+        !snp_frame_find(access->gpa, &frame)) {
+        end_guest(env, access->gpa, ra);
+    }
     convert(env, access->gpa, access->private, ra);
 }
 
@@ -100,6 +128,9 @@ bool snp_guest_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra)
     SnpFrame frame;
 
     if (!snp_frame_find(operand->gpa, &frame)) {
+        if (no_memory_ends(true)) {
+            end_guest(env, operand->gpa, ra);
+        }
         return false;
     }
     if (!snp_frame_is_private(&frame)) {

@@ -43,6 +43,7 @@ type_init(register_guest);
     .cpuid = snp_guest_cpuid,                           \
     .memory = snp_guest_memory,                         \
     .realize = snp_guest_realize,                       \
+    .reserved = snp_guest_reserved,                     \
     .debug_translate = snp_guest_debug_translate
 
 /* Registers are the hypervisor's: #VC and INIT are the guest's own affair. */
@@ -180,12 +181,19 @@ static void reset_guest(void *opaque)
     qatomic_set(&guest->migration_control, 0);
 }
 
-static SnpVmsaRules vmsa_rules_of(const SnpGuestKind *kind)
+/* What the CPU model decides comes with the vCPUs, see snp_guest_realize(). */
+static SnpGuestRules rules_of(const SnpGuestKind *kind,
+                              const UpmGuestOptions *options)
 {
     uint64_t features = kind->sev & SVM_SEV_SNP ? SEV_FEATURES_SNP_ACTIVE : 0;
 
-    return (SnpVmsaRules) {
-        .features_set = features, .features = features, .vmpls = 1,
+    return (SnpGuestRules) {
+        .specification = options->emulated_hypervisor ==
+                         SEV_EMULATED_HYPERVISOR_SPECIFICATION,
+        .large_pages = options->emulated_large_pages,
+        .vmsa = {
+            .features_set = features, .features = features, .vmpls = 1,
+        },
     };
 }
 
@@ -196,9 +204,7 @@ static bool make_guest(MachineState *machine, uint32_t cbitpos,
     SnpGuest *guest = SNP_GUEST(obj);
 
     guest->kind = *kind;
-    guest->vmsa_rules = vmsa_rules_of(kind);
-    guest->large_pages =
-        upm_guest_options(OBJECT(machine->cgs))->emulated_large_pages;
+    guest->rules = rules_of(kind, upm_guest_options(OBJECT(machine->cgs)));
     if (!snp_world_enter(world_of(kind), guest, cbitpos, errp)) {
         return false;
     }

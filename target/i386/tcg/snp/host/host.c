@@ -34,6 +34,7 @@ static const SnpWorldOps host_world = {
     .cpuid = snp_host_cpuid,
     .access = snp_host_access,
     .fault = snp_host_fault,
+    .reserved = snp_host_reserved,
     .walk = &snp_host_walk,
     .operand = snp_host_operand,
     .fit = snp_host_fit,

@@ -49,6 +49,9 @@ void snp_host_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
 /* walk.c */
 extern const SnpWalkOps snp_host_walk;
 
+/** snp_host_reserved: see SnpWorldOps.reserved */
+uint64_t snp_host_reserved(CPUX86State *env, int ptw_idx, uint64_t mask);
+
 /**
  * snp_host_npf: #VMEXIT for a nested page fault
  * @info1: error code, APM volume 2, 15.25.6 and 15.36.10

@@ -31,7 +31,7 @@ static bool is_sev(CPUX86State *env)
  * A guest's addresses are not shortened.  The host's are, while memory is
  * encrypted; KVM takes the bits in between to tell its MMIO.
  */
-static uint64_t walk_reserved(CPUX86State *env, int ptw_idx, uint64_t mask)
+uint64_t snp_host_reserved(CPUX86State *env, int ptw_idx, uint64_t mask)
 {
     if (ptw_idx == MMU_NESTED_IDX) {
         mask |= RESERVED_FROM(SNP_HOST_PHYS_BITS);
@@ -99,7 +99,6 @@ static void nested_fault(CPUX86State *env, uint64_t *info1, target_ulong *gpa,
 }
 
 const SnpWalkOps snp_host_walk = {
-    .reserved = walk_reserved,
     .table = walk_table,
     .leaf = walk_leaf,
     .nested = walk_nested,
