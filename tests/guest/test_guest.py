@@ -37,6 +37,8 @@ VARIANTS = {
     'msr_protocol': {**PLAIN, **ES},
     'vc': {**PLAIN, 'genoa': {'cpu': 'EPYC-Genoa'}},
     'nae': {**PLAIN, **ES, **SPECIFICATION},
+    'nmi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
+            'genoa': {'smp': 2, 'cpu': 'EPYC-Genoa'}},
     'ghcb_errors': {**PLAIN, **ES, **SPECIFICATION},
     'wrmsr_own': SPECIFICATION,
     'long_string': SPECIFICATION,

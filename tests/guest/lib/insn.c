@@ -51,13 +51,23 @@ static u32 cpu_signature(void)
     return 0;
 }
 
-bool has_tsc_aux(void)
+static bool is_zen4_or_later(void)
 {
     u32 signature = cpu_signature();
     u32 family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
     u32 model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0);
 
     return family > 0x19 || (family == 0x19 && model >= 0x10);
+}
+
+bool has_tsc_aux(void)
+{
+    return is_zen4_or_later();
+}
+
+bool has_vnmi(void)
+{
+    return is_zen4_or_later();
 }
 
 static void pvalidate_range(const volatile void *va, u64 size, bool valid)

@@ -112,6 +112,8 @@ struct result rmpquery(const volatile void *va, u64 rdx);
 
 /** has_tsc_aux: TSC_AUX is part of a VMSA, by the model in the CPUID page */
 bool has_tsc_aux(void);
+/** has_vnmi: virtual NMIs, by the model as well */
+bool has_vnmi(void);
 
 /*
  * Validate or rescind 4 KiB pages; a failure ends the payload.  Without an RMP

@@ -115,6 +115,12 @@ bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t *value,
                uintptr_t retaddr);
 
 /**
+ * snp_iret_clears: what IRET clears in CPUX86State.hflags2, on any machine
+ * @flags: what it clears where no encrypted guest runs
+ */
+uint32_t snp_iret_clears(CPUX86State *env, uint32_t flags);
+
+/**
  * snp_debug_translate: a debugger's view of a virtual address
  *
  * The guest's policy says whether a debugger may see private memory.
@@ -123,6 +129,11 @@ bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t *value,
 bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
 
 #else
+
+static inline uint32_t snp_iret_clears(CPUX86State *env, uint32_t flags)
+{
+    return flags;
+}
 
 static inline void snp_change_cpuid(CPUX86State *env, uint32_t *eax,
                                     uint32_t *ebx, uint32_t *ecx,

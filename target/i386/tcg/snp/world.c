@@ -116,6 +116,17 @@ bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t *value,
     return world && world->wrmsr(env, index, *value, retaddr);
 }
 
+uint32_t snp_iret_clears(CPUX86State *env, uint32_t flags)
+{
+    const SnpWorldOps *world = snp_world();
+
+    if (env->hflags & HF_SNP_MASK && world->holds_nmi &&
+        world->holds_nmi(env)) {
+        flags &= ~HF2_NMI_MASK;
+    }
+    return flags;
+}
+
 bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
 {
     return cpu_env(cs)->svm.sev &&

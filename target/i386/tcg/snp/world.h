@@ -179,6 +179,9 @@ typedef struct SnpOperand {
  *     up to date, env->eip at the instruction, and RAX is set afterwards.
  *     False: #UD, as where it is NULL.  May leave, behind the instruction.
  *
+ * @holds_nmi: is it the hypervisor, and not IRET, that ends the mask of an NMI?
+ *     NULL: IRET does.
+ *
  * @rdmsr, @wrmsr: MSRs that QEMU does not know; false if the world does not
  *     know it either.  @wrmsr may raise #GP.
  * @cpuid: change what the CPU model says of a leaf.  @regs: EAX, EBX, ECX,
@@ -228,6 +231,7 @@ typedef struct SnpWorldOps {
                             uintptr_t ra);
     void (*vmgexit)(CPUX86State *env);
     bool (*hypercall)(CPUX86State *env);
+    bool (*holds_nmi)(CPUX86State *env);
 
     bool (*rdmsr)(CPUX86State *env, uint32_t index, uint64_t *value);
     bool (*wrmsr)(CPUX86State *env, uint32_t index, uint64_t value,

@@ -107,8 +107,8 @@ static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
 
 /*
  * In the vCPU's thread, outside of guest code, with the BQL.  KVM keeps the
- * GHCB's MSR and registration, which are no part of a VMSA, and a TSC_AUX that
- * is not.
+ * GHCB's MSR and registration, which are no part of a VMSA, a TSC_AUX that is
+ * not, and that it holds an NMI back.
  */
 static void replace_vmsa(X86CPU *cpu)
 {
@@ -118,6 +118,7 @@ static void replace_vmsa(X86CPU *cpu)
     uint64_t vmsa_gpa = vcpu->vmsa_gpa;
     bool first_sipi_done = vcpu->first_sipi_done;
     uint64_t tsc_aux = env->tsc_aux;
+    uint32_t held = snp_guest_holds_nmi(env) ? env->hflags2 & HF2_NMI_MASK : 0;
     const char *why;
 
     vcpu->resetting = true;
@@ -129,6 +130,7 @@ static void replace_vmsa(X86CPU *cpu)
     vcpu->ghcb_gpa = ghcb_gpa;
     vcpu->first_sipi_done = first_sipi_done;
     env->tsc_aux = tsc_aux;
+    env->hflags2 |= held;
 
     why = load_guest_vmsa(env, vmsa_gpa);
     if (why) {

@@ -45,10 +45,14 @@ static bool is_zen4_or_later(const CPUX86State *env)
  * TscAuxVirtualization, CPUID 8000_001F EAX[9].  Without it TSC_AUX is no part
  * of a VMSA, and the hypervisor's to keep: sev_es_vcpu_after_set_cpuid() of
  * Linux 6.12.
+ *
+ * VNMI, CPUID 8000_000A EDX[25].  Without it the hypervisor holds NMIs back:
+ * svm_inject_nmi().
  */
 static void set_model_rules(SnpGuestRules *rules, const CPUX86State *env)
 {
     rules->vmsa.tsc_aux = is_zen4_or_later(env);
+    rules->vnmi = is_zen4_or_later(env);
 }
 
 /*

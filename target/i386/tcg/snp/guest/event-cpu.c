@@ -149,7 +149,18 @@ void snp_nae_nothing(CPUX86State *env, SnpNae *nae)
 {
 }
 
+/*
+ * KVM cannot see an encrypted guest's IRET: svm_inject_nmi() and
+ * svm_enable_nmi_window() of Linux 6.12.
+ */
+bool snp_guest_holds_nmi(CPUX86State *env)
+{
+    return !snp_guest()->rules.vnmi;
+}
+
 void snp_nae_nmi_complete(CPUX86State *env, SnpNae *nae)
 {
-    env->hflags2 &= ~HF2_NMI_MASK;
+    if (snp_guest_holds_nmi(env)) {
+        env->hflags2 &= ~HF2_NMI_MASK;
+    }
 }

@@ -174,6 +174,9 @@ bool snp_guest_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
  */
 void snp_vmgexit(CPUX86State *env);
 
+/** snp_guest_holds_nmi: see world.h */
+bool snp_guest_holds_nmi(CPUX86State *env);
+
 /** snp_ghcb_msr_reset_value: MSR C001_0130 after a reset */
 uint64_t snp_ghcb_msr_reset_value(void);
 

@@ -14,11 +14,14 @@
  * @specification: where KVM ends a guest, the guest gets the error of the GHCB
  *     specification and goes on
  * @large_pages: 2 MiB of private memory can be one page, with one RMP entry
+ * @vnmi: the processor itself knows when a vCPU takes the next NMI (virtual
+ *     NMI); otherwise the guest has to say so
  * @vmsa: what this hypervisor lets a vCPU run with
  */
 typedef struct SnpGuestRules {
     bool specification;
     bool large_pages;
+    bool vnmi;
     SnpVmsaRules vmsa;
 } SnpGuestRules;
 

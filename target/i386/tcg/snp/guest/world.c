@@ -56,6 +56,7 @@ type_init(register_guest);
     .intercepted = snp_guest_intercepted,               \
     .io_intercepted = snp_guest_io_intercepted,         \
     .vmgexit = snp_vmgexit,                             \
+    .holds_nmi = snp_guest_holds_nmi,                   \
     .reset = snp_guest_reset,                           \
     .init_signal = snp_guest_init_signal,               \
     .sipi_signal = snp_guest_sipi_signal
