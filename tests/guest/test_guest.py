@@ -35,6 +35,7 @@ VARIANTS = {
     'hypercall': {**SEV, **ES},
     'registers': PLAIN,
     'msr_protocol': {**PLAIN, **ES},
+    'msr_map': PLAIN,
     'vc': {**PLAIN, 'genoa': {'cpu': 'EPYC-Genoa'}},
     'nae': {**PLAIN, **ES, **SPECIFICATION},
     'nmi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},

@@ -73,7 +73,7 @@ void snp_nae_msr(CPUX86State *env, SnpNae *nae)
 {
     uint32_t index = nae->regs[R_ECX];
 
-    if (snp_msr_is_direct(index) && index != MSR_IA32_XSS) {
+    if (!snp_msr_is_served(env, index, nae->info1)) {
         refuse_msr(env, nae, index);
         return;
     }

@@ -149,6 +149,9 @@ bool snp_guest_address(CPUX86State *env, SnpAccess *access);
  */
 bool snp_msr_is_direct(uint32_t index);
 
+/** snp_msr_is_served: by NAE event; otherwise it is #GP.  msr-map.c */
+bool snp_msr_is_served(CPUX86State *env, uint32_t index, bool write);
+
 bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value);
 bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
                      uintptr_t ra);
