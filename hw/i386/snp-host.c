@@ -302,6 +302,7 @@ void snp_host_class_init(ObjectClass *oc)
 static void host_init(Object *obj)
 {
     qemu_mutex_init(&SNP_HOST(obj)->rmp_lock);
+    seqlock_init(&SNP_HOST(obj)->rmp_sequence);
 }
 
 static void host_finalize(Object *obj)

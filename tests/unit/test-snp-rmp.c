@@ -42,6 +42,7 @@ static void set_up(Fixture *f, gconstpointer data)
     f->host.rmp_base = 1 * GiB;
     f->host.rmp_end = f->host.rmp_base + size - 1;
     qemu_mutex_init(&f->host.rmp_lock);
+    seqlock_init(&f->host.rmp_sequence);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
@@ -326,6 +327,43 @@ static void test_race(Fixture *f, gconstpointer data)
     g_assert_cmpuint(sev_rmp_subpages(&entry), ==, 4);
 }
 
+typedef struct Torn {
+    Fixture *f;
+    bool over;
+} Torn;
+
+/* Each state has permissions of its own. */
+static void *assign_in_turn(void *opaque)
+{
+    Torn *torn = opaque;
+    int i;
+
+    for (i = 0; i < 200000; i++) {
+        set_entry(torn->f, SPA, i & 1 ? GUEST | V : GUEST,
+                  i & 1 ? 0x0f0f0f1f : ALL);
+    }
+    qatomic_set(&torn->over, true);
+    return NULL;
+}
+
+/* Who reads while somebody writes finds what was, or what is then. */
+static void test_torn(Fixture *f, gconstpointer data)
+{
+    Torn torn = { .f = f };
+    QemuThread thread;
+    SevRmpEntry entry;
+
+    set_entry(f, SPA, GUEST, ALL);
+    qemu_thread_create(&thread, "rmp", assign_in_turn, &torn,
+                       QEMU_THREAD_JOINABLE);
+    while (!qatomic_read(&torn.over)) {
+        entry = read_entry(f, SPA);
+        g_assert_cmphex(entry.perms, ==,
+                        entry.lo & V ? 0x0f0f0f1f : ALL);
+    }
+    qemu_thread_join(&thread);
+}
+
 #define ADD(path, fn) g_test_add(path, Fixture, NULL, set_up, fn, tear_down)
 
 int main(int argc, char **argv)
@@ -344,5 +382,6 @@ int main(int argc, char **argv)
     ADD("/snp-rmp/owner", test_owner);
     ADD("/snp-rmp/outside", test_outside);
     ADD("/snp-rmp/race", test_race);
+    ADD("/snp-rmp/torn", test_torn);
     return g_test_run();
 }

@@ -11,6 +11,7 @@
 #define HW_I386_SNP_HOST_H
 
 #include "qemu/notify.h"
+#include "qemu/seqlock.h"
 #include "qemu/thread.h"
 #include "qom/object.h"
 
@@ -43,6 +44,8 @@ typedef struct SnpHostVcpu SnpHostVcpu;
  *     MSRs RMP_BASE and RMP_END
  * @rmp: where it is mapped, NULL before the machine has RAM
  * @rmp_lock: of writers of the RMP, see tcg/snp/host/rmp.h
+ * @rmp_sequence: of readers, who find an entry's two words as they were
+ *     written together
  * @rmp_mr: the region that @rmp points into
  * @blocker: of migration
  * @machine_done: takes the RMP out of what firmware is told of RAM
@@ -54,6 +57,7 @@ typedef struct SnpHost {
     uint64_t rmp_base, rmp_end;
     void *rmp;
     QemuMutex rmp_lock;
+    QemuSeqLock rmp_sequence;
     MemoryRegion *rmp_mr;
     Error *blocker;
     Notifier machine_done;

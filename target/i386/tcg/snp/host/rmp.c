@@ -56,23 +56,24 @@ static void store(uint64_t *word, uint64_t value)
     qatomic_set(word, cpu_to_le64(value));
 }
 
-static void get(const SevRmpEntry *at, SevRmpEntry *entry)
+static void get(SnpHost *host, const SevRmpEntry *at, SevRmpEntry *entry)
 {
-    entry->lo = load(&at->lo);
-    /* put() writes the permissions last */
-    smp_rmb();
-    entry->perms = load(&at->perms);
+    unsigned int sequence;
+
+    do {
+        sequence = seqlock_read_begin(&host->rmp_sequence);
+        entry->lo = load(&at->lo);
+        entry->perms = load(&at->perms);
+    } while (seqlock_read_retry(&host->rmp_sequence, sequence));
 }
 
-static void put(SevRmpEntry *at, uint64_t lo, uint64_t perms)
+/* Nobody sees one word of them and not the other: see get(). */
+static void put(SnpHost *host, SevRmpEntry *at, uint64_t lo, uint64_t perms)
 {
-    store(&at->perms, 0);
-    /* Nobody sees the old permissions with the new owner... */
-    smp_wmb();
+    seqlock_write_begin(&host->rmp_sequence);
     store(&at->lo, lo);
-    /* ... nor the new ones with the old owner */
-    smp_wmb();
     store(&at->perms, perms);
+    seqlock_write_end(&host->rmp_sequence);
 }
 
 /* The first entry of the 2 MiB around a page */
@@ -109,7 +110,7 @@ static void put_small(SnpHost *host, hwaddr spa, const SevRmpEntry *entry)
     bool was = is_assigned(old) && !(old & SEV_RMP_PAGE_2M);
     bool is = is_assigned(entry->lo) && !(entry->lo & SEV_RMP_PAGE_2M);
 
-    put(at, (entry->lo & ~KEPT) | (old & KEPT), entry->perms);
+    put(host, at, (entry->lo & ~KEPT) | (old & KEPT), entry->perms);
     if (at != head && was != is) {
         add_subpages(head, is ? 1 : -1);
     }
@@ -127,7 +128,8 @@ static void put_large(SnpHost *host, hwaddr spa, const SevRmpEntry *entry)
     for (i = 0; i < SNP_RMP_PAGES_2M; i++) {
         uint64_t lo = flags | ((gpa + i * step) & SEV_RMP_GPA_MASK);
 
-        put(&head[i], lo | (load(&head[i].lo) & SEV_RMP_LOCK), entry->perms);
+        put(host, &head[i], lo | (load(&head[i].lo) & SEV_RMP_LOCK),
+            entry->perms);
     }
 }
 
@@ -138,7 +140,7 @@ bool snp_rmp_get(SnpHost *host, hwaddr spa, SevRmpEntry *entry)
     if (!at) {
         return false;
     }
-    get(at, entry);
+    get(host, at, entry);
     return true;
 }
 
@@ -239,6 +241,12 @@ static void make_entry(const SnpRmpState *state, SevRmpEntry *entry)
                  (uint64_t)state->asid << SEV_RMP_ASID_SHIFT |
                  (state->page_2m & 1 ? SEV_RMP_PAGE_2M : 0);
     entry->perms = SEV_RMP_PERM_ALL;
+}
+
+bool snp_rmp_is_in_use(SnpHost *host, hwaddr spa, size_t pages)
+{
+    return find(host, spa) && find(host, spa + (pages - 1) * PAGE_4K) &&
+           any_with(host, spa, pages, SEV_RMP_LOCK);
 }
 
 static uint32_t update_locked(SnpHost *host, uint64_t spa,

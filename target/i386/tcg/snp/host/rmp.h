@@ -14,8 +14,8 @@
  * AMD64 APM volume 2, 15.36.3 to 15.36.10; volume 3, RMPUPDATE and PSMASH.
  *
  * Locking: whoever writes holds the table's lock.  snp_rmp_get() may be called
- * without it: what it returns may be out of date at once, but whoever changed
- * it flushes all translations afterwards.
+ * without it: it returns an entry as it was at some time.  That may be out of
+ * date at once, but whoever changed it flushes all translations afterwards.
  *
  * Addresses are system-physical, without C-bit; they need not be aligned and
  * may be anything.
@@ -88,6 +88,13 @@ bool snp_rmp_set(SnpHost *host, hwaddr spa, const SevRmpEntry *entry);
  * Returns: false where it is in use already, or outside the table.
  */
 bool snp_rmp_set_in_use(SnpHost *host, hwaddr spa, bool in_use);
+
+/**
+ * snp_rmp_is_in_use: is any of so many pages from @spa on?
+ *
+ * Locking: the table's lock.  Returns: false outside the table.
+ */
+bool snp_rmp_is_in_use(SnpHost *host, hwaddr spa, size_t pages);
 
 /**
  * snp_rmp_host_owns: is a page the hypervisor's?
