@@ -70,6 +70,8 @@ VARIANTS = {
     'seeds_high': {name: {**options, 'below_mib': 32}
                    for name, options in POLICIES.items()},
     'ap': {'plain': {'smp': 4}, 'single': {'smp': 4, **SINGLE}},
+    'in_use': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
+    'in_use_kept': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'bad_vmsa': SMP_SPECIFICATION,
     'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
              'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
@@ -80,6 +82,8 @@ VARIANTS = {
     'fuzz': {'plain': {'smp': 2}, **SMP_SPECIFICATION},
     'race': {'plain': {'smp': 2}},
 }
+# About what KVM does not offer, or does otherwise by design
+GUEST_WORLD = ('in_use_kept',)
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.  Those that KVM ends a guest for go on with
 # another hypervisor, see above.

@@ -21,6 +21,7 @@ enum {
     SNP_SUCCESS = 0,
     SNP_FAIL_INPUT = 1,
     SNP_FAIL_PERMISSION = 2,
+    SNP_FAIL_INUSE = 3,
     SNP_FAIL_SIZEMISMATCH = 6,
 };
 
@@ -52,6 +53,11 @@ static void set_result(CPUX86State *env, uint32_t eax, bool carry)
     env->regs[R_EAX] = eax;
     CC_SRC = (cpu_cc_compute_all(env) & ~CC_C) | (carry ? CC_C : 0);
     CC_OP = CC_OP_EFLAGS;
+}
+
+static uint32_t result_of(SnpChange change)
+{
+    return change == SNP_IN_USE ? SNP_FAIL_INUSE : SNP_SUCCESS;
 }
 
 /* The low 12 bits are ignored: firmware names a page by any byte of it. */
@@ -94,8 +100,9 @@ static void find_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra)
 void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
 {
     bool large = env->regs[R_ECX] & 1, validate = env->regs[R_EDX] & 1;
-    bool fits, changed;
     SnpOperand operand;
+    SnpChange change;
+    bool fits;
 
     check_snp(env, GETPC());
     if (is_misaligned(env->regs[R_EAX], large)) {
@@ -109,9 +116,9 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
         set_result(env, SNP_FAIL_SIZEMISMATCH, false);
         return;
     }
-    changed = snp_world()->set(env, &operand, SNP_RMP_VALIDATED,
-                               validate ? SNP_RMP_VALIDATED : 0);
-    set_result(env, SNP_SUCCESS, !changed);
+    change = snp_world()->set(env, &operand, SNP_RMP_VALIDATED,
+                              validate ? SNP_RMP_VALIDATED : 0);
+    set_result(env, result_of(change), change == SNP_UNCHANGED);
     leave_if_flushed(env, &operand, length);
 }
 
@@ -147,8 +154,9 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
     uint64_t rdx = env->regs[R_EDX];
     bool large = env->regs[R_ECX] & 1;
     unsigned shift = SNP_RMP_PERM_SHIFT(RMP_ATTR_VMPL(rdx));
-    uint32_t value;
     SnpOperand operand;
+    SnpChange change;
+    uint32_t value;
 
     if (!permission_operand(env, large, &operand, GETPC())) {
         return;
@@ -160,8 +168,9 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
     trace_snp_rmpadjust(operand.gpa, large, rdx);
     value = RMP_ATTR_PERM(rdx) << shift;
     value |= rdx & RMP_ATTR_VMSA ? SNP_RMP_VMSA : 0;
-    snp_world()->set(env, &operand, SNP_RMP_VMSA | 0xffu << shift, value);
-    set_result(env, SNP_SUCCESS, false);
+    change = snp_world()->set(env, &operand, SNP_RMP_VMSA | 0xffu << shift,
+                              value);
+    set_result(env, result_of(change), false);
     leave_if_flushed(env, &operand, length);
 }
 

@@ -119,11 +119,29 @@ typedef struct SnpWalkOps {
 #define SNP_RMP_PAGE_2M     (1U << 2)
 #define SNP_RMP_VMSA        (1U << 3)
 #define SNP_RMP_IMMUTABLE   (1U << 4)
-/* Was validated: there may be translations.  The guest world's own. */
+/*
+ * The guest world's own: was validated, so that there may be translations; the
+ * page state is shared, as the map says
+ */
 #define SNP_RMP_STALE       (1U << 5)
+#define SNP_RMP_SHARED      (1U << 7)
+/* A vCPU runs with the VMSA there */
+#define SNP_RMP_IN_USE      (1U << 6)
 /* Permissions of VMPL 1 to 3, a byte each; VMPL0 has all, always. */
 #define SNP_RMP_PERM_SHIFT(vmpl) ((vmpl) * 8)
 #define SNP_VMPLS 4
+
+/**
+ * SnpChange: what SnpWorldOps.set() comes to
+ * @SNP_UNCHANGED: the entries had that value
+ * @SNP_CHANGED: any bit of any of them has changed
+ * @SNP_IN_USE: nothing has changed, since one is in use
+ */
+typedef enum SnpChange {
+    SNP_UNCHANGED,
+    SNP_CHANGED,
+    SNP_IN_USE,
+} SnpChange;
 
 /**
  * SnpOperand: the page that PVALIDATE, RMPADJUST or RMPQUERY names
@@ -207,9 +225,8 @@ typedef struct SnpOperand {
  * @set: give the bits of @mask in the entry the values in @value, in one go
  *     as far as others can see, and end translations with rights that are
  *     taken away on all vCPUs; those of a page that is validated no more may
- *     stay until it is converted, or the guest has ended them.  Returns:
- *     whether any bit of any of @count entries has changed.  Must not leave,
- *     see @flushed.
+ *     stay until it is converted, or the guest has ended them.  Must not
+ *     leave, see @flushed.
  *
  * @memory: root of a vCPU's physical memory; NULL: as without a world
  * @realize: finish a vCPU's set-up.  BQL.
@@ -249,8 +266,8 @@ typedef struct SnpWorldOps {
     bool (*operand)(CPUX86State *env, SnpOperand *operand, uintptr_t ra);
     bool (*fit)(CPUX86State *env, SnpOperand *operand, bool large,
                 uintptr_t ra);
-    bool (*set)(CPUX86State *env, SnpOperand *operand, uint32_t mask,
-                uint32_t value);
+    SnpChange (*set)(CPUX86State *env, SnpOperand *operand, uint32_t mask,
+                     uint32_t value);
 
     MemoryRegion *(*memory)(CPUState *cs);
     void (*realize)(CPUState *cs);

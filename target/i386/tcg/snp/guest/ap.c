@@ -15,6 +15,7 @@
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
 #include "cpu.h"
+#include "exec/cputlb.h"
 #include "hw/i386/apic.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
@@ -22,12 +23,14 @@
 #include "tcg/snp/guest/launch.h"
 #include "trace.h"
 
-#define VMSA_RMP_FLAGS \
-    (SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED | SNP_RMP_VMSA)
-
 const char *snp_launch_vcpu(CPUX86State *env, const SevVmsa *vmsa)
 {
-    return snp_vmsa_load(env, vmsa, &snp_guest()->rules.vmsa);
+    const char *why = snp_vmsa_load(env, vmsa, &snp_guest()->rules.vmsa);
+
+    if (!why) {
+        snp_vmsa_launched(env, vmsa);
+    }
+    return why;
 }
 
 /*
@@ -60,23 +63,6 @@ void snp_wait_for_init(X86CPU *cpu)
  * AP creation
  */
 
-/* Loads from a copy: nothing may change between check and use. */
-static const char *load_guest_vmsa(CPUX86State *env, uint64_t gpa)
-{
-    g_autofree void *copy = NULL;
-    void *page;
-
-    if (gpa == SNP_NO_VMSA) {
-        return "destroyed by the guest";
-    }
-    page = snp_private_ptr(gpa, VMSA_RMP_FLAGS);
-    if (!page) {
-        return "not a VMSA page";
-    }
-    copy = g_memdup2(page, SEV_VMSA_PAGE_SIZE);
-    return snp_vmsa_load(env, copy, &snp_guest()->rules.vmsa);
-}
-
 /*
  * KVM_EXIT_FAIL_ENTRY where VMRUN refuses a VMSA: svm_handle_exit() of Linux
  * 6.12.  It fails where there is no page, too.
@@ -106,39 +92,68 @@ static void go_offline(X86CPU *cpu, uint64_t vmsa_gpa, const char *why)
 }
 
 /*
- * In the vCPU's thread, outside of guest code, with the BQL.  KVM keeps the
- * GHCB's MSR and registration, which are no part of a VMSA, a TSC_AUX that is
- * not, and that it holds an NMI back.
+ * KVM keeps what is no part of a VMSA, such as a TSC_AUX that is not, and that
+ * it holds an NMI back.
  */
-static void replace_vmsa(X86CPU *cpu)
+static void reset_vcpu(X86CPU *cpu)
 {
     CPUX86State *env = &cpu->env;
     SnpVcpu *vcpu = snp_vcpu(env);
-    uint64_t ghcb_msr = vcpu->ghcb_msr, ghcb_gpa = vcpu->ghcb_gpa;
-    uint64_t vmsa_gpa = vcpu->vmsa_gpa;
-    bool first_sipi_done = vcpu->first_sipi_done;
     uint64_t tsc_aux = env->tsc_aux;
     uint32_t held = snp_guest_holds_nmi(env) ? env->hflags2 & HF2_NMI_MASK : 0;
-    const char *why;
 
     vcpu->resetting = true;
     do_cpu_init(cpu);
     vcpu->resetting = false;
-    vcpu->vmsa_pending = false;
     vcpu->reset_hold = SNP_RESET_HOLD_NONE;
-    vcpu->ghcb_msr = ghcb_msr;
-    vcpu->ghcb_gpa = ghcb_gpa;
-    vcpu->first_sipi_done = first_sipi_done;
     env->tsc_aux = tsc_aux;
     env->hflags2 |= held;
+}
 
-    why = load_guest_vmsa(env, vmsa_gpa);
+/*
+ * In the vCPU's thread, outside of guest code, with the BQL, and no conversion
+ * is under way.
+ */
+static void replace_vmsa(X86CPU *cpu, unsigned vmpl)
+{
+    CPUX86State *env = &cpu->env;
+    SnpVcpu *vcpu = snp_vcpu(env);
+    uint64_t gpa = vcpu->vmpls[vmpl].pending_vmsa;
+    const char *why;
+
+    vcpu->vmpls[vmpl].pending = false;
+    snp_vmsa_leave(env, SVM_EXIT_INTR);
+    vcpu->vmpls[vmpl].vmsa = SNP_NO_VMSA;
+    reset_vcpu(cpu);
+    why = snp_vmsa_enter(env, gpa, vmpl);
     if (why) {
-        go_offline(cpu, vmsa_gpa, why);
+        go_offline(cpu, gpa, why);
         return;
     }
     start(cpu);
-    trace_snp_ap_start(CPU(cpu)->cpu_index, vmsa_gpa, env->eip);
+    trace_snp_ap_start(CPU(cpu)->cpu_index, gpa, env->eip);
+}
+
+/* The same for a vCPU that runs at another VMPL: it goes on at this one. */
+static void replace_other(X86CPU *cpu, unsigned vmpl)
+{
+    CPUX86State *env = &cpu->env;
+    SnpVmpl *other = &snp_vcpu(env)->vmpls[vmpl];
+    const char *why;
+
+    other->pending = false;
+    other->vmsa = other->pending_vmsa;
+    if (other->vmsa == SNP_NO_VMSA) {
+        return;
+    }
+    why = snp_vmsa_switch(env, other->vmsa, vmpl, SVM_EXIT_INTR);
+    if (why) {
+        snp_vmsa_leave(env, SVM_EXIT_INTR);
+        go_offline(cpu, other->vmsa, why);
+        return;
+    }
+    tlb_flush(CPU(cpu));
+    trace_snp_ap_start(CPU(cpu)->cpu_index, other->vmsa, env->eip);
 }
 
 /*
@@ -154,22 +169,38 @@ static bool waits_for_signal(X86CPU *cpu)
            (state == SNP_RUN_RESET && !cpu_is_bsp(cpu));
 }
 
-static bool is_created(const SnpVcpu *vcpu)
+static bool is_created(const SnpVmpl *vmpl)
 {
-    return vcpu->vmsa_pending && !vcpu->vmsa_on_init;
+    return vmpl->pending && !vmpl->on_init;
 }
 
+bool snp_ap_is_leaving(CPUX86State *env)
+{
+    const SnpVcpu *vcpu = snp_vcpu(env);
+
+    return is_created(&vcpu->vmpls[vcpu->vmpl]) ||
+           is_created(&vcpu->vmpls[vcpu->target_vmpl]);
+}
+
+/* In an exclusive section: the page cannot be converted meanwhile. */
 static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
 {
     X86CPU *cpu = X86_CPU(cs);
     SnpVcpu *vcpu = snp_vcpu(&cpu->env);
+    unsigned vmpl = data.host_int;
 
+    BQL_LOCK_GUARD();
     /* An INIT may have come first, or another request that waits for one. */
-    if (is_created(vcpu) && !waits_for_signal(cpu)) {
-        replace_vmsa(cpu);
-        /* Outside of the execution loop, which takes all flags from here */
-        cpu->env.eflags = cpu_compute_eflags(&cpu->env);
+    if (!is_created(&vcpu->vmpls[vmpl]) || waits_for_signal(cpu)) {
+        return;
     }
+    if (vmpl == vcpu->vmpl || !vcpu->in_vmsa) {
+        replace_vmsa(cpu, vmpl);
+    } else {
+        replace_other(cpu, vmpl);
+    }
+    /* Outside of the execution loop, which takes all flags from here */
+    cpu->env.eflags = cpu_compute_eflags(&cpu->env);
 }
 
 /*
@@ -197,51 +228,82 @@ static const char *check_creation(CPUX86State *env, uint64_t vmsa_gpa,
     return NULL;
 }
 
-static const char *create(CPUState *target, uint32_t request,
-                          uint64_t vmsa_gpa, uint64_t sev_features)
+/* As AMD has it for KVM: only VMPL0 of another vCPU may ask for a VMPL0. */
+static const char *check_vmpl(CPUX86State *env, CPUState *target,
+                              unsigned vmpl)
 {
-    SnpVcpu *vcpu;
+    if (vmpl >= snp_guest()->rules.vmpls) {
+        return "there is no such VMPL";
+    }
+    if (snp_guest()->rules.vmpls > 1 && !vmpl &&
+        (target == env_cpu(env) || snp_vcpu(env)->vmpl)) {
+        return "VMPL0 is made by VMPL0 of another vCPU";
+    }
+    return NULL;
+}
+
+static const char *check_request(CPUX86State *env, CPUState *target,
+                                 unsigned vmpl, uint32_t request,
+                                 uint64_t vmsa_gpa, uint64_t sev_features)
+{
     const char *why;
 
     if (!target) {
         return "no vCPU with that APIC ID";
     }
+    why = check_vmpl(env, target, vmpl);
+    if (why) {
+        return why;
+    }
     switch (request) {
     case SNP_AP_CREATE_ON_INIT:
     case SNP_AP_CREATE:
-        why = check_creation(cpu_env(target), vmsa_gpa, sev_features);
-        if (why) {
-            return why;
-        }
-        break;
+        return check_creation(cpu_env(target), vmsa_gpa, sev_features);
     case SNP_AP_DESTROY:
-        vmsa_gpa = SNP_NO_VMSA;
-        break;
+        return NULL;
     default:
         return "unknown request";
     }
+}
 
-    vcpu = snp_vcpu(cpu_env(target));
+static void create(CPUState *target, unsigned vmpl, uint32_t request,
+                   uint64_t vmsa_gpa)
+{
+    SnpVcpu *vcpu = snp_vcpu(cpu_env(target));
+
     bql_lock();
-    vcpu->vmsa_gpa = vmsa_gpa;
-    vcpu->vmsa_pending = true;
-    vcpu->vmsa_on_init = request == SNP_AP_CREATE_ON_INIT;
+    vcpu->vmpls[vmpl].pending_vmsa = request == SNP_AP_DESTROY
+                                     ? SNP_NO_VMSA : vmsa_gpa;
+    vcpu->vmpls[vmpl].pending = true;
+    vcpu->vmpls[vmpl].on_init = request == SNP_AP_CREATE_ON_INIT;
+    if (request != SNP_AP_DESTROY) {
+        vcpu->target_vmpl = vmpl;
+    }
     bql_unlock();
     if (request != SNP_AP_CREATE_ON_INIT) {
-        async_run_on_cpu(target, replace_vmsa_work, RUN_ON_CPU_NULL);
+        async_safe_run_on_cpu(target, replace_vmsa_work,
+                              RUN_ON_CPU_HOST_INT(vmpl));
     }
-    return NULL;
 }
 
 bool snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
                    uint64_t sev_features)
 {
     uint32_t request = info1, apic_id = info1 >> 32;
-    const char *why = create(cpu_by_arch_id(apic_id), request, vmsa_gpa,
-                             sev_features);
+    CPUState *target = cpu_by_arch_id(apic_id);
+    unsigned vmpl = 0;
+    const char *why;
 
-    trace_snp_ap_create(env_cpu(env)->cpu_index, apic_id, request, vmsa_gpa,
-                        why ?: "done");
+    if (snp_guest()->rules.vmpls > 1) {
+        vmpl = extract32(request, SNP_AP_VMPL_SHIFT, SNP_AP_VMPL_BITS);
+        request = deposit32(request, SNP_AP_VMPL_SHIFT, SNP_AP_VMPL_BITS, 0);
+    }
+    why = check_request(env, target, vmpl, request, vmsa_gpa, sev_features);
+    trace_snp_ap_create(env_cpu(env)->cpu_index, apic_id, vmpl, request,
+                        vmsa_gpa, why ?: "done");
+    if (!why) {
+        create(target, vmpl, request, vmsa_gpa);
+    }
     return !why;
 }
 
@@ -268,14 +330,33 @@ bool snp_guest_init_signal(X86CPU *cpu)
     trace_snp_init_signal(cs->cpu_index, vcpu->run_state);
     cpu_reset_interrupt(cs, ~CPU_INTERRUPT_SIPI);
     apic_init_reset(cpu->apic_state);
-    if (vcpu->vmsa_pending) {
-        replace_vmsa(cpu);
+    if (vcpu->vmpls[vcpu->target_vmpl].pending) {
+        replace_vmsa(cpu, vcpu->target_vmpl);
     }
     /* Registers are the guest's: it goes on where it was after a SIPI. */
     if (vcpu->run_state != SNP_RUN_OFFLINE && !cpu_is_bsp(cpu)) {
+        snp_vmsa_leave(&cpu->env, SVM_EXIT_INTR);
         wait_in(cpu, SNP_RUN_WAIT_SIPI);
     }
     return true;
+}
+
+/* Where it was, in its VMSA: the guest may have made that another one. */
+static void go_on(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    SnpVcpu *vcpu = snp_vcpu(env);
+    const char *why = snp_vmsa_enter(env, snp_vmpl(env)->vmsa, vcpu->vmpl);
+
+    if (why) {
+        go_offline(cpu, snp_vmpl(env)->vmsa, why);
+        return;
+    }
+    start(cpu);
+    if (vcpu->first_sipi_done) {
+        snp_reset_hold_release(env);
+    }
+    vcpu->first_sipi_done = true;
 }
 
 bool snp_guest_sipi_signal(X86CPU *cpu)
@@ -293,13 +374,11 @@ bool snp_guest_sipi_signal(X86CPU *cpu)
     if (vcpu->run_state != SNP_RUN_WAIT_SIPI) {
         return true;
     }
-    start(cpu);
-    if (vcpu->first_sipi_done) {
-        snp_reset_hold_release(env);
-    }
-    vcpu->first_sipi_done = true;
-    if (is_created(vcpu)) {
-        replace_vmsa(cpu);
+    if (is_created(&vcpu->vmpls[vcpu->target_vmpl])) {
+        vcpu->first_sipi_done = true;
+        replace_vmsa(cpu, vcpu->target_vmpl);
+    } else {
+        go_on(cpu);
     }
     return true;
 }

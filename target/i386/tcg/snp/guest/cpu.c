@@ -113,11 +113,21 @@ void snp_guest_reset(X86CPU *cpu)
     sev_es_set_reset_vector(CPU(cpu));
 
     vcpu = snp_vcpu(env);
+    /* What a VMSA does not have stays when another one is loaded. */
+    if (vcpu->resetting) {
+        return;
+    }
     *vcpu = (SnpVcpu) {
-        .ghcb_msr = snp_ghcb_msr_reset_value(),
-        .ghcb_gpa = SNP_NO_GHCB,
+        .launch_vmsa = vcpu->launch_vmsa,
         .flush_queued = qatomic_read(&vcpu->flush_queued),
     };
+    for (int i = 0; i < SNP_VMPLS; i++) {
+        vcpu->vmpls[i] = (SnpVmpl) {
+            .ghcb_msr = snp_ghcb_msr_reset_value(),
+            .ghcb_gpa = SNP_NO_GHCB,
+            .vmsa = SNP_NO_VMSA,
+        };
+    }
     snp_wait_for_init(cpu);
 }
 

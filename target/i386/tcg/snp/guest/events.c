@@ -128,7 +128,7 @@ void snp_nae_serve(CPUX86State *env, SnpNae *nae)
     const Event *event = find_event(nae->code);
     bool snp = env->svm.sev & SVM_SEV_SNP;
 
-    if (snp && nae->gpa != snp_vcpu(env)->ghcb_gpa) {
+    if (snp && nae->gpa != snp_vmpl(env)->ghcb_gpa) {
         snp_nae_refuse(env, nae, GHCB_ERROR_NOT_REGISTERED,
                        "GHCB is not registered");
     } else if (snp_ghcb_usage(nae)) {

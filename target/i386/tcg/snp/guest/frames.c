@@ -49,16 +49,13 @@ static uint32_t *large_page(const SnpFrame *frame)
 static bool assign_large_page(const SnpFrame *frame)
 {
     uint32_t *entry = large_page(frame);
-    uint64_t first = QEMU_ALIGN_DOWN(frame->extent.offset, SNP_PAGE_2M);
     size_t i;
 
     if (!snp_guest()->rules.large_pages || !entry) {
         return false;
     }
     for (i = 0; i < SNP_FRAMES_PER_2M; i++) {
-        if (qatomic_read(&entry[i]) ||
-            !upm_block_is_private(frame->extent.block,
-                                  first + i * UPM_FRAME_SIZE)) {
+        if (qatomic_read(&entry[i])) {
             return false;
         }
     }
@@ -89,24 +86,12 @@ void snp_frame_split(const SnpFrame *frame)
     }
 }
 
-void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags)
-{
-    SnpFrame frame;
-
-    if (!snp_frame_find(gpa, &frame) || !snp_frame_is_private(&frame) ||
-        (qatomic_read(frame.rmp) & rmp_flags) != rmp_flags) {
-        return NULL;
-    }
-    return frame.private_host + (gpa & (UPM_FRAME_SIZE - 1));
-}
-
 void *snp_launch_page(hwaddr gpa)
 {
     SnpFrame frame;
 
     RCU_READ_LOCK_GUARD();
-    if (!snp_frame_find(gpa, &frame) || !snp_frame_is_private(&frame) ||
-        qatomic_read(frame.rmp)) {
+    if (!snp_frame_find(gpa, &frame) || qatomic_read(frame.rmp)) {
         return NULL;
     }
     qatomic_set(frame.rmp, SNP_RMP_ASSIGNED | SNP_RMP_IMMUTABLE);

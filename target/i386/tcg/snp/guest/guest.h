@@ -16,6 +16,8 @@
 
 #define SNP_NO_GHCB UINT64_MAX
 #define SNP_NO_VMSA UINT64_MAX
+/* The VMSA of the launch, which has no address */
+#define SNP_LAUNCH_VMSA (UINT64_MAX - 1)
 
 typedef enum SnpResetHold {
     SNP_RESET_HOLD_NONE,
@@ -37,35 +39,62 @@ typedef enum SnpRunState {
 typedef struct SnpNae SnpNae;
 
 /**
- * SnpVcpu: what the hypervisor side knows of one vCPU
- * @ghcb_msr: value of MSR C001_0130
+ * SnpVmpl: what the hypervisor side knows of one VMPL of a vCPU
+ * @ghcb_msr: value of MSR C001_0130 there
  * @ghcb_gpa: the registered GHCB, SNP_NO_GHCB before; survives AP creation
+ * @vmsa: where the VMSA is that it was run with last: SNP_NO_VMSA where it
+ *     never was
+ * @pending: AP creation has named another VMSA (BQL)
+ * @on_init: to be loaded by an INIT or Run VMPL, not at once (BQL)
+ * @pending_vmsa: which one, SNP_NO_VMSA to be run no more (BQL)
+ */
+typedef struct SnpVmpl {
+    uint64_t ghcb_msr;
+    uint64_t ghcb_gpa;
+    uint64_t vmsa;
+    bool pending;
+    bool on_init;
+    uint64_t pending_vmsa;
+} SnpVmpl;
+
+/**
+ * SnpVcpu: what the hypervisor side knows of one vCPU
+ * @vmpls: by VMPL; a hypervisor that does not offer others has 0 only,
+ *     whatever its VMSA says
+ * @vmpl: the one that runs, or is to go on
+ * @in_vmsa: its VMSA is in use
+ * @target_vmpl: what AP creation was for last (BQL)
+ * @launch_vmsa: the VMSA of the launch while another one runs; NULL where there
+ *     is no other VMPL
  * @serving: an NAE event is being served on behalf of this vCPU; an
  *     exception raised meanwhile belongs into its GHCB
  * @nae: that event
+ * @switched: the event has made another VMPL run
  * @reset_hold: waits in an AP reset hold, by MSR or by NAE event
  * @hold_rip: where the hold continues; the vCPU that is elsewhere has left it
  * @run_state: what INIT and SIPI find
  * @first_sipi_done: has left the state that the launch gave it
- * @vmsa_pending: AP creation has named another VMSA (BQL)
- * @vmsa_on_init: to be loaded by an INIT, not at once (BQL)
- * @vmsa_gpa: which one, SNP_NO_VMSA to go offline (BQL)
  * @resetting: this vCPU is being reset to load a VMSA
+ * @stalled_at, @stalled_since: it waits to use this page, which is in use, and
+ *     since when, in ns
  * @flush_queued: a TLB flush is on its way to this vCPU (atomic)
  */
 typedef struct SnpVcpu {
-    uint64_t ghcb_msr;
-    uint64_t ghcb_gpa;
+    SnpVmpl vmpls[SNP_VMPLS];
+    uint8_t vmpl;
+    bool in_vmsa;
+    uint8_t target_vmpl;
+    SevVmsa *launch_vmsa;
     bool serving;
     SnpNae *nae;
+    bool switched;
     SnpResetHold reset_hold;
     uint64_t hold_rip;
     SnpRunState run_state;
     bool first_sipi_done;
-    bool vmsa_pending;
-    bool vmsa_on_init;
-    uint64_t vmsa_gpa;
     bool resetting;
+    hwaddr stalled_at;
+    int64_t stalled_since;
     bool flush_queued;
 } SnpVcpu;
 
@@ -112,6 +141,14 @@ const char *snp_guest_name(void);
 static inline SnpVcpu *snp_vcpu(CPUX86State *env)
 {
     return &snp_guest()->vcpus[env_cpu(env)->cpu_index];
+}
+
+/** snp_vmpl: the VMPL of it that runs */
+static inline SnpVmpl *snp_vmpl(CPUX86State *env)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+
+    return &vcpu->vmpls[vcpu->vmpl];
 }
 
 /*
@@ -227,6 +264,50 @@ G_NORETURN void snp_reset_hold_enter(CPUX86State *env);
 void snp_reset_hold_release(CPUX86State *env);
 
 /*
+ * vmsa-page.c; in the vCPU's thread, with no conversion under way: in the
+ * execution loop, or in an exclusive section
+ */
+
+/**
+ * snp_vmsa_enter: go on with the VMSA at @gpa, as VMRUN does
+ * @vmpl: which is @vmpl's
+ *
+ * The page is in use afterwards.  For a vCPU that is in none.
+ *
+ * Returns: NULL, or why it cannot, and nothing has changed.
+ */
+const char *snp_vmsa_enter(CPUX86State *env, hwaddr gpa, unsigned vmpl);
+
+/**
+ * snp_vmsa_leave: what the vCPU runs with is written to its VMSA
+ * @code: SVM_EXIT_*, for the VMSA
+ *
+ * The page is in use no more.  Does nothing where none is.
+ */
+void snp_vmsa_leave(CPUX86State *env, uint64_t code);
+
+/**
+ * snp_vmsa_switch: leave one VMSA for another
+ *
+ * Returns: NULL, or why it cannot: then the vCPU stays in the one it is in,
+ * to which its state has been written.
+ */
+const char *snp_vmsa_switch(CPUX86State *env, hwaddr gpa, unsigned vmpl,
+                            uint64_t code);
+
+/** snp_vmsa_launched: the vCPU was given the state that is in this VMSA */
+void snp_vmsa_launched(CPUX86State *env, const SevVmsa *vmsa);
+
+/**
+ * snp_vmsa_is_leaving: will the vCPU that uses this page leave it at once, as
+ * the guest has asked for?
+ *
+ * A hypervisor that runs it elsewhere has made it leave by the time the answer
+ * is there.
+ */
+bool snp_vmsa_is_leaving(hwaddr gpa);
+
+/*
  * ap.c
  */
 
@@ -236,6 +317,9 @@ void snp_reset_hold_release(CPUX86State *env);
  */
 void snp_wait_for_init(X86CPU *cpu);
 
+/** snp_ap_is_leaving: is a vCPU about to run with another VMSA, or none? */
+bool snp_ap_is_leaving(CPUX86State *env);
+
 /** snp_guest_init_signal, snp_guest_sipi_signal: see world.h */
 bool snp_guest_init_signal(X86CPU *cpu);
 bool snp_guest_sipi_signal(X86CPU *cpu);
@@ -244,10 +328,13 @@ bool snp_guest_sipi_signal(X86CPU *cpu);
 #define SNP_AP_CREATE_ON_INIT   0
 #define SNP_AP_CREATE           1
 #define SNP_AP_DESTROY          2
+/* ... with the VMPL that it is about */
+#define SNP_AP_VMPL_SHIFT       16
+#define SNP_AP_VMPL_BITS        4
 
 /**
  * snp_ap_create: NAE event 80000013h, SNP AP Creation
- * @info1: request in bits 31:0, APIC ID in bits 63:32
+ * @info1: request, with the VMPL in bits 19:16, and the APIC ID in bits 63:32
  * @vmsa_gpa: guest-physical address of the VMSA page
  * @sev_features: SEV_FEATURES of the new VMSA
  *

@@ -103,7 +103,11 @@ UpmBlock *snp_memory_find(SnpMemory *mem, hwaddr gpa, uint64_t *offset);
 /** snp_frame_find: the frame at an address, false where there is none */
 bool snp_frame_find(hwaddr gpa, SnpFrame *frame);
 
-/** snp_frame_is_private: the frame's page state */
+/**
+ * snp_frame_is_private: the frame's page state, by the map
+ *
+ * An RMP entry has it, too: SNP_RMP_SHARED.
+ */
 static inline bool snp_frame_is_private(const SnpFrame *frame)
 {
     return upm_block_is_private(frame->extent.block, frame->extent.offset);
@@ -120,15 +124,6 @@ uint32_t snp_frame_assign(const SnpFrame *frame);
 
 /** snp_frame_split: PSMASH of the 2 MiB page around a frame, if it is one */
 void snp_frame_split(const SnpFrame *frame);
-
-/**
- * snp_private_ptr: host address of a private frame, for reading a VMSA
- *
- * Returns: NULL unless the page state is private and the RMP entry has all
- * of @rmp_flags.  Locking: the caller is in an RCU read section or holds the
- * BQL.
- */
-void *snp_private_ptr(hwaddr gpa, uint32_t rmp_flags);
 
 /*
  * shared.c
@@ -279,7 +274,7 @@ void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
 bool snp_guest_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra);
 bool snp_guest_fit(CPUX86State *env, SnpOperand *operand, bool large,
                    uintptr_t ra);
-bool snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
-                   uint32_t value);
+SnpChange snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
+                        uint32_t value);
 
 #endif

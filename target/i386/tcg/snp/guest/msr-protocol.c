@@ -115,8 +115,8 @@ uint64_t snp_ghcb_msr_serve(CPUX86State *env, uint64_t request)
     case MSR_PREFERRED_REQUEST:
         return with_data(MSR_PREFERRED_RESPONSE, UINT64_MAX);
     case MSR_REGISTER_REQUEST:
-        vcpu->ghcb_gpa = request & ~MSR_CODE_MASK;
-        return vcpu->ghcb_gpa | MSR_REGISTER_RESPONSE;
+        snp_vmpl(env)->ghcb_gpa = request & ~MSR_CODE_MASK;
+        return (request & ~MSR_CODE_MASK) | MSR_REGISTER_RESPONSE;
     case MSR_PAGE_STATE_REQUEST:
         return snp_psc_msr(request, snp_page_state_convert, env);
     case MSR_FEATURES_REQUEST:

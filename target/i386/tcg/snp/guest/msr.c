@@ -51,7 +51,7 @@ bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
 {
     switch (index) {
     case MSR_SEV_ES_GHCB:
-        *value = has_ghcb(env) ? snp_vcpu(env)->ghcb_msr : 0;
+        *value = has_ghcb(env) ? snp_vmpl(env)->ghcb_msr : 0;
         return has_ghcb(env);
     case MSR_SEV_STATUS:
         /* SEV, SEV-ES and SEV-SNP, one bit down; APM volume 2, 15.34.10 */
@@ -73,7 +73,7 @@ bool snp_guest_wrmsr(CPUX86State *env, uint32_t index, uint64_t value,
     switch (index) {
     case MSR_SEV_ES_GHCB:
         if (has_ghcb(env)) {
-            snp_vcpu(env)->ghcb_msr = value;
+            snp_vmpl(env)->ghcb_msr = value;
         }
         return has_ghcb(env);
     case MSR_SEV_STATUS:

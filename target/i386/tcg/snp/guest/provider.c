@@ -62,7 +62,7 @@ static int snp_mark(const UpmExtent *extent, bool to_private)
     uint64_t i;
 
     for (i = first; i < first + count; i++) {
-        if (snp->rmp[i] & SNP_RMP_IMMUTABLE) {
+        if (snp->rmp[i] & (SNP_RMP_IMMUTABLE | SNP_RMP_IN_USE)) {
             return -EBUSY;
         }
     }
@@ -83,6 +83,7 @@ static int plain_mark(const UpmExtent *extent, bool to_private)
 /*
  * A frame that becomes shared is the hypervisor's; one that becomes private
  * is assigned when the guest touches it, and is not validated until then.
+ * Blocks begin private, with all entries clear.
  */
 static void snp_settle(const UpmExtent *extent, bool to_private)
 {
@@ -100,7 +101,7 @@ static void snp_settle(const UpmExtent *extent, bool to_private)
     snp_frame_split(&frame);
 
     for (i = first; i < first + count; i++) {
-        qatomic_set(&snp->rmp[i], 0);
+        qatomic_set(&snp->rmp[i], to_private ? 0 : SNP_RMP_SHARED);
     }
 }
 

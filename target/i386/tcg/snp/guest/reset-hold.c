@@ -33,9 +33,9 @@ void snp_reset_hold_release(CPUX86State *env)
         return;
     }
     if (hold == SNP_RESET_HOLD_MSR) {
-        vcpu->ghcb_msr = snp_ghcb_msr_hold_response(true);
+        snp_vmpl(env)->ghcb_msr = snp_ghcb_msr_hold_response(true);
     } else if (hold == SNP_RESET_HOLD_NAE &&
-               snp_ghcb_map(&nae, vcpu->ghcb_msr)) {
+               snp_ghcb_map(&nae, snp_vmpl(env)->ghcb_msr)) {
         snp_nae_answer(&nae, 1);
         snp_nae_finish_answer(&nae);
     }

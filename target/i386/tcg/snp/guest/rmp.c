@@ -8,13 +8,18 @@
  * splits it (PSMASH).
  */
 #include "qemu/osdep.h"
+#include "qemu/error-report.h"
 #include "qemu/rcu.h"
+#include "qemu/timer.h"
 #include "cpu.h"
 #include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/guest/guest.h"
 #include "trace.h"
+
+/* What a vCPU that waits for a page does not take from others */
+#define STALL_US 100
 
 /*
  * Private use of what is no memory: KVM has nothing to map, and QEMU nothing to
@@ -35,9 +40,12 @@ static G_NORETURN void end_guest(CPUX86State *env, hwaddr gpa, uintptr_t ra)
     cpu_loop_exit_noexc(env_cpu(env));
 }
 
-static SnpOutcome check(hwaddr gpa, bool private, bool is_write)
+static SnpOutcome check(SnpAccess *access, bool is_write)
 {
+    hwaddr gpa = access->gpa;
+    bool private = access->private;
     SnpFrame frame;
+    uint32_t word;
 
     RCU_READ_LOCK_GUARD();
     if (!snp_frame_find(gpa, &frame)) {
@@ -47,10 +55,20 @@ static SnpOutcome check(hwaddr gpa, bool private, bool is_write)
         return !private && snp_shared_is_mapped(gpa, is_write)
             ? SNP_ACCESS_OK : SNP_ACCESS_MMIO;
     }
-    if (snp_frame_is_private(&frame) != private) {
+    /* All that there is to know, in one load */
+    word = qatomic_read(frame.rmp);
+    if (!(word & SNP_RMP_SHARED) != private) {
         return SNP_ACCESS_FAULT;
     }
-    if (private && !(snp_frame_assign(&frame) & SNP_RMP_VALIDATED)) {
+    if (!private) {
+        return SNP_ACCESS_OK;
+    }
+    if (word & SNP_RMP_IN_USE) {
+        access->bits = SNP_FAULT_RMP;
+        return SNP_ACCESS_FAULT;
+    }
+    if (!(word & SNP_RMP_VALIDATED)) {
+        snp_frame_assign(&frame);
         return SNP_ACCESS_NOT_VALIDATED;
     }
     return SNP_ACCESS_OK;
@@ -75,8 +93,8 @@ SnpOutcome snp_guest_access(CPUX86State *env, SnpAccess *access)
     if (!snp_guest_address(env, access)) {
         return SNP_ACCESS_RESOLVED;
     }
-    return check(access->gpa, access->private,
-                 access->type == MMU_DATA_STORE);
+    access->bits = 0;
+    return check(access, access->type == MMU_DATA_STORE);
 }
 
 /*
@@ -107,6 +125,56 @@ static void convert(CPUX86State *env, hwaddr gpa, bool to_private,
     }
 }
 
+static G_NORETURN void stop(CPUX86State *env, uintptr_t ra, const char *reason)
+{
+    if (ra) {
+        cpu_restore_state(env_cpu(env), ra);
+    }
+    upm_memory_stop_guest(reason);
+    cpu_loop_exit_noexc(env_cpu(env));
+}
+
+/* Of a guest that waits for what never comes its owner should know. */
+static void tell_stall(CPUX86State *env, hwaddr gpa)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+    if (vcpu->stalled_at != gpa || !vcpu->stalled_since) {
+        trace_snp_stalled(env_cpu(env)->cpu_index, gpa);
+        vcpu->stalled_at = gpa;
+        vcpu->stalled_since = now;
+    } else if (now - vcpu->stalled_since > NANOSECONDS_PER_SECOND) {
+        warn_report_once("SEV-SNP: vCPU %d waits for guest frame 0x%"
+                         HWADDR_PRIx ", which is the VMSA of a vCPU that runs",
+                         env_cpu(env)->cpu_index, gpa);
+    }
+}
+
+/*
+ * The VMSA of a vCPU that runs.  Hardware faults, and the hypervisor lets the
+ * guest try again, for as long as it takes: sev_handle_rmp_fault() of Linux
+ * 6.12.  Nobody else waits meanwhile.
+ */
+static G_NORETURN void stall(CPUX86State *env, hwaddr gpa, uintptr_t ra)
+{
+    CPUState *cs = env_cpu(env);
+
+    gpa &= ~(UPM_FRAME_SIZE - 1);
+    if (!ra) {
+        g_autofree char *reason = g_strdup_printf(
+            "vCPU %d cannot deliver an exception through guest frame 0x%"
+            HWADDR_PRIx ", the VMSA of a vCPU that runs", cs->cpu_index, gpa);
+
+        stop(env, 0, reason);
+    }
+    cpu_restore_state(cs, ra);
+    tell_stall(env, gpa);
+    g_usleep(STALL_US);
+    cs->exception_index = EXCP_INTERRUPT;
+    cpu_loop_exit(cs);
+}
+
 void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
                      uintptr_t ra)
 {
@@ -115,6 +183,9 @@ void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
     if (no_memory_ends(access->private) &&
         !snp_frame_find(access->gpa, &frame)) {
         end_guest(env, access->gpa, ra);
+    }
+    if (access->bits & SNP_FAULT_RMP) {
+        stall(env, access->gpa, ra);
     }
     convert(env, access->gpa, access->private, ra);
 }
@@ -133,7 +204,7 @@ bool snp_guest_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra)
         }
         return false;
     }
-    if (!snp_frame_is_private(&frame)) {
+    if (qatomic_read(frame.rmp) & SNP_RMP_SHARED) {
         convert(env, operand->gpa, true, ra);
         cpu_loop_exit_noexc(env_cpu(env));
     }
@@ -160,11 +231,27 @@ static bool is_large(const SnpFrame *frame)
     return true;
 }
 
+static bool is_in_use(const SnpOperand *operand)
+{
+    const uint32_t *entry = operand->entry.host;
+    size_t i;
+
+    for (i = 0; i < operand->count; i++) {
+        if (qatomic_read(&entry[i]) & SNP_RMP_IN_USE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool snp_guest_fit(CPUX86State *env, SnpOperand *operand, bool large,
                    uintptr_t ra)
 {
     SnpFrame frame;
 
+    if (is_in_use(operand) && snp_vmsa_is_leaving(operand->gpa)) {
+        stall(env, operand->gpa, ra);
+    }
     if (!snp_frame_find(operand->gpa, &frame)) {
         return false;
     }
@@ -180,28 +267,40 @@ bool snp_guest_fit(CPUX86State *env, SnpOperand *operand, bool large,
  * A translation of what is validated no more may be in use, as on hardware:
  * the conversion that follows ends it, see snp_mark().
  */
-static bool change(uint32_t *entry, uint32_t mask, uint32_t value)
+static SnpChange change(uint32_t *entry, uint32_t mask, uint32_t value)
 {
-    uint32_t clear = mask & ~value;
-    /* In this order: another vCPU may be splitting the large page. */
-    uint32_t had = qatomic_fetch_and(entry, ~clear);
-    uint32_t lacked = ~qatomic_fetch_or(entry, value);
+    uint32_t word = qatomic_read(entry), old, new;
 
-    if (had & clear & SNP_RMP_VALIDATED) {
-        qatomic_or(entry, SNP_RMP_STALE);
-    }
-    return (had & clear) || (lacked & value);
+    /* Meanwhile a vCPU may enter it, or split the large page. */
+    do {
+        old = word;
+        new = (old & ~mask) | value;
+        if (old & SNP_RMP_IN_USE) {
+            return SNP_IN_USE;
+        }
+        if (old == new) {
+            return SNP_UNCHANGED;
+        }
+        if (old & ~new & SNP_RMP_VALIDATED) {
+            new |= SNP_RMP_STALE;
+        }
+        word = qatomic_cmpxchg(entry, old, new);
+    } while (word != old);
+    return SNP_CHANGED;
 }
 
-bool snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
-                   uint32_t value)
+SnpChange snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
+                        uint32_t value)
 {
     uint32_t *entry = operand->entry.host;
-    bool changed = false;
+    SnpChange result = SNP_UNCHANGED;
     size_t i;
 
-    for (i = 0; i < operand->count; i++) {
-        changed |= change(&entry[i], mask, value);
+    if (is_in_use(operand)) {
+        return SNP_IN_USE;
     }
-    return changed;
+    for (i = 0; i < operand->count; i++) {
+        result = MAX(result, change(&entry[i], mask, value));
+    }
+    return result;
 }

@@ -14,6 +14,7 @@
  * @specification: where KVM ends a guest, the guest gets the error of the GHCB
  *     specification and goes on
  * @large_pages: 2 MiB of private memory can be one page, with one RMP entry
+ * @vmpls: VMPLs that this hypervisor runs vCPUs at: 1, or up to SNP_VMPLS
  * @vnmi: the processor itself knows when a vCPU takes the next NMI (virtual
  *     NMI); otherwise the guest has to say so
  * @vmsa: what this hypervisor lets a vCPU run with
@@ -21,6 +22,7 @@
 typedef struct SnpGuestRules {
     bool specification;
     bool large_pages;
+    uint8_t vmpls;
     bool vnmi;
     SnpVmsaRules vmsa;
 } SnpGuestRules;

@@ -34,12 +34,13 @@ static void serve_page(CPUX86State *env, uint64_t gpa)
 void snp_vmgexit(CPUX86State *env)
 {
     SnpVcpu *vcpu = snp_vcpu(env);
-    uint64_t request = vcpu->ghcb_msr;
+    SnpVmpl *vmpl = snp_vmpl(env);
+    uint64_t request = vmpl->ghcb_msr;
 
     vcpu->reset_hold = SNP_RESET_HOLD_NONE;
     if (snp_ghcb_is_request(request)) {
-        vcpu->ghcb_msr = snp_ghcb_msr_serve(env, request);
-        trace_snp_ghcb_msr(env_cpu(env)->cpu_index, request, vcpu->ghcb_msr);
+        vmpl->ghcb_msr = snp_ghcb_msr_serve(env, request);
+        trace_snp_ghcb_msr(env_cpu(env)->cpu_index, request, vmpl->ghcb_msr);
     } else {
         serve_page(env, request);
     }

@@ -192,8 +192,10 @@ static SnpGuestRules rules_of(const SnpGuestKind *kind,
         .specification = options->emulated_hypervisor ==
                          SEV_EMULATED_HYPERVISOR_SPECIFICATION,
         .large_pages = options->emulated_large_pages,
+        .vmpls = 1,
         .vmsa = {
-            .features_set = features, .features = features, .vmpls = 1,
+            .features_set = features, .features = features,
+            .vmpls = SNP_VMPLS,
         },
     };
 }

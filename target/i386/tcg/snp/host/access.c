@@ -93,6 +93,10 @@ static SnpOutcome check_private(CPUX86State *env, SnpAccess *access)
         !(entry.lo & SEV_RMP_PAGE_2M) == is_large(access)) {
         return SNP_ACCESS_FAULT;
     }
+    /* Nobody touches a VMSA that somebody runs with: 15.36.12 */
+    if (entry.lo & SEV_RMP_LOCK) {
+        return SNP_ACCESS_FAULT;
+    }
     if (!(entry.lo & SEV_RMP_VALIDATED)) {
         return SNP_ACCESS_NOT_VALIDATED;
     }

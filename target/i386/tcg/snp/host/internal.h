@@ -64,7 +64,7 @@ G_NORETURN void snp_host_npf(CPUX86State *env, uint64_t info1, hwaddr gpa,
 bool snp_host_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra);
 bool snp_host_fit(CPUX86State *env, SnpOperand *operand, bool large,
                   uintptr_t ra);
-bool snp_host_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
-                  uint32_t value);
+SnpChange snp_host_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
+                       uint32_t value);
 
 #endif

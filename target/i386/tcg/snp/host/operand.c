@@ -24,6 +24,7 @@ static uint32_t to_operand(const SevRmpEntry *entry)
            (entry->lo & SEV_RMP_VALIDATED ? SNP_RMP_VALIDATED : 0) |
            (entry->lo & SEV_RMP_PAGE_2M ? SNP_RMP_PAGE_2M : 0) |
            (entry->lo & SEV_RMP_VMSA ? SNP_RMP_VMSA : 0) |
+           (entry->lo & SEV_RMP_LOCK ? SNP_RMP_IN_USE : 0) |
            (entry->lo & SEV_RMP_IMMUTABLE ? SNP_RMP_IMMUTABLE : 0);
 }
 
@@ -125,29 +126,40 @@ static bool wants_flush(const SevRmpEntry *old, const SevRmpEntry *new)
  * What the host took away since snp_host_operand() is nobody's to change;
  * the guest meets that at its next access.
  */
-bool snp_host_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
-                  uint32_t value)
+static SnpChange set_locked(CPUX86State *env, SnpOperand *operand,
+                            uint32_t mask, uint32_t value)
 {
     SnpHost *host = snp_host();
     SevRmpEntry entry, old;
-    bool changed;
 
-    snp_rmp_lock(host);
     if (!snp_rmp_get(host, operand->entry.spa, &entry) ||
         !is_guests(env, operand, &entry) ||
         !(entry.lo & SEV_RMP_PAGE_2M) != (operand->count == 1)) {
-        snp_rmp_unlock(host);
-        return false;
+        return SNP_UNCHANGED;
+    }
+    if (snp_rmp_is_in_use(host, operand->entry.spa, operand->count)) {
+        return SNP_IN_USE;
     }
     old = entry;
-    changed = change(&entry, mask, value);
-    if (changed) {
-        snp_rmp_set(host, operand->entry.spa, &entry);
+    if (!change(&entry, mask, value)) {
+        return SNP_UNCHANGED;
     }
+    snp_rmp_set(host, operand->entry.spa, &entry);
+    operand->flushed = wants_flush(&old, &entry);
+    return SNP_CHANGED;
+}
+
+SnpChange snp_host_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
+                       uint32_t value)
+{
+    SnpHost *host = snp_host();
+    SnpChange change;
+
+    snp_rmp_lock(host);
+    change = set_locked(env, operand, mask, value);
     snp_rmp_unlock(host);
-    if (changed && wants_flush(&old, &entry)) {
+    if (operand->flushed) {
         snp_rmp_flush(host);
-        operand->flushed = true;
     }
-    return changed;
+    return change;
 }

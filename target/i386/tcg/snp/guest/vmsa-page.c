@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A VMSA in use: what VMRUN and #VMEXIT do with its page
+ *
+ * AMD64 APM volume 2, 15.36.12.  From where a vCPU enters it to where it
+ * leaves it nobody else can use the page, and the vCPU's state is written
+ * there at the end.  Hardware leaves it at each #VMEXIT, and so for as long as
+ * a vCPU is halted; here a halted vCPU stays in it.
+ *
+ * The VMSA that the launch has made is the hypervisor's own: it has no
+ * guest-physical address, and nobody can look at it.
+ */
+#include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/bswap.h"
+#include "cpu.h"
+#include "exec/memory.h"
+#include "hw/core/cpu.h"
+#include "target/i386/upm-compat.h"
+#include "tcg/snp/guest/guest.h"
+
+#define VMSA_FLAGS (SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED | SNP_RMP_VMSA)
+
+/*
+ * Pages
+ */
+
+/* Returns: why the page cannot be entered, or NULL, and nobody else can. */
+static const char *take(hwaddr gpa, SnpFrame *frame)
+{
+    uint32_t word, seen;
+
+    if (gpa == SNP_NO_VMSA) {
+        return "destroyed by the guest";
+    }
+    if (!snp_frame_find(gpa, frame)) {
+        return "not a VMSA page";
+    }
+    word = qatomic_read(frame->rmp);
+    do {
+        if ((word & VMSA_FLAGS) != VMSA_FLAGS) {
+            return "not a VMSA page";
+        }
+        if (word & SNP_RMP_IN_USE) {
+            return "in use by another vCPU";
+        }
+        seen = word;
+        word = qatomic_cmpxchg(frame->rmp, seen, seen | SNP_RMP_IN_USE);
+    } while (word != seen);
+    return NULL;
+}
+
+static void release(hwaddr gpa)
+{
+    SnpFrame frame;
+
+    if (gpa != SNP_LAUNCH_VMSA && snp_frame_find(gpa, &frame)) {
+        qatomic_and(frame.rmp, ~SNP_RMP_IN_USE);
+    }
+}
+
+/* There may be code in the page, as in any other. */
+static void page_written(const SnpFrame *frame)
+{
+    const SnpBlock *snp = frame->extent.block->provider_data;
+    ram_addr_t start = memory_region_get_ram_addr(&snp->region) +
+                       frame->extent.offset;
+
+    upm_invalidate_code(start, start + UPM_FRAME_SIZE - 1);
+}
+
+/*
+ * State
+ */
+
+static void store(CPUX86State *env, SevVmsa *vmsa, uint64_t code)
+{
+    snp_vmsa_store(env, vmsa, &snp_guest()->rules.vmsa);
+    vmsa->exit_code = cpu_to_le64(code);
+}
+
+/* In the VMSA that it is in, and stays in */
+static void save(CPUX86State *env, uint64_t code)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+    hwaddr gpa = snp_vmpl(env)->vmsa;
+    SnpFrame frame;
+
+    if (gpa != SNP_LAUNCH_VMSA) {
+        if (snp_frame_find(gpa, &frame)) {
+            store(env, (SevVmsa *)frame.private_host, code);
+            page_written(&frame);
+        }
+    } else if (vcpu->launch_vmsa) {
+        store(env, vcpu->launch_vmsa, code);
+    }
+}
+
+/*
+ * Each VMPL that the hypervisor offers has VMSAs of its own.  Without others
+ * it does not look which one a VMSA is for.
+ */
+static const char *load(CPUX86State *env, const SevVmsa *vmsa, unsigned vmpl)
+{
+    const char *why;
+
+    if (snp_guest()->rules.vmpls > 1 && vmsa->vmpl != vmpl) {
+        return "for another VMPL";
+    }
+    why = snp_vmsa_load(env, vmsa, &snp_guest()->rules.vmsa);
+    if (!why) {
+        env->svm.vmpl = vmsa->vmpl;
+    }
+    return why;
+}
+
+/* Loads from a copy: nothing may change between check and use. */
+static const char *load_page(CPUX86State *env, hwaddr gpa, unsigned vmpl)
+{
+    g_autofree SevVmsa *copy = NULL;
+    const char *why;
+    SnpFrame frame;
+
+    why = take(gpa, &frame);
+    if (why) {
+        return why;
+    }
+    copy = g_memdup2(frame.private_host, SEV_VMSA_PAGE_SIZE);
+    why = load(env, copy, vmpl);
+    if (why) {
+        release(gpa);
+    }
+    return why;
+}
+
+static const char *load_any(CPUX86State *env, hwaddr gpa, unsigned vmpl)
+{
+    const SevVmsa *launch_vmsa = snp_vcpu(env)->launch_vmsa;
+
+    if (gpa != SNP_LAUNCH_VMSA) {
+        return load_page(env, gpa, vmpl);
+    }
+    /* Who has no other VMPL still has it in registers. */
+    return launch_vmsa ? load(env, launch_vmsa, vmpl) : NULL;
+}
+
+static void set_current(CPUX86State *env, hwaddr gpa, unsigned vmpl)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+
+    vcpu->vmpl = vmpl;
+    vcpu->in_vmsa = true;
+    snp_vmpl(env)->vmsa = gpa;
+}
+
+/*
+ * What VMRUN and #VMEXIT do
+ */
+
+const char *snp_vmsa_enter(CPUX86State *env, hwaddr gpa, unsigned vmpl)
+{
+    const char *why = load_any(env, gpa, vmpl);
+
+    if (!why) {
+        set_current(env, gpa, vmpl);
+    }
+    return why;
+}
+
+void snp_vmsa_leave(CPUX86State *env, uint64_t code)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+
+    if (vcpu->in_vmsa) {
+        save(env, code);
+        release(snp_vmpl(env)->vmsa);
+        vcpu->in_vmsa = false;
+    }
+}
+
+/* The old one is only left once nothing can go wrong any more. */
+const char *snp_vmsa_switch(CPUX86State *env, hwaddr gpa, unsigned vmpl,
+                            uint64_t code)
+{
+    hwaddr old = snp_vmpl(env)->vmsa;
+    const char *why;
+
+    save(env, code);
+    why = load_any(env, gpa, vmpl);
+    if (!why) {
+        release(old);
+        set_current(env, gpa, vmpl);
+    }
+    return why;
+}
+
+void snp_vmsa_launched(CPUX86State *env, const SevVmsa *vmsa)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+
+    g_clear_pointer(&vcpu->launch_vmsa, g_free);
+    if (snp_guest()->rules.vmpls > 1) {
+        vcpu->launch_vmsa = g_memdup2(vmsa, SEV_VMSA_PAGE_SIZE);
+    }
+    set_current(env, SNP_LAUNCH_VMSA, 0);
+}
+
+/* Plain reads: who asks has asked for it himself, or tries again. */
+bool snp_vmsa_is_leaving(hwaddr gpa)
+{
+    CPUState *cs;
+
+    CPU_FOREACH(cs) {
+        CPUX86State *env = cpu_env(cs);
+
+        if (snp_vcpu(env)->in_vmsa && snp_vmpl(env)->vmsa == gpa) {
+            return snp_ap_is_leaving(env);
+        }
+    }
+    return false;
+}
