@@ -8,6 +8,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qapi/visitor.h"
 #include "qemu/module.h"
 #include "system/confidential-guest-support.h"
 #include "system/upm/upm.h"
@@ -26,7 +27,7 @@ typedef struct OptionsObject {
 DECLARE_INSTANCE_CHECKER(OptionsObject, OPTIONS_OBJECT, TYPE_UPM_OPTIONS)
 
 static const UpmGuestOptions defaults = {
-    .pre_fault = true, .emulated_smt = true,
+    .pre_fault = true, .emulated_smt = true, .emulated_vmpls = 1,
 };
 
 static void options_init(Object *obj)
@@ -229,6 +230,32 @@ static void set_emulated_hypervisor(Object *obj, int value, Error **errp)
     }
 }
 
+static void get_emulated_vmpls(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    uint8_t value = upm_guest_options(obj)->emulated_vmpls;
+
+    visit_type_uint8(v, name, &value, errp);
+}
+
+static void set_emulated_vmpls(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    UpmGuestOptions *options = options_to_set(obj, name, errp);
+    uint8_t value;
+
+    if (!options || !visit_type_uint8(v, name, &value, errp)) {
+        return;
+    }
+    /* CPUID 8000_001F EBX[15:12] */
+    if (!value || value > 4) {
+        error_setg(errp, "emulated-vmpls=%u: a processor has 1 to 4 VMPLs",
+                   value);
+        return;
+    }
+    options->emulated_vmpls = value;
+}
+
 /*
  * Launch and attestation
  */
@@ -373,6 +400,11 @@ static void add_platform(ObjectClass *oc)
     object_class_property_set_description(oc, "emulated-large-pages",
         "The emulated platform has private memory in pages of 2 MiB, as no "
         "host has today");
+    object_class_property_add(oc, "emulated-vmpls", "uint8",
+                              get_emulated_vmpls, set_emulated_vmpls, NULL,
+                              NULL);
+    object_class_property_set_description(oc, "emulated-vmpls",
+        "Number of VMPLs that the emulated hypervisor runs vCPUs at (1 to 4)");
 }
 
 static void add_measure_only(ObjectClass *oc)

@@ -23,6 +23,7 @@ typedef struct UpmGuestOptions {
     bool emulated_smt;
     bool emulated_large_pages;
     SevEmulatedHypervisor emulated_hypervisor;
+    uint8_t emulated_vmpls;
     SevMeasureOnly measure_only;
     char *cert_dir;
     char *certs_path;

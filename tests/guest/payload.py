@@ -95,7 +95,7 @@ def check_names(payload, kind='snp', hypervisor='kvm', **_others):
     return [name for mark in marks for name in marked_names(text, mark)]
 
 
-def guest_object(kind, mode, large, hypervisor):
+def guest_object(kind, mode, large, hypervisor, vmpls):
     """The guest's object; of an SNP guest the mode is given elsewhere."""
     guest = (f'{KINDS[kind][0]},id=sev0,cbitpos=51,reduced-phys-bits=1,'
              f'cert-dir={BUILD}/logs/chip')
@@ -103,12 +103,15 @@ def guest_object(kind, mode, large, hypervisor):
         guest += ',emulated-large-pages=on'
     if hypervisor:
         guest += f',emulated-hypervisor={hypervisor}'
+    if vmpls:
+        guest += f',emulated-vmpls={vmpls}'
     return guest if kind == 'snp' else f'{guest},upm-mode={mode}'
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
               accel='tcg', cpu='EPYC-v4', split_mib=None, backend='',
-              kind='snp', mode='on', large=False, hypervisor='', extra=()):
+              kind='snp', mode='on', large=False, hypervisor='', vmpls=None,
+              extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller.
 
     RAM is one backend, or several in a row with the sizes of split_mib;
@@ -128,7 +131,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
     return ['-accel', accel, '-machine', machine, *backends, *numa,
-            '-object', guest_object(kind, mode, large, hypervisor),
+            '-object', guest_object(kind, mode, large, hypervisor, vmpls),
             '-cpu', cpu, '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
             '-net', 'none',

@@ -26,6 +26,8 @@ ES = {'es': {'kind': 'es'}}
 SINGLE = {'accel': 'tcg,thread=single'}
 # A host with 2 MiB pages; those of today have none.
 LARGE = {'large': True}
+# A hypervisor with as many VMPLs as these payloads use
+VMPLS = {'vmpls': 3}
 BOTH_SIZES = {**PLAIN, 'large': LARGE}
 # A hypervisor that does not end a guest where KVM does
 SPECIFICATION = {'specification': {'hypervisor': 'specification'}}
@@ -72,6 +74,9 @@ VARIANTS = {
     'ap': {'plain': {'smp': 4}, 'single': {'smp': 4, **SINGLE}},
     'in_use': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'in_use_kept': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
+    'vmpl': {'plain': {'smp': 2, **VMPLS},
+             'single': {'smp': 2, **VMPLS, **SINGLE}},
+    'vmpl_refused': {'plain': {'smp': 2}},
     'bad_vmsa': SMP_SPECIFICATION,
     'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
              'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
@@ -83,7 +88,8 @@ VARIANTS = {
     'race': {'plain': {'smp': 2}},
 }
 # About what KVM does not offer, or does otherwise by design
-GUEST_WORLD = ('in_use_kept',)
+GUEST_WORLD = ('in_use_kept', 'vmpl', 'vmpl_write', 'vmpl_exec_user',
+               'vmpl_exec_super', 'vmpl_walk')
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.  Those that KVM ends a guest for go on with
 # another hypervisor, see above.
@@ -111,6 +117,15 @@ STOPPED = {
     'lost_root': (*SHUT_DOWN, ()),
     'lost_tss': (*SHUT_DOWN, ()),
     'storm': (*PANICKED, ('PVALIDATE failed (set 0x1 code 0x2)',)),
+    'vmpl_write': (*ENDED,
+                   ('VMPL2 of vCPU 0', 'write to guest frame 0x1000000')),
+    'vmpl_exec_user': (*ENDED,
+                       ('VMPL2', 'execute at CPL 3 guest frame 0x1000000')),
+    'vmpl_exec_super': (
+        *ENDED,
+        ('VMPL2', 'execute at CPL 0 to 2 guest frame 0x1000000')),
+    'vmpl_walk': (*ENDED,
+                  ('VMPL2', 'walk the page table in guest frame 0x1000000')),
     'es_preferred': (*PANICKED, ('GHCB MSR request 0x10',)),
     'es_register': (*PANICKED, ('GHCB MSR request 0x900012',)),
     'es_page_state': (*PANICKED, ('GHCB MSR request 0x20000001000014',)),
@@ -118,6 +133,8 @@ STOPPED = {
 # ... of other kinds than SNP
 STOPPED_KINDS = {'es_preferred': 'es', 'es_register': 'es',
                  'es_page_state': 'es'}
+STOPPED_VMPLS = ('vmpl_write', 'vmpl_exec_user', 'vmpl_exec_super',
+                 'vmpl_walk')
 # Two requests that come at the same time, so often
 RACES = 5
 # What UPM_GUEST_TERMINATED says of those that ask for it
@@ -206,6 +223,8 @@ def state_of_stopped(payload, expected, tmp_path, **options):
                           log_dir=str(tmp_path))
     # Stopped at first, as events before the monitor is used are lost.
     kind = STOPPED_KINDS.get(payload, 'snp')
+    if payload in STOPPED_VMPLS:
+        options = {**options, **VMPLS}
     machine.add_args(*guest.arguments(payload, smp=2, kind=kind, **options),
                      '-no-shutdown', '-S', '-serial', f'file:{serial}')
     with machine:

@@ -267,6 +267,17 @@ static void test_guest_help(void)
     g_assert_nonnull(strstr(output, "emulated=<bool>"));
 }
 
+static void test_vmpls(void)
+{
+    expect_exit(GUEST ",emulated-vmpls=0",
+                "emulated-vmpls=0: a processor has 1 to 4 VMPLs");
+    expect_exit(GUEST ",emulated-vmpls=5",
+                "emulated-vmpls=5: a processor has 1 to 4 VMPLs");
+    expect_exit("-object sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,"
+                "emulated-vmpls=2 " MACHINE,
+                "Property 'sev-guest.emulated-vmpls' not found");
+}
+
 static void test_upm_mode(void)
 {
     expect_exit(GUEST ",upm-mode=off",
@@ -531,6 +542,7 @@ static const Option guest_options[] = {
     { "emulated-smt", "true", "false" },
     { "emulated-large-pages", "false", "true" },
     { "emulated-hypervisor", "\"kvm\"", "\"specification\"" },
+    { "emulated-vmpls", "1", "4" },
     { "measure-only", "\"off\"", "\"json\"" },
     { "cert-dir", "\"first\"", "\"second\"" },
     { "certs-path", "\"first.table\"", "\"second.table\"" },
@@ -1286,6 +1298,7 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/no-provider", test_no_provider);
     qtest_add_func("/upm/command-line", test_command_line);
     qtest_add_func("/upm/help", test_help);
+    qtest_add_func("/upm/vmpls", test_vmpls);
     qtest_add_func("/upm/mode", test_upm_mode);
     qtest_add_func("/upm/mode-kvm", test_upm_mode_kvm);
     qtest_add_func("/upm/guest-help", test_guest_help);

@@ -6,8 +6,10 @@
 #include "cpu.h"
 #include "exec/page-protection.h"
 #include "system/upm/compat.h"
+#include "target/i386/sev-rmp.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
+#include "tcg/svm-assist.h"
 #include "tcg/snp/processor.h"
 
 /* Not a page table's and not the processor's own access */
@@ -35,6 +37,38 @@ static void apply_cbit(CPUX86State *env, MMUAccessType type, int mmu_idx,
         *prot &= PAGE_EXEC;
     }
     *paddr |= snp_cbit_mask();
+}
+
+bool snp_access_is_user(const SnpAccess *access)
+{
+    return is_virtual(access->mmu_idx) &&
+           is_mmu_index_user(svm_mmu_base(access->mmu_idx));
+}
+
+static int rights(unsigned perm, bool user, bool super)
+{
+    return (perm & SEV_RMP_READ ? PAGE_READ : 0) |
+           (perm & SEV_RMP_WRITE ? PAGE_WRITE : 0) |
+           ((user && perm & SEV_RMP_EXEC_USER) ||
+            (super && perm & SEV_RMP_EXEC_SUPER) ? PAGE_EXEC : 0);
+}
+
+static int right_of(MMUAccessType type)
+{
+    return type == MMU_DATA_STORE ? PAGE_WRITE
+           : type == MMU_INST_FETCH ? PAGE_EXEC : PAGE_READ;
+}
+
+/* APM volume 2, 15.36.7 and 15.36.10 */
+SnpOutcome snp_check_vmpl(SnpAccess *access, unsigned perm, bool user,
+                          bool super)
+{
+    access->prot &= rights(perm, user, super);
+    if (access->prot & right_of(access->type)) {
+        return SNP_ACCESS_OK;
+    }
+    access->bits = SNP_FAULT_RMP | SNP_FAULT_VMPL;
+    return SNP_ACCESS_FAULT;
 }
 
 bool snp_stage1(CPUX86State *env, MMUAccessType type, int mmu_idx,

@@ -29,6 +29,7 @@ enum {
 #define RMP_ATTR_VMPL(rdx)   ((rdx) & 0xff)
 #define RMP_ATTR_PERM(rdx)   (((rdx) >> 8) & 0xff)
 #define RMP_ATTR_VMSA        (1ULL << 16)
+#define RMP_ATTR_RESERVED    (0xe000 | ~0x1ffffULL)
 
 /* RF, the interrupt shadow and the trap flag */
 G_NORETURN void snp_leave(CPUX86State *env)
@@ -109,6 +110,10 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
         set_result(env, SNP_FAIL_INPUT, false);
         return;
     }
+    if (env->svm.vmpl) {
+        set_result(env, SNP_FAIL_PERMISSION, false);
+        return;
+    }
     find_operand(env, &operand, GETPC());
     fits = snp_world()->fit(env, &operand, large, GETPC());
     trace_snp_pvalidate(operand.gpa, large, validate, !fits);
@@ -149,16 +154,33 @@ static bool permission_operand(CPUX86State *env, bool large,
     return true;
 }
 
+static unsigned own_permissions(CPUX86State *env, const SnpOperand *operand)
+{
+    unsigned vmpl = env->svm.vmpl;
+
+    return vmpl ? (operand->rmp >> SNP_RMP_PERM_SHIFT(vmpl)) & 0xff : 0xff;
+}
+
 void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
 {
     uint64_t rdx = env->regs[R_EDX];
     bool large = env->regs[R_ECX] & 1;
     unsigned shift = SNP_RMP_PERM_SHIFT(RMP_ATTR_VMPL(rdx));
+    uint32_t mask, value;
     SnpOperand operand;
     SnpChange change;
-    uint32_t value;
+
+    if (rdx & RMP_ATTR_RESERVED) {
+        check_snp(env, GETPC());
+        set_result(env, SNP_FAIL_INPUT, false);
+        return;
+    }
 
     if (!permission_operand(env, large, &operand, GETPC())) {
+        return;
+    }
+    if (RMP_ATTR_PERM(rdx) & ~own_permissions(env, &operand)) {
+        set_result(env, SNP_FAIL_PERMISSION, false);
         return;
     }
     if (!snp_world()->fit(env, &operand, large, GETPC())) {
@@ -166,10 +188,11 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
         return;
     }
     trace_snp_rmpadjust(operand.gpa, large, rdx);
+    /* For others than VMPL0 the VMSA bit does not exist. */
+    mask = 0xffu << shift | (env->svm.vmpl ? 0 : SNP_RMP_VMSA);
     value = RMP_ATTR_PERM(rdx) << shift;
     value |= rdx & RMP_ATTR_VMSA ? SNP_RMP_VMSA : 0;
-    change = snp_world()->set(env, &operand, SNP_RMP_VMSA | 0xffu << shift,
-                              value);
+    change = snp_world()->set(env, &operand, mask, value & mask);
     set_result(env, result_of(change), false);
     leave_if_flushed(env, &operand, length);
 }

@@ -95,6 +95,20 @@ bool snp_stage1(CPUX86State *env, MMUAccessType type, int mmu_idx,
                 hwaddr *paddr, int *prot);
 
 /**
+ * snp_check_vmpl: what the RMP lets a VMPL other than 0 do
+ * @perm: its permissions, SEV_RMP_READ and so on
+ * @user, @super: who may be executing: what is not known is both
+ *
+ * Returns: SNP_ACCESS_OK, with @prot of @access shrunk, or SNP_ACCESS_FAULT
+ * with @bits set.
+ */
+SnpOutcome snp_check_vmpl(SnpAccess *access, unsigned perm, bool user,
+                          bool super);
+
+/** snp_access_is_user: an access by virtual address, at CPL 3 */
+bool snp_access_is_user(const SnpAccess *access);
+
+/**
  * snp_resolve: where a virtual address of the guest lies
  *
  * Raises #GP or #PF as a one-byte read does.

@@ -23,6 +23,10 @@
 #include "tcg/snp/guest/launch.h"
 #include "trace.h"
 
+/* Which VMPL a request is for, in SW_EXITINFO1 */
+#define VMPL_SHIFT  16
+#define VMPL_BITS   4
+
 const char *snp_launch_vcpu(CPUX86State *env, const SevVmsa *vmsa)
 {
     const char *why = snp_vmsa_load(env, vmsa, &snp_guest()->rules.vmsa);
@@ -286,18 +290,21 @@ static void create(CPUState *target, unsigned vmpl, uint32_t request,
     }
 }
 
+uint32_t snp_ap_request(uint64_t info1)
+{
+    return snp_guest()->rules.vmpls > 1 ? deposit32(info1, VMPL_SHIFT, VMPL_BITS, 0)
+                                  : info1;
+}
+
 bool snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
                    uint64_t sev_features)
 {
-    uint32_t request = info1, apic_id = info1 >> 32;
+    uint32_t request = snp_ap_request(info1), apic_id = info1 >> 32;
     CPUState *target = cpu_by_arch_id(apic_id);
-    unsigned vmpl = 0;
+    unsigned vmpl = request == (uint32_t)info1
+                    ? 0 : extract64(info1, VMPL_SHIFT, VMPL_BITS);
     const char *why;
 
-    if (snp_guest()->rules.vmpls > 1) {
-        vmpl = extract32(request, SNP_AP_VMPL_SHIFT, SNP_AP_VMPL_BITS);
-        request = deposit32(request, SNP_AP_VMPL_SHIFT, SNP_AP_VMPL_BITS, 0);
-    }
     why = check_request(env, target, vmpl, request, vmsa_gpa, sev_features);
     trace_snp_ap_create(env_cpu(env)->cpu_index, apic_id, vmpl, request,
                         vmsa_gpa, why ?: "done");

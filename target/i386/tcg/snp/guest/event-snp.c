@@ -89,9 +89,16 @@ void snp_nae_ap_creation(CPUX86State *env, SnpNae *nae)
     }
 }
 
+void snp_nae_run_vmpl(CPUX86State *env, SnpNae *nae)
+{
+    if (!snp_run_vmpl(env, nae->info1)) {
+        snp_nae_error(nae, GHCB_ERROR_INVALID_INPUT, "that VMPL cannot run");
+    }
+}
+
 void snp_nae_features(CPUX86State *env, SnpNae *nae)
 {
-    snp_nae_answer(nae, GHCB_HYPERVISOR_FEATURES);
+    snp_nae_answer(nae, snp_hypervisor_features());
 }
 
 /* Linux, arch/x86/include/uapi/asm/svm.h: SVM_VMGEXIT_TERM_REASON() */

@@ -62,7 +62,7 @@ static unsigned msr_fields(const SnpNae *nae)
 /* SEV_FEATURES of the new VMSA, unless there is none */
 static unsigned ap_creation_fields(const SnpNae *nae)
 {
-    return (uint32_t)nae->info1 == SNP_AP_DESTROY ? 0 : RAX;
+    return snp_ap_request(nae->info1) == SNP_AP_DESTROY ? 0 : RAX;
 }
 
 static const Event events[] = {
@@ -88,6 +88,7 @@ static const Event events[] = {
     { NAE_GUEST_REQUEST, 0, NULL, snp_nae_guest_request, true },
     { NAE_EXT_GUEST_REQUEST, 0, NULL, snp_nae_guest_request, true },
     { NAE_AP_CREATION, 0, ap_creation_fields, snp_nae_ap_creation, true },
+    { NAE_RUN_VMPL, 0, NULL, snp_nae_run_vmpl, true },
     { NAE_FEATURES, 0, NULL, snp_nae_features },
     { NAE_TERMINATE, 0, NULL, snp_nae_terminate },
     { NAE_UNSUPPORTED, 0, NULL, snp_nae_unsupported },
@@ -95,6 +96,10 @@ static const Event events[] = {
 
 static const Event *find_event(uint64_t code)
 {
+    /* Where only one is offered the event is unknown. */
+    if (code == NAE_RUN_VMPL && snp_guest()->rules.vmpls == 1) {
+        return NULL;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
         if (events[i].code == code) {
             return &events[i];

@@ -43,6 +43,7 @@
 #define NAE_GUEST_REQUEST       0x80000011
 #define NAE_EXT_GUEST_REQUEST   0x80000012
 #define NAE_AP_CREATION         0x80000013
+#define NAE_RUN_VMPL            0x80000018
 #define NAE_FEATURES            0x8000fffd
 #define NAE_TERMINATE           0x8000fffe
 #define NAE_UNSUPPORTED         0x8000ffff
@@ -55,8 +56,9 @@
 #define GHCB_ERROR_INVALID_INPUT    5
 #define GHCB_ERROR_INVALID_EVENT    6
 
-/* SEV-SNP and SNP AP Creation, 4.1.13 */
-#define GHCB_HYPERVISOR_FEATURES 3
+/* SEV-SNP and SNP AP Creation, and Run VMPL, 4.1.13 */
+#define GHCB_FEATURES_SNP           3
+#define GHCB_FEATURES_MULTI_VMPL    (1 << 5)
 
 /**
  * SnpNae: an NAE event while it is served
@@ -162,6 +164,7 @@ void snp_nae_jump_table(CPUX86State *env, SnpNae *nae);
 void snp_nae_page_state(CPUX86State *env, SnpNae *nae);
 void snp_nae_guest_request(CPUX86State *env, SnpNae *nae);
 void snp_nae_ap_creation(CPUX86State *env, SnpNae *nae);
+void snp_nae_run_vmpl(CPUX86State *env, SnpNae *nae);
 void snp_nae_features(CPUX86State *env, SnpNae *nae);
 void snp_nae_terminate(CPUX86State *env, SnpNae *nae);
 void snp_nae_unsupported(CPUX86State *env, SnpNae *nae);
@@ -217,6 +220,27 @@ typedef struct SnpGuestRequest {
  * Returns: false where certificates are wanted at no proper place.
  */
 bool snp_guest_request(SnpGuestRequest *request, uint64_t *result);
+
+/*
+ * vmpl.c
+ */
+
+/** snp_hypervisor_features: what it says of itself to guests */
+uint64_t snp_hypervisor_features(void);
+
+/**
+ * snp_run_vmpl: go on at another VMPL of this vCPU
+ *
+ * In the execution loop, with env up to date.  What is the event's is still
+ * to be answered where it came from; behind that, see SnpVcpu.switched and
+ * snp_vmpl_go_on().
+ *
+ * Returns: false where that VMPL cannot be run, and nothing has changed.
+ */
+bool snp_run_vmpl(CPUX86State *env, unsigned vmpl);
+
+/** snp_vmpl_go_on: leave for what snp_run_vmpl() has loaded */
+G_NORETURN void snp_vmpl_go_on(CPUX86State *env);
 
 /*
  * services.c: what events and MSR protocol have in common

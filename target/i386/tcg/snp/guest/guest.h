@@ -328,9 +328,9 @@ bool snp_guest_sipi_signal(X86CPU *cpu);
 #define SNP_AP_CREATE_ON_INIT   0
 #define SNP_AP_CREATE           1
 #define SNP_AP_DESTROY          2
-/* ... with the VMPL that it is about */
-#define SNP_AP_VMPL_SHIFT       16
-#define SNP_AP_VMPL_BITS        4
+
+/** snp_ap_request: which of them, without the VMPL where some are offered */
+uint32_t snp_ap_request(uint64_t info1);
 
 /**
  * snp_ap_create: NAE event 80000013h, SNP AP Creation

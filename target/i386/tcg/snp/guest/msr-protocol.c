@@ -23,6 +23,8 @@
 #define MSR_REGISTER_REQUEST    0x012
 #define MSR_REGISTER_RESPONSE   0x013
 #define MSR_PAGE_STATE_REQUEST  0x014
+#define MSR_RUN_VMPL_REQUEST    0x016
+#define MSR_RUN_VMPL_RESPONSE   0x017
 #define MSR_FEATURES_REQUEST    0x080
 #define MSR_FEATURES_RESPONSE   0x081
 #define MSR_TERMINATE_REQUEST   0x100
@@ -96,6 +98,19 @@ static uint64_t serve_cpuid(CPUX86State *env, uint64_t request)
     return deposit64(request, 0, MSR_CODE_BITS, MSR_CPUID_RESPONSE);
 }
 
+/*
+ * The VMPL in bits 39:32, and an error in bits 63:32.  Where only one is
+ * offered the request is as unknown as all others.
+ */
+static uint64_t serve_run_vmpl(CPUX86State *env, uint64_t request)
+{
+    if (snp_guest()->rules.vmpls == 1) {
+        return request;
+    }
+    return MSR_RUN_VMPL_RESPONSE |
+           (uint64_t)!snp_run_vmpl(env, extract64(request, 32, 8)) << 32;
+}
+
 uint64_t snp_ghcb_msr_serve(CPUX86State *env, uint64_t request)
 {
     SnpVcpu *vcpu = snp_vcpu(env);
@@ -119,8 +134,10 @@ uint64_t snp_ghcb_msr_serve(CPUX86State *env, uint64_t request)
         return (request & ~MSR_CODE_MASK) | MSR_REGISTER_RESPONSE;
     case MSR_PAGE_STATE_REQUEST:
         return snp_psc_msr(request, snp_page_state_convert, env);
+    case MSR_RUN_VMPL_REQUEST:
+        return serve_run_vmpl(env, request);
     case MSR_FEATURES_REQUEST:
-        return with_data(MSR_FEATURES_RESPONSE, GHCB_HYPERVISOR_FEATURES);
+        return with_data(MSR_FEATURES_RESPONSE, snp_hypervisor_features());
     case MSR_TERMINATE_REQUEST:
         serve_terminate(env, request);
         return request;

@@ -21,6 +21,9 @@
 /* What a vCPU that waits for a page does not take from others */
 #define STALL_US 100
 
+/* Of VMPL 1 to 3 */
+#define ALL_PERMS 0xffffff00U
+
 /*
  * Private use of what is no memory: KVM has nothing to map, and QEMU nothing to
  * convert: kvm_handle_noslot_fault() of Linux 6.12, kvm_convert_memory().
@@ -40,8 +43,21 @@ static G_NORETURN void end_guest(CPUX86State *env, hwaddr gpa, uintptr_t ra)
     cpu_loop_exit_noexc(env_cpu(env));
 }
 
-static SnpOutcome check(SnpAccess *access, bool is_write)
+static unsigned perm_of(uint32_t word, unsigned vmpl)
 {
+    return (word >> SNP_RMP_PERM_SHIFT(vmpl)) & 0xff;
+}
+
+static SnpOutcome check_vmpl(SnpAccess *access, uint32_t word, unsigned vmpl)
+{
+    bool user = snp_access_is_user(access);
+
+    return snp_check_vmpl(access, perm_of(word, vmpl), user, !user);
+}
+
+static SnpOutcome check(SnpAccess *access, unsigned vmpl)
+{
+    bool is_write = access->type == MMU_DATA_STORE;
     hwaddr gpa = access->gpa;
     bool private = access->private;
     SnpFrame frame;
@@ -71,7 +87,8 @@ static SnpOutcome check(SnpAccess *access, bool is_write)
         snp_frame_assign(&frame);
         return SNP_ACCESS_NOT_VALIDATED;
     }
-    return SNP_ACCESS_OK;
+    /* VMPL0 has all permissions. */
+    return vmpl ? check_vmpl(access, word, vmpl) : SNP_ACCESS_OK;
 }
 
 bool snp_guest_address(CPUX86State *env, SnpAccess *access)
@@ -94,7 +111,7 @@ SnpOutcome snp_guest_access(CPUX86State *env, SnpAccess *access)
         return SNP_ACCESS_RESOLVED;
     }
     access->bits = 0;
-    return check(access, access->type == MMU_DATA_STORE);
+    return check(access, env->svm.vmpl);
 }
 
 /*
@@ -175,6 +192,37 @@ static G_NORETURN void stall(CPUX86State *env, hwaddr gpa, uintptr_t ra)
     cpu_loop_exit(cs);
 }
 
+static const char *what_it_does(const SnpAccess *access, bool is_walk)
+{
+    if (is_walk) {
+        return "walk the page table in";
+    }
+    switch (access->type) {
+    case MMU_DATA_STORE:
+        return "write to";
+    case MMU_INST_FETCH:
+        return snp_access_is_user(access) ? "execute at CPL 3"
+                                          : "execute at CPL 0 to 2";
+    default:
+        return "read";
+    }
+}
+
+/*
+ * A nested page fault with bit 36.  KVM lets the guest try again for ever, as
+ * for any that it knows nothing to do about; a guest that is over says more.
+ */
+static G_NORETURN void deny(CPUX86State *env, const SnpAccess *access,
+                            bool is_walk, uintptr_t ra)
+{
+    g_autofree char *reason = g_strdup_printf(
+        "VMPL%d of vCPU %d has no right to %s guest frame 0x%" HWADDR_PRIx,
+        env->svm.vmpl, env_cpu(env)->cpu_index, what_it_does(access, is_walk),
+        access->gpa & ~(hwaddr)(UPM_FRAME_SIZE - 1));
+
+    stop(env, ra, reason);
+}
+
 void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
                      uintptr_t ra)
 {
@@ -183,6 +231,9 @@ void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
     if (no_memory_ends(access->private) &&
         !snp_frame_find(access->gpa, &frame)) {
         end_guest(env, access->gpa, ra);
+    }
+    if (access->bits & SNP_FAULT_VMPL) {
+        deny(env, access, is_walk, ra);
     }
     if (access->bits & SNP_FAULT_RMP) {
         stall(env, access->gpa, ra);
@@ -289,18 +340,29 @@ static SnpChange change(uint32_t *entry, uint32_t mask, uint32_t value)
     return SNP_CHANGED;
 }
 
+static void flush_others(void *opaque)
+{
+    snp_flush_others(current_cpu);
+}
+
 SnpChange snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
                         uint32_t value)
 {
     uint32_t *entry = operand->entry.host;
     SnpChange result = SNP_UNCHANGED;
+    bool takes_rights = false;
     size_t i;
 
     if (is_in_use(operand)) {
         return SNP_IN_USE;
     }
     for (i = 0; i < operand->count; i++) {
+        takes_rights |= qatomic_read(&entry[i]) & mask & ~value & ALL_PERMS;
         result = MAX(result, change(&entry[i], mask, value));
+    }
+    if (takes_rights) {
+        snp_exclusive(env_cpu(env), flush_others, NULL);
+        operand->flushed = true;
     }
     return result;
 }

@@ -44,6 +44,9 @@ void snp_vmgexit(CPUX86State *env)
     } else {
         serve_page(env, request);
     }
+    if (vcpu->switched) {
+        snp_vmpl_go_on(env);
+    }
     if (vcpu->reset_hold != SNP_RESET_HOLD_NONE) {
         snp_reset_hold_enter(env);
     }

@@ -192,7 +192,7 @@ static SnpGuestRules rules_of(const SnpGuestKind *kind,
         .specification = options->emulated_hypervisor ==
                          SEV_EMULATED_HYPERVISOR_SPECIFICATION,
         .large_pages = options->emulated_large_pages,
-        .vmpls = 1,
+        .vmpls = options->emulated_vmpls,
         .vmsa = {
             .features_set = features, .features = features,
             .vmpls = SNP_VMPLS,
@@ -203,11 +203,12 @@ static SnpGuestRules rules_of(const SnpGuestKind *kind,
 static bool make_guest(MachineState *machine, uint32_t cbitpos,
                        const SnpGuestKind *kind, Error **errp)
 {
+    const UpmGuestOptions *options = upm_guest_options(OBJECT(machine->cgs));
     g_autoptr(Object) obj = object_new(TYPE_SNP_GUEST);
     SnpGuest *guest = SNP_GUEST(obj);
 
     guest->kind = *kind;
-    guest->rules = rules_of(kind, upm_guest_options(OBJECT(machine->cgs)));
+    guest->rules = rules_of(kind, options);
     if (!snp_world_enter(world_of(kind), guest, cbitpos, errp)) {
         return false;
     }

@@ -27,18 +27,6 @@ static bool is_virtual(const SnpAccess *access)
            access->mmu_idx != MMU_NESTED_IDX;
 }
 
-/* A guest has indexes of its own, eight above the host's. */
-static bool is_user(const SnpAccess *access)
-{
-    return is_virtual(access) && is_mmu_index_user(access->mmu_idx & 7);
-}
-
-static unsigned right_of(MMUAccessType type)
-{
-    return type == MMU_DATA_STORE ? PAGE_WRITE
-           : type == MMU_INST_FETCH ? PAGE_EXEC : PAGE_READ;
-}
-
 /* What may only be written where the hypervisor owns it */
 static SnpOutcome check_shared(SnpAccess *access)
 {
@@ -60,26 +48,12 @@ static bool is_owner(CPUX86State *env, const SevRmpEntry *entry, hwaddr gpa)
            sev_rmp_gpa(entry) == (gpa & SEV_RMP_GPA_MASK);
 }
 
-/* A VMPL's rights; who fetches is known only where virtual addresses are. */
-static int rights(unsigned perm, bool user, bool super)
-{
-    return (perm & SEV_RMP_READ ? PAGE_READ : 0) |
-           (perm & SEV_RMP_WRITE ? PAGE_WRITE : 0) |
-           ((user && perm & SEV_RMP_EXEC_USER) ||
-            (super && perm & SEV_RMP_EXEC_SUPER) ? PAGE_EXEC : 0);
-}
-
+/* Who fetches is known only where virtual addresses are. */
 static SnpOutcome check_vmpl(CPUX86State *env, SnpAccess *access,
                              const SevRmpEntry *entry, bool user, bool super)
 {
-    unsigned perm = sev_rmp_perm(entry, env->svm.vmpl & 3);
-
-    access->prot &= rights(perm, user, super);
-    if (access->prot & right_of(access->type)) {
-        return SNP_ACCESS_OK;
-    }
-    access->bits = SNP_FAULT_RMP | SNP_FAULT_VMPL;
-    return SNP_ACCESS_FAULT;
+    return snp_check_vmpl(access, sev_rmp_perm(entry, env->svm.vmpl & 3), user,
+                          super);
 }
 
 /* The order is the architecture's: the first that fails is told. */
@@ -119,7 +93,7 @@ static SnpOutcome check_nested(CPUX86State *env, SnpAccess *access)
 /* Of a guest's virtual address all but the right to fetch is known by now. */
 static SnpOutcome check_fetch(CPUX86State *env, SnpAccess *access)
 {
-    bool user = is_user(access);
+    bool user = snp_access_is_user(access);
     SevRmpEntry entry;
 
     if (!snp_host_is_guest(env, SVM_SEV_SNP) || !env->svm.vmpl ||
@@ -189,7 +163,7 @@ static G_NORETURN void raise_page_fault(CPUX86State *env, vaddr addr,
 void snp_host_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
                     uintptr_t ra)
 {
-    uint64_t code = error_code(access, is_user(access));
+    uint64_t code = error_code(access, snp_access_is_user(access));
 
     if (env->hflags2 & HF2_NPT_MASK) {
         const SnpHostVcpu *vcpu = snp_host_vcpu_of(env);
