@@ -5,6 +5,7 @@
  * A row is a state, an operation, its result, and the state afterwards.
  */
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "qemu/units.h"
 #include "target/i386/tcg/snp/host/rmp.h"
 
@@ -327,41 +328,41 @@ static void test_race(Fixture *f, gconstpointer data)
     g_assert_cmpuint(sev_rmp_subpages(&entry), ==, 4);
 }
 
-typedef struct Torn {
+typedef struct Reader {
     Fixture *f;
+    SevRmpEntry entry;
     bool over;
-} Torn;
+} Reader;
 
-/* Each state has permissions of its own. */
-static void *assign_in_turn(void *opaque)
+static void *read_one(void *opaque)
 {
-    Torn *torn = opaque;
-    int i;
+    Reader *reader = opaque;
 
-    for (i = 0; i < 200000; i++) {
-        set_entry(torn->f, SPA, i & 1 ? GUEST | V : GUEST,
-                  i & 1 ? 0x0f0f0f1f : ALL);
-    }
-    qatomic_set(&torn->over, true);
+    reader->entry = read_entry(reader->f, SPA);
+    qatomic_set(&reader->over, true);
     return NULL;
 }
 
-/* Who reads while somebody writes finds what was, or what is then. */
+/* Who reads while somebody writes waits for the other half. */
 static void test_torn(Fixture *f, gconstpointer data)
 {
-    Torn torn = { .f = f };
+    SevRmpEntry *at = (SevRmpEntry *)(f->table + SEV_RMP_BOOKKEEPING) +
+                      SPA / PAGE;
+    Reader reader = { .f = f };
     QemuThread thread;
-    SevRmpEntry entry;
 
     set_entry(f, SPA, GUEST, ALL);
-    qemu_thread_create(&thread, "rmp", assign_in_turn, &torn,
+    seqlock_write_begin(&f->host.rmp_sequence);
+    at->lo = cpu_to_le64(GUEST | V);
+    qemu_thread_create(&thread, "rmp", read_one, &reader,
                        QEMU_THREAD_JOINABLE);
-    while (!qatomic_read(&torn.over)) {
-        entry = read_entry(f, SPA);
-        g_assert_cmphex(entry.perms, ==,
-                        entry.lo & V ? 0x0f0f0f1f : ALL);
-    }
+    g_usleep(100000);
+    g_assert_false(qatomic_read(&reader.over));
+    at->perms = cpu_to_le64(0x0f0f0f1f);
+    seqlock_write_end(&f->host.rmp_sequence);
     qemu_thread_join(&thread);
+    g_assert_cmphex(reader.entry.lo, ==, GUEST | V);
+    g_assert_cmphex(reader.entry.perms, ==, 0x0f0f0f1f);
 }
 
 #define ADD(path, fn) g_test_add(path, Fixture, NULL, set_up, fn, tear_down)
