@@ -137,6 +137,18 @@ void upm_memory_reclaim(UpmBlock *block);
 void upm_memory_stop_guest(const char *reason);
 
 /**
+ * upm_reset_states: all memory is as it was before the guest was launched
+ *
+ * Every frame gets its initial state by a conversion, and the private half of
+ * every block is discarded, whatever the policy: the next guest must not see
+ * what the last one has left there.
+ *
+ * Locking: BQL, and no vCPU runs.  Returns: 0, or a negative errno with @errp
+ * naming the RAM block; it may be called again.
+ */
+int upm_reset_states(Error **errp);
+
+/**
  * upm_memory_guest_panicked: the guest is over, by its own account
  *
  * The main loop soon does what the user wants of a guest that panics (-action

@@ -41,6 +41,10 @@
  * @settle: @run has changed its state for good.  Optional.
  * @drop_private: discard the private half of @extent, all of which is hidden.
  *     Returns 0 or a negative errno.
+ * @forget: the guest that used @block is gone, and another one begins with it:
+ *     all frames have the initial state; discard all of the private half, and
+ *     what is known of it.  Optional: without, no guest is launched again.
+ *     Returns 0 or a negative errno.  Locking: BQL, and no vCPU runs.
  */
 typedef struct UpmProviderOps {
     const char *name;
@@ -56,6 +60,7 @@ typedef struct UpmProviderOps {
     void (*leave)(void);
     void (*settle)(const UpmExtent *run, bool to_private);
     int (*drop_private)(const UpmExtent *extent);
+    int (*forget)(UpmBlock *block);
 } UpmProviderOps;
 
 /**

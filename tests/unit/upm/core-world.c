@@ -35,7 +35,7 @@ GString *calls;
 bool quiet;
 
 Failure fail_create, fail_added;
-Failure fail_mark, fail_drop_shared, fail_drop_private;
+Failure fail_mark, fail_drop_shared, fail_drop_private, fail_forget;
 
 static int fails(Failure *failure)
 {
@@ -129,6 +129,16 @@ static int drop_private(const UpmExtent *extent)
     return ret;
 }
 
+static int forget(UpmBlock *block)
+{
+    int ret = fails(&fail_forget);
+
+    note("forget:%s", block->name);
+    /* No frame is in another state than it began with. */
+    g_assert_cmpuint(block->shared_frames, ==, 0);
+    return ret;
+}
+
 const UpmProviderOps provider = {
     .name = "unit test",
     .create_private = create_private,
@@ -137,6 +147,7 @@ const UpmProviderOps provider = {
     .mark = mark,
     .flush = flush,
     .drop_private = drop_private,
+    .forget = forget,
 };
 
 /*
@@ -273,7 +284,7 @@ const UpmObserver test_observer = {
 void forget_failures(void)
 {
     fail_create = fail_added = fail_mark = (Failure) {};
-    fail_drop_shared = fail_drop_private = (Failure) {};
+    fail_drop_shared = fail_drop_private = fail_forget = (Failure) {};
     g_clear_pointer(&stop_reason, g_free);
     g_string_truncate(calls, 0);
 }

@@ -45,7 +45,7 @@ typedef struct Failure {
 } Failure;
 
 extern Failure fail_create, fail_added;
-extern Failure fail_mark, fail_drop_shared, fail_drop_private;
+extern Failure fail_mark, fail_drop_shared, fail_drop_private, fail_forget;
 
 void fail_at(Failure *failure, unsigned int nth, int error);
 void forget_failures(void);
