@@ -142,6 +142,33 @@ bool upm_guest_is_snp(Object *guest)
     return object_dynamic_cast(guest, "sev-snp-guest");
 }
 
+/*
+ * AMD's patches of 2022 took flags of KVM_SEV_SNP_INIT here.  In mainline none
+ * is left.
+ */
+static void get_init_flags(Object *obj, Visitor *v, const char *name,
+                           void *opaque, Error **errp)
+{
+    uint32_t value = 0;
+
+    visit_type_uint32(v, name, &value, errp);
+}
+
+static void set_init_flags(Object *obj, Visitor *v, const char *name,
+                           void *opaque, Error **errp)
+{
+    ERRP_GUARD();
+    uint32_t value;
+
+    if (!visit_type_uint32(v, name, &value, errp) || !value) {
+        return;
+    }
+    error_setg(errp, "init-flags=0x%x: KVM_SEV_INIT2 takes no flags for an "
+               "SEV-SNP guest, only 0", value);
+    error_append_hint(errp, "What they asked for is in policy= and in "
+                      "SEV_FEATURES by now, or is always so.\n");
+}
+
 static int get_upm_mode(Object *obj, Error **errp)
 {
     return upm_guest_options(obj)->upm_mode;
@@ -407,6 +434,14 @@ static void add_platform(ObjectClass *oc)
         "Number of VMPLs that the emulated hypervisor runs vCPUs at (1 to 4)");
 }
 
+static void add_init_flags(ObjectClass *oc)
+{
+    object_class_property_add(oc, "init-flags", "uint32", get_init_flags,
+                              set_init_flags, NULL, NULL);
+    object_class_property_set_description(oc, "init-flags",
+        "0; other flags of KVM_SEV_SNP_INIT are not in mainline Linux");
+}
+
 static void add_measure_only(ObjectClass *oc)
 {
     object_class_property_add_enum(oc, "measure-only", "SevMeasureOnly",
@@ -442,6 +477,7 @@ void upm_guest_class_init(ObjectClass *oc)
     add_emulated(oc);
     add_hypervisor(oc);
     add_platform(oc);
+    add_init_flags(oc);
     add_measure_only(oc);
     add_cert_dir(oc);
     add_attestation(oc);

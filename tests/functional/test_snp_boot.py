@@ -17,6 +17,8 @@ KERNEL_LINES = [
 ]
 FLAGS = "grep -m1 ^flags /proc/cpuinfo | sed 's/^/cpu /'"
 
+HASHES_HINT = 'the firmware wants to check the kernel of -kernel'
+
 needs_amdsev = pytest.mark.skipif(
     not (FIRMWARE / 'OVMF.amdsev.fd').exists(),
     reason='OVMF.amdsev.fd was not to be had')
@@ -45,6 +47,7 @@ def test_linux(start, folder, vcpus):
     guest = start(*snp(vcpus=vcpus), *linux(folder))
     serial = guest.finish()
     check_kernel(serial, vcpus)
+    assert HASHES_HINT not in guest.messages()
     if vcpus > 1:
         assert 'replaced with wakeup_cpu_via_vmgexit()' in serial
 
@@ -56,6 +59,18 @@ def test_linux_kernel_hashes(start, folder, vcpus):
     guest = start(*snp(vcpus=vcpus, firmware='OVMF.amdsev.fd',
                        guest=',kernel-hashes=on'), *linux(folder))
     check_kernel(guest.finish(), vcpus)
+    assert HASHES_HINT not in guest.messages()
+
+
+@needs_amdsev
+def test_hint_at_kernel_hashes(start, folder):
+    """Such firmware does not start a kernel without them, and QEMU says so."""
+    guest = start(*snp(memory='512M', firmware='OVMF.amdsev.fd'),
+                  *linux(folder))
+    guest.wait_for('BdsDxe|Boot Manager|grub')
+    assert HASHES_HINT in guest.messages()
+    assert 'Use kernel-hashes=on' in guest.messages()
+    assert 'userspace' not in guest.serial
 
 
 # Where there is LA57, used or not, Linux 6.12 is wrong about it while it reads
@@ -84,7 +99,7 @@ def test_documented_command_line(start):
         '-object',
         'memory-backend-memfd-private,id=ram1,size=1G,share=true',
         '-object', 'sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
-        'discard=both',
+        'discard=both,init-flags=0',
         '-machine', 'q35,confidential-guest-support=sev0,'
         'memory-backend=ram1,kvm-type=protected')
     guest.wait_for('BdsDxe')

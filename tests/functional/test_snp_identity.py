@@ -185,12 +185,30 @@ def test_refused(refusal, make):
 def test_lengths(refusal):
     """Properties of the wrong length are refused at once."""
     for option, size, reason in (
-            ('id-block', 95, 'length of 95 not equal to 96'),
-            ('id-auth', 4097, '4097 exceeds max of 4096'),
-            ('host-data', 31, 'length of 31 not equal to 32'),
-            ('guest-visible-workarounds', 15, 'length of 15')):
+            ('id-block', 95, '95 bytes were given, in base64, and it has 96'),
+            ('id-auth', 4097, '4097 bytes were given, in base64, and it has'
+             ' 4096 at most'),
+            ('host-data', 33, '33 bytes were given, in base64, and it has 32'),
+            ('guest-visible-workarounds', 15,
+             '15 bytes were given, in base64, and it has 16')):
         value = id_block.text(bytes(size))
-        assert reason in refusal(*snp(guest=f',{option}={value}'))
+        assert f'{option}: {reason}' in refusal(
+            *snp(guest=f',{option}={value}'))
+
+
+@pytest.mark.parametrize('value', ['A' * 43, 'A' * 45, 'AAA'])
+def test_cut_short(refusal, value):
+    """Base64 without its end is not taken for something shorter."""
+    message = refusal(*snp(guest=f',host-data={value}'))
+    assert 'host-data: base64 that was cut, or is not padded' in message
+    message = refusal(*snp(guest=f',id-auth={value}'))
+    assert 'id-auth: base64 that was cut, or is not padded' in message
+
+
+def test_no_base64(refusal):
+    """What is no base64 is named, too."""
+    message = refusal(*snp(guest=',host-data=????'))
+    assert 'host-data: Base64 data contains invalid characters' in message
 
 
 def test_shown_again(start):

@@ -103,6 +103,10 @@ def pflash(folder):
         f'file={FIRMWARE / "OVMF.fd"}']
 
 
+def pflash_and_bios(folder):
+    return pflash(folder) + ['-bios', 'OVMF.fd']
+
+
 def two_blocks(folder):
     """The first block of RAM ends inside the first section."""
     args = [arg.replace(',memory-backend=ram0', '')
@@ -178,6 +182,7 @@ ERRORS = {
         policy(1 << 63 | POLICY),
     # the firmware image
     'A flash device has no private memory': pflash,
+    'The flash device displaces what -bios names': pflash_and_bios,
     '... is ROM ..., which has no private half': pflash,
     'the firmware names no reset vector for SEV-ES':
         lambda folder: snp(firmware='bios-256k.bin'),
@@ -257,7 +262,11 @@ ERRORS = {
     'LAUNCH_FINISH: EIO (...), firmware status INVALID_PARAM':
         identity(digest='', version=2),
     'id-block needs id-auth, its signature': identity(auth=False),
-    'parameter length of ... not equal to ...': guest(',id-block=AAAA'),
+    '...: ... bytes were given, in base64, and it has ...':
+        guest(',id-block=AAAA'),
+    'base64 that was cut, or is not padded': guest(',id-block=AAAAA'),
+    'init-flags=... takes no flags for an SEV-SNP guest, only 0':
+        guest(',init-flags=4'),
 }
 
 

@@ -4,6 +4,7 @@
  * with the properties of the guest object
  */
 #include "qemu/osdep.h"
+#include "hw/i386/pc.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "system/upm/compat.h"
@@ -127,9 +128,24 @@ void sev_launch_no_hashes_page(Error **errp, uint32_t base, uint32_t size)
     error_append_hint(errp, SEV_METADATA_HASHES_FIRMWARE);
 }
 
-uint8_t *sev_launch_pad_id_auth(uint8_t *id_auth, size_t size)
+static bool has_hashes_section(const OvmfSevMetadata *metadata)
 {
-    id_auth = g_realloc(id_auth, sizeof(PspIdAuth));
-    memset(id_auth + size, 0, sizeof(PspIdAuth) - size);
-    return id_auth;
+    for (uint32_t i = 0; i < metadata->num_desc; i++) {
+        if (metadata->descs[i].type == SEV_DESC_TYPE_SNP_KERNEL_HASHES) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void sev_launch_hint_hashes(Object *guest, const OvmfSevMetadata *metadata)
+{
+    if (!current_machine->kernel_filename || !has_hashes_section(metadata) ||
+        object_property_get_bool(guest, "kernel-hashes", NULL)) {
+        return;
+    }
+    warn_report("SEV-SNP launch: the firmware wants to check the kernel of"
+                " -kernel, and is given no hash of it");
+    error_printf("Use kernel-hashes=on, or a firmware without a section for"
+                 " kernel hashes, such as OVMF.fd.\n");
 }

@@ -6,6 +6,10 @@
 #ifndef TARGET_I386_SEV_LAUNCH_CHECK_H
 #define TARGET_I386_SEV_LAUNCH_CHECK_H
 
+#include "qom/object.h"
+
+struct OvmfSevMetadata;
+
 /** sev_launch_find_metadata: sev_metadata_in_image(), with a warning */
 bool sev_launch_find_metadata(const uint8_t *image, size_t size,
                               uint32_t offset);
@@ -43,9 +47,24 @@ void sev_launch_no_reset_vector(void);
 void sev_launch_no_hashes_page(Error **errp, uint32_t base, uint32_t size);
 
 /**
- * sev_launch_pad_id_auth: make a page of an id-auth that was cut short
- * @id_auth: of @size bytes, at most a page; taken over
+ * sev_launch_hint_hashes: a kernel is given to a firmware that only starts one
+ * whose hash it knows, and kernel-hashes=on is not
  */
-uint8_t *sev_launch_pad_id_auth(uint8_t *id_auth, size_t size);
+void sev_launch_hint_hashes(Object *guest,
+                            const struct OvmfSevMetadata *metadata);
+
+/*
+ * blob.c: properties in base64
+ *
+ * @size: set to that of what is returned, which is what the firmware wants.
+ * An id-auth may be given shorter than its page, and is filled up with zeros.
+ *
+ * Returns: to be freed; NULL with @errp set where @text is no base64 that ends
+ * with a whole group of four digits, or has another length.
+ */
+uint8_t *sev_launch_gosvw(const char *text, size_t *size, Error **errp);
+uint8_t *sev_launch_id_block(const char *text, size_t *size, Error **errp);
+uint8_t *sev_launch_id_auth(const char *text, size_t *size, Error **errp);
+uint8_t *sev_launch_host_data(const char *text, size_t *size, Error **errp);
 
 #endif

@@ -89,6 +89,7 @@ static void machine_done(Notifier *notifier, void *data)
         sev_launch_begin_measuring(launch);
     }
     sev_launch_measure_only();
+        sev_launch_hint_hashes(OBJECT(launch->guest), metadata);
 }
 
 void sev_launch_init(struct SevSnpGuestState *guest, SevPopulateFn *populate)

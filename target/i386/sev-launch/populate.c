@@ -19,6 +19,9 @@
 
 /* A flash device lies below 4 GiB; no PC maps more of it than this. */
 #define FLASH_BASE (4 * GiB - 16 * MiB)
+#define FLASH_HINT \
+    "A flash device has no private memory: give the firmware by -bios FILE," \
+    " not by -drive if=pflash or -machine pflash0=.\n"
 
 /*
  * How often a call that may have met a signal is made: the first times at
@@ -46,7 +49,8 @@ static char *describe_page(const SevLaunchPlan *plan,
                            extent->block->name, extent->offset);
 }
 
-static int make_private(const SevLaunchRange *range, Error **errp)
+static int make_private(const SevLaunchPlan *plan,
+                        const SevLaunchRange *range, Error **errp)
 {
     ERRP_GUARD();
     int ret = upm_convert(range->gpa, range->size, true, UPM_CAUSE_LAUNCH,
@@ -59,9 +63,9 @@ static int make_private(const SevLaunchRange *range, Error **errp)
                   " can not be made private: ", range->gpa,
                   range->gpa + range->size - 1);
     if (ret == -EINVAL && range->gpa >= FLASH_BASE && range->gpa < 4 * GiB) {
-        error_append_hint(errp, "A flash device has no private memory: give"
-                          " the firmware by -bios FILE, not by -drive"
-                          " if=pflash or -machine pflash0=.\n");
+        error_append_hint(errp, FLASH_HINT "%s", plan->firmware
+                          ? "The flash device displaces what -bios names:"
+                            " take it away.\n" : "");
     }
     return ret;
 }
@@ -168,7 +172,7 @@ static int populate_range(const SevLaunchPlan *plan,
 {
     g_autofree PspCpuidPage *before = NULL;
     uint64_t done = 0;
-    int ret = make_private(range, errp);
+    int ret = make_private(plan, range, errp);
 
     if (range->type == PSP_PAGE_CPUID) {
         before = g_memdup2(range->host, sizeof(*before));
