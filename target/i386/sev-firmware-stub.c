@@ -41,6 +41,16 @@ int sev_firmware_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid)
     g_assert_not_reached();
 }
 
+void sev_firmware_forget(void)
+{
+    g_assert_not_reached();
+}
+
+void sev_firmware_hold_vcpus(void)
+{
+    g_assert_not_reached();
+}
+
 uint32_t sev_firmware_guest_request(const void *request, void *response)
 {
     g_assert_not_reached();

@@ -75,6 +75,21 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error);
  */
 int sev_firmware_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid);
 
+/**
+ * sev_firmware_forget: the SEV-SNP guest is gone, and KVM_SEV_INIT2 comes next
+ *
+ * Keys, report ID and measurement of the guest are forgotten; the chip stays.
+ * Locking: BQL, and no vCPU runs.
+ */
+void sev_firmware_forget(void);
+
+/**
+ * sev_firmware_hold_vcpus: none has anything to run before the next reset
+ *
+ * Locking: BQL, and no vCPU runs.
+ */
+void sev_firmware_hold_vcpus(void);
+
 #define SEV_GUEST_MESSAGE_SIZE 4096
 
 /**

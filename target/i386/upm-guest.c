@@ -9,8 +9,10 @@
 #include "qemu/error-report.h"
 #include "system/kvm.h"
 #include "system/upm/compat.h"
+#include "system/upm/suspend.h"
 #include "accel/kvm/upm/upm-kvm.h"
 #include "kvm/kvm_i386.h"
+#include "sev.h"
 #include "upm-guest.h"
 #include "upm-guest-options.h"
 
@@ -83,6 +85,10 @@ bool upm_guest_init(ConfidentialGuestSupport *cgs, Error **errp)
 {
     const UpmGuestOptions *options = upm_guest_use_options(OBJECT(cgs));
 
+    if (sev_es_enabled()) {
+        upm_forbid_suspend("a vCPU whose registers are encrypted can not be "
+                           "woken up");
+    }
     if (!kvm_enabled()) {
         return true;
     }

@@ -111,11 +111,11 @@ def guest_object(kind, mode, large, hypervisor, vmpls):
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
               accel='tcg', cpu='EPYC-v4', split_mib=None, backend='',
               kind='snp', mode='on', large=False, hypervisor='', vmpls=None,
-              extra=()):
+              reboot=False, extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller.
 
     RAM is one backend, or several in a row with the sizes of split_mib;
-    each has the options of backend.
+    each has the options of backend.  With reboot a reset is not the end.
     """
     backends, numa = [], []
     for i, size in enumerate(split_mib or [size_mib]):
@@ -134,7 +134,7 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
             '-object', guest_object(kind, mode, large, hypervisor, vmpls),
             '-cpu', cpu, '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
-            '-net', 'none',
+            '-net', 'none', *([] if reboot else ['-no-reboot']),
             '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', *extra]
 
 

@@ -36,6 +36,7 @@ VARIANTS = {
     'hello': {**PLAIN, **SEV, **ES},
     'hypercall': {**SEV, **ES},
     'registers': PLAIN,
+    'sleep': {**PLAIN, **ES},
     'msr_protocol': {**PLAIN, **ES},
     'msr_map': PLAIN,
     'vc': {**PLAIN, 'genoa': {'cpu': 'EPYC-Genoa'}},
@@ -135,8 +136,6 @@ STOPPED_KINDS = {'es_preferred': 'es', 'es_register': 'es',
                  'es_page_state': 'es'}
 STOPPED_VMPLS = ('vmpl_write', 'vmpl_exec_user', 'vmpl_exec_super',
                  'vmpl_walk')
-# Two requests that come at the same time, so often
-RACES = 5
 # What UPM_GUEST_TERMINATED says of those that ask for it
 TERMINATED = {
     'terminate_msr': {'vcpu': 0, 'reason-set': 5, 'reason-code': 0x42,
@@ -248,37 +247,12 @@ def state_of_stopped(payload, expected, tmp_path, **options):
         assert word in (machine.get_log() or '')
 
 
-def test_terminated_in_s3(tmp_path):
-    """One vCPU suspends to RAM just when the other one is over; QEMU stays.
-
-    Where S3 wins by much, the other vCPU never asks.
-    """
-    sys.path.insert(0, str(guest.BUILD / 'qemu/python'))
-    from qemu.machine import QEMUMachine
-    states = set()
-    ends = time.monotonic() + guest.LIMIT
-    races = 0
-    # On a busy machine S3 may win several times in a row.
-    while races < RACES or ('guest-panicked' not in states and
-                            time.monotonic() < ends):
-        races += 1
-        machine = QEMUMachine(guest.qemu_binary(),
-                              base_temp_dir=str(tmp_path))
-        machine.add_args(*guest.arguments('terminate_s3', smp=2), '-action',
-                         'panic=pause', '-S')
-        with machine:
-            machine.launch()
-            machine.cmd('cont')
-            asked = machine.events_wait([('UPM_GUEST_TERMINATED', None),
-                                         ('SUSPEND', None)],
-                                        timeout=guest.LIMIT)
-            assert asked
-            # what comes next has been asked for by now
-            time.sleep(0.2)
-            state = machine.cmd('query-status')['status']
-            assert state in ('guest-panicked', 'suspended')
-            states.add(state)
-    assert 'guest-panicked' in states
+@pytest.mark.parametrize('variant', VARIANTS['sleep'])
+def test_not_suspended(variant):
+    """QEMU says why, once."""
+    messages = run('sleep', variant).messages
+    assert messages.count('the guest is not suspended to RAM (S3): a vCPU '
+                          'whose registers are encrypted') == 1
 
 
 def test_events(tmp_path):
@@ -339,7 +313,8 @@ def test_events(tmp_path):
     assert count == 4000
 
 
-@pytest.mark.parametrize('payload', [*{**VARIANTS, **STOPPED}, 'terminate_s3'])
+@pytest.mark.parametrize('payload', [*{**VARIANTS, **STOPPED}, 'reboot',
+                                     'reset_busy'])
 def test_image(payload):
     """The image is one that any SNP host can launch."""
     subprocess.run([str(guest.HERE / 'check_image.py'),

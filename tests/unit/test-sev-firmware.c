@@ -1253,6 +1253,28 @@ static void test_perf(void)
     qemu_vfree(perf_private);
 }
 
+/* The guest is gone: neither keys nor measurement are left of it. */
+static void test_forget(void)
+{
+    struct kvm_sev_snp_launch_start start = { .policy = POLICY };
+    static const PspGuest nothing;
+    PspKvmGuest vm = new_guest();
+    PspGuest left;
+
+    start_guest(&vm);
+    finish_guest(&vm);
+    psp_kvm_forget(&vm);
+    g_assert_true(vm.guest.platform == &platform);
+    memcpy(&left, &vm.guest, sizeof(left));
+    left.platform = NULL;
+    g_assert_cmpmem(&left, sizeof(left), &nothing, sizeof(nothing));
+
+    expect(&vm, KVM_SEV_SNP_LAUNCH_START, &start, -ENOTTY, -1);
+    loads = 0;
+    start_guest(&vm);
+    finish_guest(&vm);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -1290,6 +1312,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sev-firmware/update/refused", test_update_refused);
     g_test_add_func("/sev-firmware/update/partial", test_update_partial);
     g_test_add_func("/sev-firmware/finish", test_finish);
+    g_test_add_func("/sev-firmware/forget", test_forget);
     g_test_add_func("/sev-firmware/identity/layout", test_identity_layout);
     g_test_add_func("/sev-firmware/identity/absent", test_identity_absent);
     for (size_t i = 0; i < ARRAY_SIZE(wrong_identities); i++) {

@@ -133,11 +133,21 @@ static int drop_private(const UpmExtent *extent)
     return 0;
 }
 
+static int forget(UpmBlock *block)
+{
+    struct Block *b = block == blocks[BIOS].upm ? &blocks[BIOS] : &blocks[RAM];
+
+    memset(b->private, 0, b->size);
+    memset(b->assigned, 0, b->size / PAGE * sizeof(bool));
+    return 0;
+}
+
 static const UpmProviderOps provider = {
     .name = "test",
     .create_private = create_private,
     .mark = mark,
     .drop_private = drop_private,
+    .forget = forget,
 };
 
 /*
@@ -322,15 +332,12 @@ static void fill_shared(void)
 }
 
 /* @features: of VMSAs, more than the emulated firmware would offer */
-static void start_firmware(SevLaunchPlan *plan, uint64_t features)
+static void run_start(SevLaunchPlan *plan, uint64_t features)
 {
     struct kvm_sev_init init = { .vmsa_features = features };
     struct kvm_sev_snp_launch_start start = { .policy = POLICY };
     int status;
 
-    vm = (PspKvmGuest) {
-        .processor = &processor, .guest.platform = &platform,
-    };
     sev_plan_command(plan, KVM_SEV_INIT2, &init);
     init.vmsa_features = 0;
     g_assert_cmpint(psp_kvm_command(&vm, KVM_SEV_INIT2, &init, &status), ==, 0);
@@ -338,6 +345,14 @@ static void start_firmware(SevLaunchPlan *plan, uint64_t features)
     sev_plan_command(plan, KVM_SEV_SNP_LAUNCH_START, &start);
     g_assert_cmpint(psp_kvm_command(&vm, KVM_SEV_SNP_LAUNCH_START, &start,
                                 &status), ==, 0);
+}
+
+static void start_firmware(SevLaunchPlan *plan, uint64_t features)
+{
+    vm = (PspKvmGuest) {
+        .processor = &processor, .guest.platform = &platform,
+    };
+    run_start(plan, features);
 }
 
 static void add_layout(SevLaunchPlan *plan)
@@ -506,6 +521,64 @@ static void test_pages(void)
         "1:ffffc000 1:ffffd000 1:ffffe000 1:fffff000 "
         "3:800000 3:801000 3:802000 3:803000 5:80d000 6:80e000 1:80f000 "
         "2:fffffffff000 2:fffffffff000 ");
+    free_plan(&plan);
+}
+
+/*
+ * A plan that is kept is launched again, whatever has become of the memory that
+ * it was launched from; a launch that fails on the way changes nothing of that.
+ */
+static void test_again(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+    g_autofree uint8_t *image = NULL;
+    uint8_t digest[PSP_DIGEST_SIZE], key[PSP_VMPCK_SIZE];
+    Error *err = NULL;
+
+    plan.kept = true;
+    launch(&plan);
+    image = g_memdup2(blocks[BIOS].private, BIOS_SIZE);
+    memcpy(digest, vm.guest.digest, sizeof(digest));
+    for (unsigned life = 0; life < 3; life++) {
+        memcpy(key, vm.guest.vmpck[0], sizeof(key));
+        memset(blocks[BIOS].shared, 0xee, BIOS_SIZE);
+        memset(blocks[RAM].shared, 0xee, RAM_SIZE);
+        g_assert_cmpint(upm_reset_states(&error_abort), ==, 0);
+        psp_kvm_forget(&vm);
+        g_string_truncate(events, 0);
+        run_start(&plan, 0);
+        sev_plan_again(&plan);
+        if (life == 1) {
+            broken = 0x80e000;
+            g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==,
+                            -EIO);
+            error_free(err);
+            broken = -1;
+            continue;
+        }
+        launch(&plan);
+        g_assert_null(strstr(events->str, "drop shared"));
+        g_assert_cmpmem(vm.guest.digest, sizeof(digest), digest,
+                        sizeof(digest));
+        g_assert_cmpmem(blocks[BIOS].private, BIOS_SIZE, image, BIOS_SIZE);
+        g_assert_cmpint(memcmp(key, vm.guest.vmpck[0], sizeof(key)), !=, 0);
+        g_assert_cmpuint(sev_plan_vcpus(&plan), ==, 2);
+        for (unsigned i = 0; i < sev_plan_ranges(&plan); i++) {
+            g_assert_null(sev_plan_range(&plan, i)->host);
+        }
+    }
+    free_plan(&plan);
+}
+
+/* Others have no copies. */
+static void test_not_kept(void)
+{
+    SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
+
+    launch(&plan);
+    for (unsigned i = 0; i < sev_plan_ranges(&plan); i++) {
+        g_assert_null(sev_plan_range(&plan, i)->copy);
+    }
     free_plan(&plan);
 }
 
@@ -1022,6 +1095,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/sev-launch/digest/3", GUINT_TO_POINTER(3),
                          test_digest);
     g_test_add_func("/sev-launch/pages", test_pages);
+    g_test_add_func("/sev-launch/again", test_again);
+    g_test_add_func("/sev-launch/not-kept", test_not_kept);
     g_test_add_func("/sev-launch/after-finish", test_after_finish);
     g_test_add_data_func("/sev-launch/partial/1", GUINT_TO_POINTER(1),
                          test_partial);

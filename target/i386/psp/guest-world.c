@@ -294,6 +294,19 @@ int sev_firmware_command(int cmd, void *data, int *fw_error)
     return ret;
 }
 
+void sev_firmware_forget(void)
+{
+    GuestWorld *world = guest_world();
+
+    QEMU_LOCK_GUARD(&world->message_lock);
+    psp_kvm_forget(&world->vm);
+}
+
+void sev_firmware_hold_vcpus(void)
+{
+    snp_launch_hold_vcpus();
+}
+
 static unsigned guest_count(const GuestWorld *world)
 {
     return !world ? 0 :

@@ -379,3 +379,13 @@ int psp_kvm_command(PspKvmGuest *vm, int command, void *data, int *fw_error)
     trace_psp_command(command, state_name(vm), ret, *fw_error);
     return ret;
 }
+
+void psp_kvm_forget(PspKvmGuest *vm)
+{
+    PspPlatform *platform = vm->guest.platform;
+
+    explicit_bzero(&vm->guest, sizeof(vm->guest));
+    vm->guest.platform = platform;
+    vm->initialised = false;
+    vm->sev_features = 0;
+}

@@ -67,4 +67,11 @@ typedef struct PspKvmGuest {
 int psp_kvm_command(PspKvmGuest *guest, int command, void *data,
                     int *fw_error);
 
+/**
+ * psp_kvm_forget: the guest is gone: as before KVM_SEV_INIT2
+ *
+ * Its keys go first.  Locking: the BQL, and no guest message is under way.
+ */
+void psp_kvm_forget(PspKvmGuest *guest);
+
 #endif

@@ -40,10 +40,19 @@ static void discard_sources(SevLaunchState *launch)
     }
 }
 
+int sev_launch_run_command(int fd, int command, void *data, int *status)
+{
+    int unused;
+
+    status = status ?: &unused;
+    return sev_emulated() ? sev_firmware_command(command, data, status)
+                          : ask_kvm(fd, command, data, status);
+}
+
 int sev_launch_command(int fd, int command, void *data, int *status)
 {
     SevLaunchState *launch = sev_launch_current();
-    int unused, ret;
+    int ret;
 
     if (command == KVM_SEV_LAUNCH_START ||
         command == KVM_SEV_SNP_LAUNCH_START) {
@@ -54,9 +63,10 @@ int sev_launch_command(int fd, int command, void *data, int *status)
         sev_launch_measure_only();
     }
     sev_plan_command(&launch->plan, command, data);
-    status = status ?: &unused;
-    ret = sev_emulated() ? sev_firmware_command(command, data, status)
-                         : ask_kvm(fd, command, data, status);
+    ret = sev_launch_run_command(fd, command, data, status);
+    if (!ret) {
+        sev_launch_note(launch, command, data);
+    }
     if (command == KVM_SEV_LAUNCH_MEASURE && !ret) {
         discard_sources(launch);
     }

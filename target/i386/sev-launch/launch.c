@@ -71,6 +71,10 @@ static void look_at_machine(SevLaunchPlan *plan)
     plan->firmware = name ? qemu_find_file(QEMU_FILE_TYPE_BIOS, name) : NULL;
     /* It says what vCPUs start with, by more than a reset and a vector. */
     plan->foreign_vcpus = has_igvm_file();
+    /* KVM has no way back to a VM that was not launched yet. */
+    plan->kept = sev_emulated() && sev_snp_enabled() &&
+                 !plan->foreign_vcpus &&
+                 object_dynamic_cast(OBJECT(current_machine), TYPE_PC_MACHINE);
 }
 
 static void machine_done(Notifier *notifier, void *data)
@@ -85,11 +89,11 @@ static void machine_done(Notifier *notifier, void *data)
         exit(EXIT_FAILURE);
     }
     if (metadata) {
+        sev_launch_hint_hashes(OBJECT(launch->guest), metadata);
         launch->populate(launch->guest, metadata);
         sev_launch_begin_measuring(launch);
     }
     sev_launch_measure_only();
-        sev_launch_hint_hashes(OBJECT(launch->guest), metadata);
 }
 
 void sev_launch_init(struct SevSnpGuestState *guest, SevPopulateFn *populate)

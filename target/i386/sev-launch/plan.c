@@ -30,11 +30,17 @@
  *         upm_discard_hidden()            of the sources, by the policy
  *   sev.c        KVM_SEV_SNP_LAUNCH_FINISH: VMSAs are measured
  *
+ *   pc_machine_reset()                hw/i386/pc.c: where the plan was kept
+ *     sev_launch_again()              again.c: all of that from the beginning
+ *       sev_plan_again()              repeat.c: from copies of the sources
+ *       sev_plan_populate(), sev_plan_close()
+ *
  * An SEV or SEV-ES guest has no such list beforehand: sev_launch_encrypt()
  * measures and launches each range as it comes, by sev_plan_encrypt().
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
+#include "qemu/memalign.h"
 #include "plan.h"
 
 SevLaunchRange *sev_plan_range(const SevLaunchPlan *plan, unsigned index)
@@ -47,9 +53,12 @@ unsigned sev_plan_ranges(const SevLaunchPlan *plan)
     return plan->ranges ? plan->ranges->len : 0;
 }
 
-static void clear_range(void *range)
+static void clear_range(void *opaque)
 {
-    g_free(((SevLaunchRange *)range)->contents);
+    SevLaunchRange *range = opaque;
+
+    g_free(range->contents);
+    qemu_vfree(range->copy);
 }
 
 static SevLaunchRange *find_range(const SevLaunchPlan *plan, hwaddr gpa,
@@ -81,6 +90,7 @@ void sev_plan_add(SevLaunchPlan *plan, const SevLaunchRange *range)
         old = sev_plan_range(plan, sev_plan_ranges(plan) - 1);
     }
     old->contents = NULL;
+    old->copy = NULL;
     plan->measured = false;
 }
 
@@ -91,7 +101,7 @@ void sev_plan_reset(SevLaunchPlan *plan)
     g_clear_pointer(&plan->vmsa_contents, g_free);
     g_clear_pointer(&plan->encrypted, g_checksum_free);
     g_clear_pointer(&plan->encrypted_pages, g_array_unref);
-    plan->measured = plan->launched = false;
+    plan->measured = plan->launched = plan->repeated = false;
     plan->launched_vcpus = 0;
 }
 

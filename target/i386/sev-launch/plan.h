@@ -32,7 +32,9 @@
  * @source: where the content comes from
  * @section: number of the firmware's metadata section, where it is one
  * @vmpl_perms: of VMPL3, VMPL2, VMPL1; KVM_SEV_SNP_LAUNCH_UPDATE gives none
- * @host: the shared memory with the content; NULL once it was launched
+ * @host: the shared memory with the content, or @copy; NULL once it was
+ *     launched
+ * @copy: of the content, where the plan is kept; NULL for pages of zeros
  * @contents: SHA-384 of each page of type NORMAL, NULL until measured
  */
 typedef struct SevLaunchRange {
@@ -43,6 +45,7 @@ typedef struct SevLaunchRange {
     uint32_t section;
     uint8_t vmpl_perms[SEV_LAUNCH_VMPLS];
     uint8_t *host;
+    uint8_t *copy;
     uint8_t (*contents)[PSP_DIGEST_SIZE];
 } SevLaunchRange;
 
@@ -80,8 +83,9 @@ typedef struct SevEncryptedPage {
  * SevLaunchPlan: the list, and what is known of it
  *
  * Its owner sets @cpuid_name, @vcpus, @firmware (file name, for descriptions)
- * and @foreign_vcpus (vCPUs start with states that do not follow from a reset,
- * so that no digest can be told).  The rest belongs to the functions below.
+ * @foreign_vcpus (vCPUs start with states that do not follow from a reset,
+ * so that no digest can be told), and @kept (it can be launched again, and has
+ * copies for that).  The rest belongs to the functions below.
  * @encrypted is NULL unless it is the plan of an SEV or SEV-ES guest.
  */
 typedef struct SevLaunchPlan {
@@ -89,6 +93,7 @@ typedef struct SevLaunchPlan {
     const SevLaunchVcpus *vcpus;
     char *firmware;
     bool foreign_vcpus;
+    bool kept;
 
     uint64_t sev_features;      /* of vCPUs, as KVM puts them into VMSAs */
     bool without_fpu;           /* KVM leaves x87 and SSE state out of them */
@@ -96,6 +101,7 @@ typedef struct SevLaunchPlan {
     char *firmware_sha256;      /* in hexadecimal, NULL until measured */
     bool measured;
     bool launched;
+    bool repeated;              /* launched from copies */
     unsigned launched_vcpus;
     uint8_t (*vmsa_contents)[PSP_DIGEST_SIZE];
     GChecksum *encrypted;       /* of all content so far */
@@ -120,8 +126,9 @@ void sev_plan_command(SevLaunchPlan *plan, int command, const void *data);
 /**
  * sev_plan_add: append a range
  *
- * @range is copied, without its @contents.  A range that is in the plan keeps
- * its place and gets what else @range says: no page can be launched twice.
+ * @range is copied, without its @contents and @copy.  A range that is in the
+ * plan keeps its place and gets what else @range says: no page can be launched
+ * twice.
  */
 void sev_plan_add(SevLaunchPlan *plan, const SevLaunchRange *range);
 
@@ -228,7 +235,8 @@ int sev_plan_populate(const SevLaunchPlan *plan, int fd,
  * sev_plan_close: nothing is launched any more
  *
  * Remembers what vCPUs start with and discards, by the policy, the shared
- * memory that ranges were launched from.  Locking: BQL.
+ * memory that ranges were launched from, unless these were copies.  Locking:
+ * BQL.
  *
  * Returns: false with @errp set.
  */
@@ -241,6 +249,25 @@ bool sev_plan_close(SevLaunchPlan *plan, Error **errp);
  * Locking: BQL.  Returns: false with @errp set.
  */
 bool sev_plan_discard(const SevLaunchPlan *plan, Error **errp);
+
+/*
+ * repeat.c
+ */
+
+/**
+ * sev_plan_keep: copy what ranges are launched from, before it is discarded
+ *
+ * For sev_plan_close(), where the plan is to be kept.
+ */
+void sev_plan_keep(SevLaunchPlan *plan);
+
+/**
+ * sev_plan_again: a plan that was closed is to be launched once more
+ *
+ * From the copies; what was measured stays.  May be called again where that
+ * launch has failed.
+ */
+void sev_plan_again(SevLaunchPlan *plan);
 
 /*
  * encrypt.c

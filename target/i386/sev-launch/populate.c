@@ -232,6 +232,21 @@ bool sev_plan_discard(const SevLaunchPlan *plan, Error **errp)
     return true;
 }
 
+/* Copies are nobody's memory but the plan's. */
+static bool leave_sources(SevLaunchPlan *plan, Error **errp)
+{
+    if (!plan->repeated) {
+        if (plan->kept) {
+            sev_plan_keep(plan);
+        }
+        return sev_plan_discard(plan, errp);
+    }
+    for (unsigned i = 0; i < sev_plan_ranges(plan); i++) {
+        sev_plan_range(plan, i)->host = NULL;
+    }
+    return true;
+}
+
 bool sev_plan_close(SevLaunchPlan *plan, Error **errp)
 {
     unsigned vcpus = plan->vcpus->count();
@@ -249,7 +264,7 @@ bool sev_plan_close(SevLaunchPlan *plan, Error **errp)
             return false;
         }
     }
-    if (!sev_plan_discard(plan, errp)) {
+    if (!leave_sources(plan, errp)) {
         return false;
     }
     plan->vmsa_contents = g_steal_pointer(&contents);

@@ -10,11 +10,32 @@
 #include "qemu/notify.h"
 #include "qemu/thread.h"
 #include "qom/object.h"
+#include <linux/kvm.h>
 #include "launch.h"
 #include "plan.h"
 
 #define TYPE_SEV_LAUNCH "sev-launch"
 OBJECT_DECLARE_SIMPLE_TYPE(SevLaunchState, SEV_LAUNCH)
+
+/**
+ * SevLaunchCommands: what an SEV-SNP guest was launched by, besides the plan
+ * @init, @start, @finish: the commands' structures; @finish points to @id_block
+ *     and @id_auth
+ * @digest: the launch digest that came of it, valid once @finished
+ * @vcpus: number of vCPUs in it
+ *
+ * Properties of the guest object may have been changed since.
+ */
+typedef struct SevLaunchCommands {
+    struct kvm_sev_init init;
+    struct kvm_sev_snp_launch_start start;
+    struct kvm_sev_snp_launch_finish finish;
+    PspIdBlock id_block;
+    PspIdAuth id_auth;
+    bool finished;
+    uint8_t digest[PSP_DIGEST_SIZE];
+    unsigned vcpus;
+} SevLaunchCommands;
 
 /**
  * SevLaunchState
@@ -24,6 +45,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(SevLaunchState, SEV_LAUNCH)
  * @measuring: @thread has to be waited for; it owns @plan until then, see
  *     sev_plan_measure()
  * @err: why measuring failed
+ * @commands: to launch it again
+ * @told: when it was told last that this was done, in us
  */
 struct SevLaunchState {
     Object parent_obj;
@@ -37,6 +60,8 @@ struct SevLaunchState {
     QemuThread thread;
     bool measuring;
     Error *err;
+    SevLaunchCommands commands;
+    int64_t told;
 };
 
 /** sev_launch_of: the launch of @guest, made where there is none yet */
@@ -51,6 +76,18 @@ SevLaunchState *sev_launch_current(void);
  * Everything has to be added again.  Locking: BQL.
  */
 void sev_launch_reset(SevLaunchState *launch);
+
+/**
+ * sev_launch_note: note a command that has succeeded, see SevLaunchCommands
+ *
+ * Locking: BQL.
+ */
+void sev_launch_note(SevLaunchState *launch, int command, const void *data);
+
+/**
+ * sev_launch_run_command: sev_launch_command(), and nothing is noted of it
+ */
+int sev_launch_run_command(int fd, int command, void *data, int *status);
 
 /** sev_launch_begin_measuring: measure the plan, in a thread */
 void sev_launch_begin_measuring(SevLaunchState *launch);

@@ -17,6 +17,8 @@ static void msr_terminate(unsigned code)
     }
 }
 
+u64 first_ghcb_msr;
+
 volatile u8 *ghcb(void)
 {
     return shar(this_cpu()->ghcb_gpa);
@@ -29,6 +31,9 @@ void ghcb_setup(void)
 
     if (!has_ghcb()) {
         return;
+    }
+    if (!cpu->index) {
+        first_ghcb_msr = rdmsr(MSR_GHCB);
     }
     if (has_rmp() && psc_msr(gpa, PSC_SHARED) != 0x15) {
         msr_terminate(1);

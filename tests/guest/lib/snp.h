@@ -168,6 +168,9 @@ enum {
 /** vmgexit: with @value in the GHCB MSR; what the MSR holds afterwards */
 u64 vmgexit(u64 value);
 
+/* What the boot processor's GHCB MSR held before its first VMGEXIT */
+extern u64 first_ghcb_msr;
+
 /* The GHCB of this vCPU, through its shared mapping */
 volatile u8 *ghcb(void);
 /**

@@ -56,6 +56,15 @@ static void start(X86CPU *cpu)
     CPU(cpu)->halted = 0;
 }
 
+void snp_launch_hold_vcpus(void)
+{
+    CPUState *cs;
+
+    CPU_FOREACH(cs) {
+        wait_in(X86_CPU(cs), SNP_RUN_OFFLINE);
+    }
+}
+
 void snp_wait_for_init(X86CPU *cpu)
 {
     if (!cpu_is_bsp(cpu)) {

@@ -89,4 +89,12 @@ void snp_launch_page_done(hwaddr gpa);
  */
 const char *snp_launch_vcpu(CPUX86State *env, const SevVmsa *vmsa);
 
+/**
+ * snp_launch_hold_vcpus: a launch has failed: vCPUs that were just reset have
+ * nothing to run, and stay halted until the next reset
+ *
+ * With the BQL, while no vCPU runs.
+ */
+void snp_launch_hold_vcpus(void);
+
 #endif

@@ -128,6 +128,24 @@ static int snp_drop_private(const UpmExtent *extent)
                           extent->offset, extent->size);
 }
 
+/*
+ * A word that is 0 already is only read: most of a large guest's RMP is never
+ * touched.  vCPUs were reset, which takes their translations.
+ */
+static int snp_forget(UpmBlock *block)
+{
+    UpmExtent all = { .block = block, .size = block->size };
+    SnpBlock *snp = block->provider_data;
+    uint64_t count = block->size >> UPM_FRAME_BITS;
+
+    for (uint64_t i = 0; i < count; i++) {
+        if (qatomic_read(&snp->rmp[i])) {
+            qatomic_set(&snp->rmp[i], 0);
+        }
+    }
+    return snp_drop_private(&all);
+}
+
 static const UpmProviderOps snp_provider = {
     .name = "emulated SEV-SNP processor",
     .create_private = snp_create_private,
@@ -137,6 +155,7 @@ static const UpmProviderOps snp_provider = {
     .flush = snp_flush,
     .settle = snp_settle,
     .drop_private = snp_drop_private,
+    .forget = snp_forget,
 };
 
 static const UpmProviderOps plain_provider = {

@@ -13,6 +13,7 @@
 #include "system/replay.h"
 #include "system/reset.h"
 #include "system/upm/compat.h"
+#include "target/i386/sev-launch/again.h"
 #include "target/i386/sev-launch/launch.h"
 #include "target/i386/upm-guest.h"
 #include "target/i386/upm-guest-options.h"
@@ -115,9 +116,13 @@ const char *snp_guest_name(void)
     return strchr(snp_world()->name, ' ') + 1;
 }
 
-static bool cpus_are_not_resettable(void)
+/*
+ * A vCPU whose state is encrypted can only start with what the launch has
+ * measured.
+ */
+static bool cpus_are_resettable_by_launch(void)
 {
-    return false;
+    return snp_guest()->kind.sev & SVM_SEV_SNP && sev_launch_can_repeat();
 }
 
 static int count_accelerator(void *opaque, QemuOpts *opts, Error **errp)
@@ -180,6 +185,7 @@ static void reset_guest(void *opaque)
     SnpGuest *guest = opaque;
 
     qatomic_set(&guest->migration_control, 0);
+    qatomic_set(&guest->ap_jump_table, 0);
 }
 
 /* What the CPU model decides comes with the vCPUs, see snp_guest_realize(). */
@@ -240,7 +246,7 @@ bool snp_guest_start(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
     }
     ops = ACCEL_OPS_CLASS(object_class_by_name(ACCEL_OPS_NAME("tcg")));
     if (ops && kind->sev & SVM_SEV_ES) {
-        ops->cpus_are_resettable = cpus_are_not_resettable;
+        ops->cpus_are_resettable = cpus_are_resettable_by_launch;
     }
     if (!sev_launch_only_measures()) {
         warn_report("%s is emulated: nothing in this guest is confidential",

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A machine that is reset has its SEV-SNP guest launched again
+ *
+ * What the platform knows of the guest is forgotten, memory and keys, and the
+ * commands of its launch are given once more.  sev.c takes no part in it: to
+ * it the guest goes on running.
+ */
+#include "qemu/osdep.h"
+#include <linux/kvm.h>
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "system/upm/compat.h"
+#include "system/upm/host.h"
+#include "target/i386/sev-vcpus.h"
+#include "again.h"
+#include "errors.h"
+#include "state.h"
+
+/* A guest that reboots in a loop says so once a second, in us. */
+#define TELL_AGAIN 1000000
+
+/*
+ * The first launch
+ */
+
+static void note_finish(SevLaunchCommands *commands,
+                        const struct kvm_sev_snp_launch_finish *finish)
+{
+    commands->finish = *finish;
+    if (finish->id_block_en) {
+        memcpy(&commands->id_block, (void *)(uintptr_t)finish->id_block_uaddr,
+               sizeof(commands->id_block));
+        memcpy(&commands->id_auth, (void *)(uintptr_t)finish->id_auth_uaddr,
+               sizeof(commands->id_auth));
+        commands->finish.id_block_uaddr = (uintptr_t)&commands->id_block;
+        commands->finish.id_auth_uaddr = (uintptr_t)&commands->id_auth;
+    }
+    commands->vcpus = sev_vcpus();
+    commands->finished = sev_firmware_launch_digest(commands->digest);
+}
+
+void sev_launch_note(SevLaunchState *launch, int command, const void *data)
+{
+    SevLaunchCommands *commands = &launch->commands;
+
+    switch (command) {
+    case KVM_SEV_INIT2:
+        commands->init = *(const struct kvm_sev_init *)data;
+        break;
+    case KVM_SEV_SNP_LAUNCH_START:
+        commands->start = *(const struct kvm_sev_snp_launch_start *)data;
+        break;
+    case KVM_SEV_SNP_LAUNCH_FINISH:
+        note_finish(commands, data);
+        break;
+    }
+}
+
+/*
+ * All others
+ */
+
+bool sev_launch_can_repeat(void)
+{
+    SevLaunchState *launch = sev_launch_current();
+
+    return launch && launch->plan.kept;
+}
+
+static bool start(SevLaunchCommands *commands, Error **errp)
+{
+    int status;
+    int ret = sev_launch_run_command(-1, KVM_SEV_INIT2, &commands->init,
+                                     &status);
+
+    if (ret) {
+        sev_init_error(errp, ret, status);
+        return false;
+    }
+    ret = sev_launch_run_command(-1, KVM_SEV_SNP_LAUNCH_START,
+                                 &commands->start, &status);
+    if (ret) {
+        sev_command_error(errp, "SEV-SNP launch: LAUNCH_START", ret, status);
+    }
+    return !ret;
+}
+
+static bool populate(SevLaunchPlan *plan, Error **errp)
+{
+    sev_plan_again(plan);
+    return !sev_plan_populate(plan, -1, sev_launch_run_command, errp) &&
+           sev_plan_close(plan, errp);
+}
+
+static bool finish(SevLaunchCommands *commands, Error **errp)
+{
+    int status;
+    int ret = sev_launch_run_command(-1, KVM_SEV_SNP_LAUNCH_FINISH,
+                                     &commands->finish, &status);
+
+    if (ret) {
+        sev_finish_error(errp, &commands->finish, ret, status);
+    }
+    return !ret;
+}
+
+/* Its owner may hold back secrets from a guest that is another one. */
+static bool check_digest(const SevLaunchCommands *commands, Error **errp)
+{
+    uint8_t digest[PSP_DIGEST_SIZE];
+
+    if (!sev_firmware_launch_digest(digest) ||
+        memcmp(digest, commands->digest, sizeof(digest))) {
+        error_setg(errp, "the launch digest is not the one that it had");
+        return false;
+    }
+    return true;
+}
+
+/* A vCPU more or less is another digest. */
+static bool check_vcpus(const SevLaunchCommands *commands, Error **errp)
+{
+    if (sev_vcpus() != commands->vcpus) {
+        error_setg(errp, "it was launched with %u vCPUs, and has %u now",
+                   commands->vcpus, sev_vcpus());
+        return false;
+    }
+    return true;
+}
+
+static bool launch_again(SevLaunchState *launch, Error **errp)
+{
+    SevLaunchCommands *commands = &launch->commands;
+
+    if (!check_vcpus(commands, errp) || upm_reset_states(errp) < 0) {
+        return false;
+    }
+    sev_firmware_forget();
+    return start(commands, errp) && populate(&launch->plan, errp) &&
+           finish(commands, errp) && check_digest(commands, errp);
+}
+
+static void tell(SevLaunchState *launch)
+{
+    int64_t now = g_get_monotonic_time();
+    g_autoptr(GString) hex = g_string_new(NULL);
+
+    if (launch->told && now - launch->told < TELL_AGAIN) {
+        return;
+    }
+    launch->told = now;
+    for (unsigned i = 0; i < PSP_DIGEST_SIZE; i++) {
+        g_string_append_printf(hex, "%02x", launch->commands.digest[i]);
+    }
+    info_report("SEV-SNP: the guest was launched again, launch digest %s",
+                hex->str);
+}
+
+static void stop(Error *err)
+{
+    error_prepend(&err, "the guest could not be launched again: ");
+    sev_firmware_hold_vcpus();
+    upm_memory_stop_guest(error_get_pretty(err));
+    error_free(err);
+}
+
+void sev_launch_again(ResetType type)
+{
+    SevLaunchState *launch = sev_launch_current();
+    Error *err = NULL;
+
+    if (type != RESET_TYPE_COLD || !launch || !launch->plan.kept ||
+        !launch->commands.finished) {
+        return;
+    }
+    if (launch_again(launch, &err)) {
+        tell(launch);
+    } else {
+        stop(err);
+    }
+}
