@@ -206,6 +206,12 @@ def test_stopped_as_told(tmp_path):
                      hypervisor='specification')
 
 
+@pytest.mark.parametrize('payload', ('end_rdtsc', 'end_access', 'bad_vmsa'))
+def test_stopped_in_turns(payload, tmp_path):
+    """A vCPU whose guest ends keeps no other one from being stopped."""
+    state_of_stopped(payload, STOPPED[payload], tmp_path, **SINGLE)
+
+
 @pytest.mark.parametrize('payload', STOPPED)
 def test_stopped_guest(payload, tmp_path):
     """The guest is stopped for a named reason; QEMU stays and answers."""
