@@ -111,6 +111,32 @@ def test_cbit_47(start, folder):
     check_kernel(start(*args, *linux(folder)).finish())
 
 
+def test_vmpls(start, folder):
+    """Linux at VMPL0 has no use for others, and does not mind them."""
+    guest = start(*snp(vcpus=2, guest=',emulated-vmpls=4'), *linux(folder))
+    serial = guest.finish()
+    check_kernel(serial, 2)
+    assert 'SNP running at VMPL0' in serial
+
+
+def test_cpu_goes_and_comes(start, folder):
+    """Linux takes the VMSA of a CPU back that it starts with another one.
+
+    Once: 6.12 leaves a GHCB of such a CPU in use each time, and has two.
+    """
+    script = '''
+mount -t sysfs sysfs /sys 2>/dev/null
+cpu=/sys/devices/system/cpu/cpu1/online
+echo 0 >$cpu; echo "offline $(cat $cpu)"
+echo 1 >$cpu; echo "online $(cat $cpu)"
+'''
+    guest = start(*snp(vcpus=2), *linux(folder, script))
+    serial = guest.finish()
+    check_kernel(serial, 2)
+    assert re.search(r'^offline 0\s+online 1', serial, re.M)
+    assert 'VMSA page failed' not in serial
+
+
 def test_unaccepted_memory(start, folder):
     """Linux accepts memory above 4 GiB when it comes to need it."""
     script = '''

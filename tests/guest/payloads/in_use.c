@@ -76,10 +76,10 @@ static bool is_in_use(struct result (*try)(void))
 }
 
 /* Destruction is done some time after it was accepted. */
-static bool becomes_a_page(void)
+static bool becomes_a_page(u8 *vmsa)
 {
     for (unsigned i = 0; i < 10 * TRIES; i++) {
-        u32 eax = rmpadjust(page(), 0, 1).eax;
+        u32 eax = rmpadjust(vmsa, 0, 1).eax;
 
         if (eax != FAIL_INUSE) {
             return !eax;
@@ -101,6 +101,17 @@ static void check_state(void)
     check_eq(T("written"), *(const u64 *)(page() + SPARE), MARK);
 }
 
+/* A vCPU that is halted is not running: firmware uses its VMSA again. */
+static void check_halted(void)
+{
+    u8 *vmsa = priv(VMSA_GPA + 2 * PAGE);
+
+    check(T("halted-is-a-page"), becomes_a_page(vmsa));
+    *(volatile u64 *)(vmsa + SPARE) = MARK;
+    check_eq(T("halted-written"), *(volatile u64 *)(vmsa + SPARE), MARK);
+    check(T("halted-rip"), *(u64 *)(vmsa + 0x178) != (u64)start_c);
+}
+
 void payload(void)
 {
     u64 seen;
@@ -116,6 +127,7 @@ void payload(void)
     delay_us(10000);
     check_eq(T("destroy"), ap_request(AP_DESTROY, 1, 0, 0), 0);
     check(T("write-is-made"), wait_for(&written, 1));
-    check(T("destroyed-is-a-page"), becomes_a_page());
+    check(T("destroyed-is-a-page"), becomes_a_page(page()));
     check_state();
+    check_halted();
 }

@@ -307,6 +307,16 @@ void snp_vmsa_launched(CPUX86State *env, const SevVmsa *vmsa);
  */
 bool snp_vmsa_is_leaving(hwaddr gpa);
 
+/** snp_vmsa_is_idle: is the vCPU that uses this page halted? */
+bool snp_vmsa_is_idle(hwaddr gpa);
+
+/**
+ * snp_vmsa_evict: a vCPU that is halted leaves this page
+ *
+ * In an exclusive section.  Returns: false where there is none.
+ */
+bool snp_vmsa_evict(hwaddr gpa);
+
 /*
  * ap.c
  */

@@ -62,7 +62,9 @@ static int snp_mark(const UpmExtent *extent, bool to_private)
     uint64_t i;
 
     for (i = first; i < first + count; i++) {
-        if (snp->rmp[i] & (SNP_RMP_IMMUTABLE | SNP_RMP_IN_USE)) {
+        if (snp->rmp[i] & SNP_RMP_IMMUTABLE ||
+            (snp->rmp[i] & SNP_RMP_IN_USE &&
+             !snp_vmsa_evict(extent->gpa + ((i - first) << UPM_FRAME_BITS)))) {
             return -EBUSY;
         }
     }

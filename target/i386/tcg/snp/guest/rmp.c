@@ -168,16 +168,39 @@ static void tell_stall(CPUX86State *env, hwaddr gpa)
     }
 }
 
+static void evict(void *opaque)
+{
+    snp_vmsa_evict(*(hwaddr *)opaque);
+}
+
+/* As convert() does it */
+static void make_room(CPUX86State *env, hwaddr gpa, uintptr_t ra)
+{
+    CPUState *cs = env_cpu(env);
+
+    if (ra) {
+        cpu_restore_state(cs, ra);
+    }
+    snp_exclusive(cs, evict, &gpa);
+    if (ra) {
+        cpu_loop_exit_noexc(cs);
+    }
+}
+
 /*
  * The VMSA of a vCPU that runs.  Hardware faults, and the hypervisor lets the
  * guest try again, for as long as it takes: sev_handle_rmp_fault() of Linux
  * 6.12.  Nobody else waits meanwhile.
  */
-static G_NORETURN void stall(CPUX86State *env, hwaddr gpa, uintptr_t ra)
+static void stall(CPUX86State *env, hwaddr gpa, uintptr_t ra)
 {
     CPUState *cs = env_cpu(env);
 
     gpa &= ~(UPM_FRAME_SIZE - 1);
+    if (snp_vmsa_is_idle(gpa)) {
+        make_room(env, gpa, ra);
+        return;
+    }
     if (!ra) {
         g_autofree char *reason = g_strdup_printf(
             "vCPU %d cannot deliver an exception through guest frame 0x%"
@@ -237,6 +260,7 @@ void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
     }
     if (access->bits & SNP_FAULT_RMP) {
         stall(env, access->gpa, ra);
+        return;
     }
     convert(env, access->gpa, access->private, ra);
 }

@@ -5,7 +5,8 @@
  * AMD64 APM volume 2, 15.36.12.  From where a vCPU enters it to where it
  * leaves it nobody else can use the page, and the vCPU's state is written
  * there at the end.  Hardware leaves it at each #VMEXIT, and so for as long as
- * a vCPU is halted; here a halted vCPU stays in it.
+ * a vCPU is halted; here a halted vCPU leaves it when somebody else comes.  It
+ * goes on with its registers then, whatever became of the page.
  *
  * The VMSA that the launch has made is the hypervisor's own: it has no
  * guest-physical address, and nobody can look at it.
@@ -182,16 +183,27 @@ void snp_vmsa_leave(CPUX86State *env, uint64_t code)
 const char *snp_vmsa_switch(CPUX86State *env, hwaddr gpa, unsigned vmpl,
                             uint64_t code)
 {
+    SnpVcpu *vcpu = snp_vcpu(env);
     hwaddr old = snp_vmpl(env)->vmsa;
     const char *why;
+    SnpFrame frame;
 
-    save(env, code);
-    why = load_any(env, gpa, vmpl);
-    if (!why) {
-        release(old);
-        set_current(env, gpa, vmpl);
+    /* Somebody may have come while it was halted. */
+    if (!vcpu->in_vmsa) {
+        vcpu->in_vmsa = !take(old, &frame);
     }
-    return why;
+    if (vcpu->in_vmsa) {
+        save(env, code);
+    }
+    why = load_any(env, gpa, vmpl);
+    if (why) {
+        return why;
+    }
+    if (vcpu->in_vmsa) {
+        release(old);
+    }
+    set_current(env, gpa, vmpl);
+    return NULL;
 }
 
 void snp_vmsa_launched(CPUX86State *env, const SevVmsa *vmsa)
@@ -206,7 +218,7 @@ void snp_vmsa_launched(CPUX86State *env, const SevVmsa *vmsa)
 }
 
 /* Plain reads: who asks has asked for it himself, or tries again. */
-bool snp_vmsa_is_leaving(hwaddr gpa)
+static CPUState *user_of(hwaddr gpa)
 {
     CPUState *cs;
 
@@ -214,8 +226,33 @@ bool snp_vmsa_is_leaving(hwaddr gpa)
         CPUX86State *env = cpu_env(cs);
 
         if (snp_vcpu(env)->in_vmsa && snp_vmpl(env)->vmsa == gpa) {
-            return snp_ap_is_leaving(env);
+            return cs;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool snp_vmsa_is_leaving(hwaddr gpa)
+{
+    CPUState *cs = user_of(gpa);
+
+    return cs && (cs->halted || snp_ap_is_leaving(cpu_env(cs)));
+}
+
+bool snp_vmsa_is_idle(hwaddr gpa)
+{
+    CPUState *cs = user_of(gpa);
+
+    return cs && cs->halted;
+}
+
+bool snp_vmsa_evict(hwaddr gpa)
+{
+    CPUState *cs = user_of(gpa);
+
+    if (!cs || !cs->halted) {
+        return false;
+    }
+    snp_vmsa_leave(cpu_env(cs), SVM_EXIT_HLT);
+    return true;
 }
