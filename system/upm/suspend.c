@@ -7,6 +7,7 @@
  * that a guest which sleeps would never come back.
  */
 #include "qemu/osdep.h"
+#include "hw/acpi/acpi.h"
 #include "qemu/error-report.h"
 #include "system/runstate.h"
 #include "system/upm/suspend.h"

@@ -24,6 +24,8 @@ static bool kernel_tells_requests;
 static unsigned int recordings;
 static int pre_fault;
 static int discard;
+static bool has_encrypted_registers;
+static bool may_suspend;
 
 bool kvm_is_vm_type_supported(int type)
 {
@@ -52,6 +54,17 @@ void upm_kvm_set_pre_fault(bool on)
 void upm_set_default_discard(UpmDiscardPolicy policy)
 {
     discard = policy;
+}
+
+bool sev_es_enabled(void)
+{
+    return has_encrypted_registers;
+}
+
+void upm_forbid_suspend(const char *why)
+{
+    g_assert_nonnull(why);
+    may_suspend = false;
 }
 
 bool sev_firmware_launch_digest(uint8_t digest[48])
@@ -144,6 +157,8 @@ static void begin(void)
     recordings = 0;
     pre_fault = -1;
     discard = -1;
+    has_encrypted_registers = false;
+    may_suspend = true;
 }
 
 static void start(Object *guest)
@@ -308,6 +323,21 @@ static void test_launch_digest(void)
     object_unref(second);
 }
 
+/* With KVM or without: it depends on the vCPUs alone. */
+static void test_suspend(void)
+{
+    for (int i = 0; i < 4; i++) {
+        Object *guest = guest_new(TYPE_SNP, NULL);
+
+        begin();
+        kvm_allowed = i & 1;
+        has_encrypted_registers = i & 2;
+        start(guest);
+        g_assert_cmpint(may_suspend, ==, !has_encrypted_registers);
+        object_unref(guest);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -321,5 +351,6 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-guest/defaults", test_defaults);
     g_test_add_func("/upm-guest/end", test_end);
     g_test_add_func("/upm-guest/launch-digest", test_launch_digest);
+    g_test_add_func("/upm-guest/suspend", test_suspend);
     return g_test_run();
 }

@@ -5,7 +5,7 @@
 #ifndef SYSTEM_UPM_SUSPEND_H
 #define SYSTEM_UPM_SUSPEND_H
 
-#include "hw/acpi/acpi.h"
+typedef struct ACPIREGS ACPIREGS;
 
 /**
  * upm_forbid_suspend: the guest must not be suspended to RAM
