@@ -301,8 +301,8 @@ static void create(CPUState *target, unsigned vmpl, uint32_t request,
 
 uint32_t snp_ap_request(uint64_t info1)
 {
-    return snp_guest()->rules.vmpls > 1 ? deposit32(info1, VMPL_SHIFT, VMPL_BITS, 0)
-                                  : info1;
+    return snp_guest()->rules.vmpls > 1
+           ? deposit32(info1, VMPL_SHIFT, VMPL_BITS, 0) : info1;
 }
 
 bool snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
