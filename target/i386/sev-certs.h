@@ -16,7 +16,8 @@ typedef struct SevCertGuid {
     uint8_t bytes[16];
 } SevCertGuid;
 
-extern const SevCertGuid sev_cert_vcek, sev_cert_ask, sev_cert_ark;
+extern const SevCertGuid sev_cert_vcek, sev_cert_vlek;
+extern const SevCertGuid sev_cert_ask, sev_cert_ark;
 
 typedef struct SevCertEntry {
     SevCertGuid guid;

@@ -88,9 +88,8 @@ const UpmGuestOptions *upm_guest_use_options(Object *guest)
     return options;
 }
 
-/* Returns: NULL with @errp set where the machine was started with @option. */
-static UpmGuestOptions *options_to_set(Object *guest, const char *option,
-                                       Error **errp)
+UpmGuestOptions *upm_guest_options_to_set(Object *guest, const char *option,
+                                          Error **errp)
 {
     UpmGuestOptions *options = options_of(guest);
 
@@ -130,7 +129,7 @@ static bool get_pre_fault(Object *obj, Error **errp)
 
 static void set_pre_fault(Object *obj, bool value, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, "pre-fault", errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(obj, "pre-fault", errp);
 
     if (options) {
         options->pre_fault = value;
@@ -180,7 +179,7 @@ static int get_upm_mode(Object *obj, Error **errp)
  */
 static void set_upm_mode(Object *obj, int value, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, "upm-mode", errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(obj, "upm-mode", errp);
 
     if (!options) {
         return;
@@ -207,7 +206,7 @@ static bool get_emulated(Object *obj, Error **errp)
 
 static void set_emulated(Object *obj, bool value, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, "emulated", errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(obj, "emulated", errp);
 
     if (options) {
         options->emulated = value;
@@ -221,7 +220,8 @@ static bool get_emulated_smt(Object *obj, Error **errp)
 
 static void set_emulated_smt(Object *obj, bool value, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, "emulated-smt", errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(obj, "emulated-smt",
+                                                        errp);
 
     if (options) {
         options->emulated_smt = value;
@@ -235,8 +235,8 @@ static bool get_emulated_large_pages(Object *obj, Error **errp)
 
 static void set_emulated_large_pages(Object *obj, bool value, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, "emulated-large-pages",
-                                              errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(
+        obj, "emulated-large-pages", errp);
 
     if (options) {
         options->emulated_large_pages = value;
@@ -250,7 +250,8 @@ static int get_emulated_hypervisor(Object *obj, Error **errp)
 
 static void set_emulated_hypervisor(Object *obj, int value, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, "emulated-hypervisor", errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(
+        obj, "emulated-hypervisor", errp);
 
     if (options) {
         options->emulated_hypervisor = value;
@@ -268,7 +269,7 @@ static void get_emulated_vmpls(Object *obj, Visitor *v, const char *name,
 static void set_emulated_vmpls(Object *obj, Visitor *v, const char *name,
                                void *opaque, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, name, errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(obj, name, errp);
     uint8_t value;
 
     if (!options || !visit_type_uint8(v, name, &value, errp)) {
@@ -294,7 +295,8 @@ static int get_measure_only(Object *obj, Error **errp)
 
 static void set_measure_only(Object *obj, int value, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, "measure-only", errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(obj, "measure-only",
+                                                        errp);
 
     if (options) {
         options->measure_only = value;
@@ -319,35 +321,6 @@ static char *get_launch_digest(Object *obj, Error **errp)
     return g_string_free(hex, false);
 }
 
-char *upm_guest_find_cert_dir(const UpmGuestOptions *options)
-{
-    const char *state = g_getenv("XDG_STATE_HOME");
-
-    if (options->cert_dir) {
-        return g_strdup(options->cert_dir);
-    }
-    if (state && g_path_is_absolute(state)) {
-        return g_build_filename(state, "qemu-upm", NULL);
-    }
-    return g_build_filename(g_get_home_dir(), ".local", "state", "qemu-upm",
-                            NULL);
-}
-
-static char *get_cert_dir(Object *obj, Error **errp)
-{
-    return upm_guest_find_cert_dir(upm_guest_options(obj));
-}
-
-static void set_cert_dir(Object *obj, const char *value, Error **errp)
-{
-    UpmGuestOptions *options = options_to_set(obj, "cert-dir", errp);
-
-    if (options) {
-        g_free(options->cert_dir);
-        options->cert_dir = g_strdup(value);
-    }
-}
-
 static char *get_certs_path(Object *obj, Error **errp)
 {
     return g_strdup(upm_guest_options(obj)->certs_path ?: "");
@@ -355,7 +328,8 @@ static char *get_certs_path(Object *obj, Error **errp)
 
 static void set_certs_path(Object *obj, const char *value, Error **errp)
 {
-    UpmGuestOptions *options = options_to_set(obj, "certs-path", errp);
+    UpmGuestOptions *options = upm_guest_options_to_set(obj, "certs-path",
+                                                        errp);
 
     if (options) {
         g_free(options->certs_path);
@@ -451,13 +425,6 @@ static void add_measure_only(ObjectClass *oc)
         "Print the expected launch digest and exit (off, hex, json)");
 }
 
-static void add_cert_dir(ObjectClass *oc)
-{
-    object_class_property_add_str(oc, "cert-dir", get_cert_dir, set_cert_dir);
-    object_class_property_set_description(oc, "cert-dir",
-        "Folder with the keys of the emulated chip, made on first use");
-}
-
 static void add_attestation(ObjectClass *oc)
 {
     object_class_property_add_str(oc, "launch-digest", get_launch_digest,
@@ -478,8 +445,9 @@ void upm_guest_class_init(ObjectClass *oc)
     add_hypervisor(oc);
     add_platform(oc);
     add_init_flags(oc);
+    upm_guest_add_chip(oc);
     add_measure_only(oc);
-    add_cert_dir(oc);
+    upm_guest_add_cert_dir(oc);
     add_attestation(oc);
 }
 
@@ -490,5 +458,5 @@ void upm_guest_sev_class_init(ObjectClass *oc)
     add_emulated(oc);
     add_hypervisor(oc);
     add_measure_only(oc);
-    add_cert_dir(oc);
+    upm_guest_add_cert_dir(oc);
 }

@@ -24,6 +24,10 @@ typedef struct UpmGuestOptions {
     bool emulated_large_pages;
     SevEmulatedHypervisor emulated_hypervisor;
     uint8_t emulated_vmpls;
+    SevEmulatedChip emulated_chip;
+    uint32_t emulated_report_version;
+    uint64_t emulated_mitigations;
+    bool emulated_vlek;
     SevMeasureOnly measure_only;
     char *cert_dir;
     char *certs_path;
@@ -46,14 +50,30 @@ const UpmGuestOptions *upm_guest_options(Object *guest);
  */
 const UpmGuestOptions *upm_guest_use_options(Object *guest);
 
+/**
+ * upm_guest_options_to_set: the options of @guest, one of which is to be set
+ * @option: its name
+ *
+ * Returns: NULL with @errp set where the machine was started with it.
+ */
+UpmGuestOptions *upm_guest_options_to_set(Object *guest, const char *option,
+                                          Error **errp);
+
 /** upm_guest_is_snp: is it an SEV-SNP guest? */
 bool upm_guest_is_snp(Object *guest);
 
 /**
  * upm_guest_find_cert_dir: what cert-dir= names, else the folder for all guests
+ * with such a chip
  *
  * Returns: a string to be freed.
  */
 char *upm_guest_find_cert_dir(const UpmGuestOptions *options);
+
+/** upm_guest_add_chip: give a class the properties of the chip that signs */
+void upm_guest_add_chip(ObjectClass *oc);
+
+/** upm_guest_add_cert_dir: and that of the folder that it lives in */
+void upm_guest_add_cert_dir(ObjectClass *oc);
 
 #endif

@@ -5,6 +5,7 @@
  * accepted gets a sealed response
  *
  * Sources: target/i386/psp/guest-message.c target/i386/psp/report.c
+ *     target/i386/psp/product.c
  */
 #include "qemu/osdep.h"
 #include <gnutls/crypto.h>
@@ -33,8 +34,10 @@ static const struct {
     uint8_t type;
     uint16_t size, answer;
 } kinds[] = {
-    { 3, 32, 64 }, { 5, 96, 0x4c0 }, { 17, 128, 128 },
+    { 3, 32, 64 }, { 5, 96, 0x4c0 }, { 17, 128, 128 }, { 1, 112, 112 },
 };
+
+#define KIND_CPUID  3
 
 static uint8_t chip_id[PSP_CHIP_ID_SIZE];
 
@@ -43,9 +46,30 @@ PspChip *psp_platform_chip(PspPlatform *platform, Error **errp)
     return (PspChip *)chip_id;
 }
 
+uint64_t psp_chip_tcb(const PspPlatform *platform)
+{
+    return 0x0403020100000001;
+}
+
 uint64_t psp_reported_tcb(const PspPlatform *platform)
 {
-    return psp_chip_tcb();
+    return psp_chip_tcb(platform);
+}
+
+unsigned psp_report_version(const PspPlatform *platform)
+{
+    return 3;
+}
+
+uint8_t psp_api_minor(const PspPlatform *platform)
+{
+    return PSP_API_MINOR;
+}
+
+unsigned psp_platform_cpuid(const PspPlatform *platform, PspCpuidPage *page)
+{
+    FUZZ_ASSERT(le32_to_cpu(page->count) <= PSP_CPUID_MAX);
+    return page->entries[0].eax & 1;
 }
 
 const uint8_t *psp_chip_id(const PspChip *chip)
@@ -53,14 +77,15 @@ const uint8_t *psp_chip_id(const PspChip *chip)
     return chip_id;
 }
 
-bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
-                   PspEcSignature *signature, Error **errp)
+bool psp_chip_sign(const PspChip *chip, PspSigner signer, const void *data,
+                   size_t size, PspEcSignature *signature, Error **errp)
 {
     memset(signature, 0x55, sizeof(*signature));
     return true;
 }
 
-bool psp_chip_derive(const PspChip *chip, const void *context, size_t size,
+bool psp_chip_derive(const PspChip *chip, PspSigner signer,
+                     const void *context, size_t size,
                      uint8_t key[PSP_DERIVED_KEY_SIZE], Error **errp)
 {
     memset(key, 0x66, PSP_DERIVED_KEY_SIZE);

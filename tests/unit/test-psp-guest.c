@@ -340,7 +340,7 @@ static void test_request(void)
 
 static void test_vlek(void)
 {
-    const PspTcb tcb = PSP_CHIP_TCB;
+    const uint64_t tcb = cpu_to_le64(psp_chip_tcb(&machine));
     PspCommandBuffer buffer = { .vlek_load = {
         .length = cpu_to_le32(0x10), .vlek_wrapped_paddr = cpu_to_le64(SOURCE)
     } };

@@ -36,14 +36,17 @@
 
 static char *scratch;
 static char *chip_dir;
+static char *other_dir;
 static PspChip *the_chip;
+static PspChip *other_chip;     /* in its place, where it is not NULL */
 static bool chip_broken;
 
 /* Made once: it takes seconds. */
 static PspChip *chip(void)
 {
     if (!the_chip) {
-        the_chip = psp_chip_open(chip_dir, &error_abort);
+        the_chip = psp_chip_open(chip_dir, PSP_PRODUCT_MILAN, false,
+                                 &error_abort);
     }
     return the_chip;
 }
@@ -54,11 +57,24 @@ static PspChip *fake_chip(void *opaque, Error **errp)
         error_setg(errp, "the chip is broken");
         return NULL;
     }
-    return chip();
+    return other_chip ?: chip();
 }
 
-static const PspPlatformOps fake_ops = { .chip = fake_chip };
+/* A processor that has in all registers but these bits */
+static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+    for (int i = 0; i < 4; i++) {
+        regs[i] = 0x7fffffff;
+    }
+}
+
+static const PspPlatformOps fake_ops = {
+    .chip = fake_chip, .cpuid = fake_cpuid,
+};
 static PspPlatform platform = { .ops = &fake_ops, .platform_info = 0x25 };
+
+/* Of the requests that are made, and of their responses */
+static uint8_t message_version = 1;
 
 static PspGuest new_guest(void)
 {
@@ -80,6 +96,7 @@ static PspGuest new_guest(void)
     memset(guest.identity.id_key_digest, 0x1c, 48);
     memset(guest.identity.author_key_digest, 0xac, 48);
     chip_broken = false;
+    message_version = 1;
     return guest;
 }
 
@@ -136,7 +153,7 @@ static Page request_of(int type, uint64_t seqno, unsigned vmpck,
     page.bytes[MSG_HDR_VERSION] = 1;
     stw_le_p(page.bytes + MSG_HDR_SIZE, 0x60);
     page.bytes[MSG_TYPE] = type;
-    page.bytes[MSG_VERSION] = 1;
+    page.bytes[MSG_VERSION] = message_version;
     stw_le_p(page.bytes + MSG_SIZE, size);
     page.bytes[MSG_VMPCK] = vmpck;
     memcpy(page.bytes + MSG_PAYLOAD, payload, size);
@@ -186,7 +203,7 @@ static const uint8_t *ask(PspGuest *guest, Page *response, int type,
     g_assert_cmphex(response->bytes[MSG_HDR_VERSION], ==, 1);
     g_assert_cmphex(lduw_le_p(response->bytes + MSG_HDR_SIZE), ==, 0x60);
     g_assert_cmphex(response->bytes[MSG_TYPE], ==, type + 1);
-    g_assert_cmphex(response->bytes[MSG_VERSION], ==, 1);
+    g_assert_cmphex(response->bytes[MSG_VERSION], ==, message_version);
     g_assert_cmphex(lduw_le_p(response->bytes + MSG_SIZE), ==, answer_size);
     g_assert_cmphex(response->bytes[MSG_VMPCK], ==, vmpck);
     aes_gcm(response, guest->vmpck[vmpck], answer_size, false, &authentic);
@@ -243,8 +260,7 @@ static void test_message_layout(void)
     g_assert_cmphex(offsetof(PspTscResponse, scale), ==, 0x08);
     g_assert_cmphex(offsetof(PspTscResponse, offset), ==, 0x10);
     g_assert_cmphex(offsetof(PspTscResponse, factor), ==, 0x18);
-    g_assert_cmphex(offsetof(PspTcb, snp), ==, 6);
-    g_assert_cmphex(offsetof(PspTcb, microcode), ==, 7);
+    g_assert_cmphex(offsetof(PspKeyRequest2, launch_mit_vector), ==, 0x20);
 }
 
 static void test_report_layout(void)
@@ -282,6 +298,8 @@ static void test_report_layout(void)
         { offsetof(PspReport, committed_minor), 0x1ed },
         { offsetof(PspReport, committed_major), 0x1ee },
         { offsetof(PspReport, launch_tcb), 0x1f0 },
+        { offsetof(PspReport, launch_mit_vector), 0x1f8 },
+        { offsetof(PspReport, current_mit_vector), 0x200 },
         { offsetof(PspReport, signature.r), 0x2a0 },
         { offsetof(PspReport, signature.s), 0x2e8 },
         { sizeof(PspReport), 0x4a0 },
@@ -312,7 +330,7 @@ static const BadHeader bad_headers[] = {
     { "header-version", MSG_HDR_VERSION, 1, 2, SEV_RET_INVALID_PARAM },
     { "header-size", MSG_HDR_SIZE, 2, 0x61, SEV_RET_INVALID_PARAM },
     { "type-invalid", MSG_TYPE, 1, 0, SEV_RET_INVALID_PARAM },
-    { "type-cpuid", MSG_TYPE, 1, 1, SEV_RET_INVALID_PARAM },
+    { "type-cpuid-and-size", MSG_TYPE, 1, 1, SEV_RET_INVALID_PARAM },
     { "type-response", MSG_TYPE, 1, 6, SEV_RET_INVALID_PARAM },
     { "type-export", MSG_TYPE, 1, 7, SEV_RET_INVALID_PARAM },
     { "type-import", MSG_TYPE, 1, 9, SEV_RET_INVALID_PARAM },
@@ -472,11 +490,12 @@ static void expect_fill(const uint8_t *at, size_t size, uint8_t value)
 
 static void read_file(const char *name, gnutls_datum_t *out)
 {
-    g_autofree char *path = g_build_filename(chip_dir, name, NULL);
+    g_autofree char *path = g_build_filename(other_chip ? other_dir : chip_dir,
+                                             name, NULL);
     gsize size;
     char *data;
 
-    chip();
+    fake_chip(NULL, &error_abort);
     g_assert_true(g_file_get_contents(path, &data, &size, NULL));
     *out = (gnutls_datum_t) { (unsigned char *)data, size };
 }
@@ -500,9 +519,9 @@ static void reverse(uint8_t *out, const uint8_t *in, size_t size)
     }
 }
 
-static bool signature_holds(const uint8_t *report)
+static bool signed_by(const uint8_t *report, const char *file)
 {
-    gnutls_x509_crt_t vcek = read_cert("vcek.der", GNUTLS_X509_FMT_DER);
+    gnutls_x509_crt_t vcek = read_cert(file, GNUTLS_X509_FMT_DER);
     uint8_t r[48], s[48];
     gnutls_datum_t r_datum = { r, 48 }, s_datum = { s, 48 }, der;
     gnutls_datum_t data = { (void *)report, 0x2a0 };
@@ -520,6 +539,11 @@ static bool signature_holds(const uint8_t *report)
     gnutls_pubkey_deinit(key);
     gnutls_x509_crt_deinit(vcek);
     return ret >= 0;
+}
+
+static bool signature_holds(const uint8_t *report)
+{
+    return signed_by(report, "vcek.der");
 }
 
 static void test_report(void)
@@ -847,13 +871,13 @@ static void test_chip_again(void)
     uint8_t one[32], two[32];
 
     chip();
-    again = psp_chip_open(chip_dir, &error_abort);
+    again = psp_chip_open(chip_dir, PSP_PRODUCT_MILAN, false, &error_abort);
     g_assert_cmpmem(psp_chip_id(chip()), 64, psp_chip_id(again), 64);
     g_assert_cmpmem(psp_chip_certs(chip())->data,
                     psp_chip_certs(chip())->len,
                     psp_chip_certs(again)->data, psp_chip_certs(again)->len);
-    psp_chip_derive(chip(), "x", 1, one, &error_abort);
-    psp_chip_derive(again, "x", 1, two, &error_abort);
+    psp_chip_derive(chip(), PSP_SIGNER_VCEK, "x", 1, one, &error_abort);
+    psp_chip_derive(again, PSP_SIGNER_VCEK, "x", 1, two, &error_abort);
     g_assert_cmpmem(one, 32, two, 32);
     psp_chip_free(again);
 }
@@ -968,6 +992,470 @@ static void test_marked(void)
     }
 }
 
+/*
+ * Chips of other products, and VLEKs
+ */
+
+static void use_chip(PspProductId product, bool vlek)
+{
+    static const char *const names[] = { "milan", "genoa", "turin" };
+
+    g_free(other_dir);
+    other_dir = g_build_filename(scratch, names[product], NULL);
+    other_chip = psp_chip_open(other_dir, product, vlek, &error_abort);
+    platform.product = product;
+    platform.vlek = vlek;
+}
+
+static void use_first_chip(void)
+{
+    g_clear_pointer(&other_chip, psp_chip_free);
+    platform.product = PSP_PRODUCT_MILAN;
+    platform.vlek = false;
+    platform.report_version = 0;
+    platform.mitigations = 0;
+    platform.config = (PspConfig) { 0 };
+}
+
+static void expect_extension(gnutls_x509_crt_t crt, const char *suffix,
+                             const void *wanted, size_t wanted_size)
+{
+    g_autofree char *oid = g_strconcat("1.3.6.1.4.1.3704.1.", suffix, NULL);
+    uint8_t value[64];
+    size_t size = sizeof(value);
+    int ret = gnutls_x509_crt_get_extension_by_oid(crt, oid, 0, value, &size,
+                                                   NULL);
+
+    if (!wanted) {
+        g_assert_cmpint(ret, ==, GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE);
+        return;
+    }
+    g_assert_cmpint(ret, >=, 0);
+    g_assert_cmpmem(value, size, wanted, wanted_size);
+}
+
+static void expect_name(gnutls_x509_crt_t crt, bool issuer, const char *name)
+{
+    char cn[64];
+    size_t size = sizeof(cn);
+    int ret = (issuer ? gnutls_x509_crt_get_issuer_dn_by_oid
+                      : gnutls_x509_crt_get_dn_by_oid)(
+        crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &size);
+
+    g_assert_cmpint(ret, >=, 0);
+    g_assert_cmpstr(cn, ==, name);
+}
+
+static void test_genoa(void)
+{
+    static const uint8_t tcb[8] = { 10, 0, 0, 0, 0, 0, 0x17, 0x54 };
+    PspGuest guest = new_guest();
+    gnutls_x509_crt_t vcek;
+    const uint8_t *report;
+    Page response;
+
+    use_chip(PSP_PRODUCT_GENOA, false);
+    report = ask_report(&guest, &response, 0, 0) + 0x20;
+    g_assert_cmphex(ldl_le_p(report), ==, 3);
+    g_assert_cmpmem(report + 0x38, 8, tcb, 8);
+    g_assert_cmpmem(report + 0x180, 8, tcb, 8);
+    g_assert_cmphex(report[0x188], ==, 0x19);
+    g_assert_cmphex(report[0x189], ==, 0x11);
+    g_assert_cmphex(report[0x18a], ==, 0x01);
+    g_assert_cmpmem(report + 0x1a0, 19, "emulated by QEMU-UP", 19);
+    g_assert_true(signature_holds(report));
+
+    vcek = read_cert("vcek.der", GNUTLS_X509_FMT_DER);
+    expect_name(vcek, true, "SEV-Genoa");
+    expect_extension(vcek, "1", "\x02\x01\x00", 3);
+    expect_extension(vcek, "2", "\x16\x08Genoa-B1", 10);
+    expect_extension(vcek, "3.1", "\x02\x01\x0a", 3);
+    expect_extension(vcek, "3.9", NULL, 0);
+    gnutls_x509_crt_deinit(vcek);
+    use_first_chip();
+}
+
+/* As AMD's own VCEK of a Turin has them */
+static void test_turin_vcek(void)
+{
+    gnutls_x509_crt_t vcek;
+
+    use_chip(PSP_PRODUCT_TURIN, true);
+    vcek = read_cert("vcek.der", GNUTLS_X509_FMT_DER);
+    expect_name(vcek, false, "SEV-VCEK");
+    expect_name(vcek, true, "SEV-Turin");
+    expect_extension(vcek, "1", "\x02\x01\x01", 3);
+    expect_extension(vcek, "2", "\x16\x05Turin", 7);
+    expect_extension(vcek, "3.9", "\x02\x01\x01", 3);
+    expect_extension(vcek, "3.1", "\x02\x01\x01", 3);
+    expect_extension(vcek, "3.2", "\x02\x01\x01", 3);
+    expect_extension(vcek, "3.3", "\x02\x01\x04", 3);
+    expect_extension(vcek, "3.4", NULL, 0);
+    expect_extension(vcek, "3.5", "\x02\x01\x00", 3);
+    expect_extension(vcek, "3.8", "\x02\x01\x51", 3);
+    expect_extension(vcek, "4", psp_chip_id(other_chip), 8);
+    expect_extension(vcek, "5", NULL, 0);
+    gnutls_x509_crt_deinit(vcek);
+    use_first_chip();
+}
+
+static void test_turin_report(void)
+{
+    static const uint8_t tcb[8] = { 1, 1, 1, 4, 0, 0, 0, 0x51 };
+    PspGuest guest = new_guest();
+    const uint8_t *report;
+    Page response;
+
+    use_chip(PSP_PRODUCT_TURIN, true);
+    platform.vlek = false;
+    platform.mitigations = 0x8000000000000005;
+    report = ask_report(&guest, &response, 0, 0) + 0x20;
+    g_assert_cmphex(ldl_le_p(report), ==, 5);
+    for (size_t i = 0; i < 4; i++) {
+        static const uint16_t at[] = { 0x38, 0x180, 0x1e0, 0x1f0 };
+
+        g_assert_cmpmem(report + at[i], 8, tcb, 8);
+    }
+    g_assert_cmphex(report[0x188], ==, 0x1a);
+    g_assert_cmphex(report[0x189], ==, 0x02);
+    g_assert_cmphex(report[0x18a], ==, 0x01);
+    g_assert_cmpmem(report + 0x1a0, 4, "QEMU", 4);
+    expect_fill(report + 0x1a8, 56, 0);
+    g_assert_cmphex(report[0x1e9], ==, 58);
+    g_assert_cmphex(report[0x1ed], ==, 58);
+    g_assert_cmphex(ldq_le_p(report + 0x1f8), ==, 0x8000000000000005);
+    g_assert_cmphex(ldq_le_p(report + 0x200), ==, 0x8000000000000005);
+    expect_fill(report + 0x208, 152, 0);
+    g_assert_true(signature_holds(report));
+    use_first_chip();
+}
+
+/* The version goes with the firmware, on any chip. */
+static void test_report_versions(void)
+{
+    PspGuest guest = new_guest();
+    const uint8_t *report;
+    Page response;
+
+    platform.report_version = 2;
+    report = ask_report(&guest, &response, 0, 0) + 0x20;
+    g_assert_cmphex(ldl_le_p(report), ==, 2);
+    g_assert_cmphex(ldq_le_p(report + 0x40), ==, 0x05);
+    expect_fill(report + 0x188, 24, 0);
+    expect_fill(report + 0x1f8, 168, 0);
+    g_assert_cmphex(report[0x1e9], ==, 55);
+    g_assert_true(signature_holds(report));
+
+    platform.report_version = 5;
+    platform.mitigations = 3;
+    report = ask_report(&guest, &response, 0, 0) + 0x20;
+    g_assert_cmphex(ldl_le_p(report), ==, 5);
+    g_assert_cmphex(ldq_le_p(report + 0x40), ==, 0x25);
+    g_assert_cmphex(report[0x188], ==, 0x19);
+    g_assert_cmphex(ldq_le_p(report + 0x200), ==, 3);
+    g_assert_true(signature_holds(report));
+    use_first_chip();
+}
+
+static void test_turin_tcb(void)
+{
+    static const struct {
+        uint64_t tcb;
+        uint32_t status;
+    } cases[] = {
+        { 0x5100000004010101, 0 },
+        { 0, 0 },
+        { 0x5100000004010102, 0x16 },       /* FMC */
+        { 0x5100000004010201, 0x16 },
+        { 0x5100000004020101, 0x16 },
+        { 0x5100000005010101, 0x16 },
+        { 0x5200000004010101, 0x16 },
+        { 0x5101000004010101, 0x16 },       /* where SNP was before */
+        { 0x5100000104010101, 0x16 },
+    };
+    PspGuest guest = new_guest();
+    uint8_t key[32];
+
+    use_chip(PSP_PRODUCT_TURIN, true);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { .tcb = cases[i].tcb },
+                               key), ==, cases[i].status);
+    }
+    use_first_chip();
+}
+
+/* A VLEK goes first, unless the guest asks for the VCEK. */
+static void test_vlek_signs(void)
+{
+    static const struct {
+        uint32_t select;
+        bool vcek_disabled;
+        uint32_t mask, status, flags;
+        const char *signer;
+    } cases[] = {
+        { 0, false, 0, 0, 1 << 2, "vlek.der" },
+        { 1, false, 0, 0, 0, "vcek.der" },
+        { 2, false, 0, 0, 1 << 2, "vlek.der" },
+        { 0, true, 0, 0, 1 << 2, "vlek.der" },
+        { 1, true, 0, 0x27, 0, NULL },
+        { 2, true, 0, 0, 1 << 2, "vlek.der" },
+        { 0, false, PSP_CONFIG_MASK_CHIP_KEY, 0, 2 | 1 << 2, "vlek.der" },
+        { 1, false, PSP_CONFIG_MASK_CHIP_KEY, 0, 2 | 7 << 2, NULL },
+    };
+    PspGuest guest = new_guest();
+    uint8_t request[96];
+    Page response;
+
+    use_chip(PSP_PRODUCT_TURIN, true);
+    guest.identity.author_key_en = false;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const uint8_t *answer;
+
+        guest.vcek_disabled = cases[i].vcek_disabled;
+        platform.config.mask = cases[i].mask;
+        fill_report_request(request, 0);
+        stl_le_p(request + 0x44, cases[i].select);
+        answer = ask(&guest, &response, 5, 0, request, 96, 0x4c0);
+        g_assert_cmphex(ldl_le_p(answer), ==, cases[i].status);
+        if (cases[i].status) {
+            continue;
+        }
+        g_assert_cmphex(ldl_le_p(answer + 0x20 + 0x48), ==, cases[i].flags);
+        if (cases[i].signer) {
+            g_assert_true(signed_by(answer + 0x20, cases[i].signer));
+        } else {
+            expect_fill(answer + 0x20 + 0x2a0, 0x200, 0);
+        }
+    }
+    use_first_chip();
+}
+
+static void test_vlek_key(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t any[32], vcek[32], vlek[32];
+
+    use_chip(PSP_PRODUCT_TURIN, true);
+    g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { 0 }, any), ==, 0);
+    g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { .root = 2 }, vcek), ==, 0);
+    g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { .root = 4 }, vlek), ==, 0);
+    g_assert_cmpmem(any, 32, vlek, 32);
+    g_assert_cmpint(memcmp(vcek, vlek, 32), !=, 0);
+    guest.vcek_disabled = true;
+    g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { .root = 2 }, any), ==, 0x27);
+    g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { .root = 4 }, any), ==, 0);
+    g_assert_cmpmem(any, 32, vlek, 32);
+    use_first_chip();
+}
+
+static void test_vlek_certs(void)
+{
+    gnutls_x509_crt_t vlek, asvk, ark;
+    gnutls_datum_t table;
+
+    use_chip(PSP_PRODUCT_TURIN, true);
+    vlek = read_cert("vlek.pem", GNUTLS_X509_FMT_PEM);
+    asvk = read_cert("asvk.pem", GNUTLS_X509_FMT_PEM);
+    ark = read_cert("ark.pem", GNUTLS_X509_FMT_PEM);
+    expect_name(vlek, false, "SEV-VLEK");
+    expect_name(vlek, true, "SEV-VLEK-Turin");
+    expect_name(asvk, false, "SEV-VLEK-Turin");
+    expect_name(asvk, true, "ARK-Turin");
+    g_assert_true(gnutls_x509_crt_check_issuer(vlek, asvk));
+    g_assert_true(gnutls_x509_crt_check_issuer(asvk, ark));
+    expect_extension(vlek, "1", "\x02\x01\x01", 3);
+    expect_extension(vlek, "2", "\x16\x05Turin", 7);
+    expect_extension(vlek, "3.9", "\x02\x01\x01", 3);
+    expect_extension(vlek, "4", NULL, 0);
+    expect_extension(vlek, "5", "\x16\x12QEMU-UPM, emulated", 20);
+    gnutls_x509_crt_deinit(vlek);
+    gnutls_x509_crt_deinit(asvk);
+    gnutls_x509_crt_deinit(ark);
+
+    /* VLEK, ASVK, ARK */
+    read_file("certs-vlek.bin", &table);
+    g_assert_cmpmem(table.data, table.size, psp_chip_certs(other_chip)->data,
+                    psp_chip_certs(other_chip)->len);
+    g_assert_cmphex((uint32_t)ldl_be_p(table.data), ==, 0xa8074bc2);
+    g_assert_cmphex((uint32_t)ldl_be_p(table.data + 24), ==, 0x4ab7b379);
+    g_assert_cmphex((uint32_t)ldl_be_p(table.data + 48), ==, 0xc0b406a4);
+    expect_fill(table.data + 72, 24, 0);
+    g_free(table.data);
+    use_first_chip();
+}
+
+/* A folder has a chip of one kind. */
+static void test_other_kind(void)
+{
+    static const struct {
+        const char *folder;
+        PspProductId product;
+        bool vlek;
+        const char *why;
+    } cases[] = {
+        { "genoa", PSP_PRODUCT_MILAN, false, "of the product line Milan" },
+        { "genoa", PSP_PRODUCT_TURIN, false, "of the product line Turin" },
+        { "turin", PSP_PRODUCT_GENOA, false, "of the product line Genoa" },
+        { "genoa", PSP_PRODUCT_GENOA, true, "made without a VLEK" },
+    };
+
+    use_chip(PSP_PRODUCT_GENOA, false);
+    use_first_chip();
+    use_chip(PSP_PRODUCT_TURIN, true);
+    use_first_chip();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *dir = g_build_filename(scratch, cases[i].folder,
+                                                NULL);
+        Error *err = NULL;
+
+        g_assert_null(psp_chip_open(dir, cases[i].product, cases[i].vlek,
+                                    &err));
+        g_assert_nonnull(strstr(error_get_pretty(err), cases[i].why));
+        error_free(err);
+    }
+}
+
+/* Which chip a processor is, by CPUID leaf 1 EAX */
+static void test_product_of(void)
+{
+    g_assert_cmpint(psp_product_of(0x00a00f11), ==, PSP_PRODUCT_MILAN);
+    g_assert_cmpint(psp_product_of(0x00a10f10), ==, PSP_PRODUCT_GENOA);
+    g_assert_cmpint(psp_product_of(0x00b00f21), ==, PSP_PRODUCT_TURIN);
+    g_assert_cmpint(psp_product_of(0x00800f12), ==, PSP_PRODUCT_MILAN);
+}
+
+/*
+ * MSG_KEY_REQ, version 2
+ */
+
+static uint32_t derive2(PspGuest *guest, uint64_t fields, uint64_t mitigations,
+                        uint8_t key[32])
+{
+    uint8_t request[40] = { 0 };
+    const uint8_t *answer;
+    Page response;
+
+    stq_le_p(request + 8, fields);
+    stq_le_p(request + 32, mitigations);
+    message_version = 2;
+    answer = ask(guest, &response, 3, 0, request, sizeof(request), 64);
+    message_version = 1;
+    memcpy(key, answer + 32, 32);
+    return ldl_le_p(answer);
+}
+
+static void test_key_mitigations(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t old[32], key[32], other[32];
+
+    platform.report_version = 5;
+    platform.mitigations = 5;
+    g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { .fields = 1 }, old), ==, 0);
+    /* What is not selected does not matter. */
+    g_assert_cmphex(derive2(&guest, 1, 4, key), ==, 0);
+    g_assert_cmpmem(old, 32, key, 32);
+    g_assert_cmphex(derive2(&guest, 0x41, 4, key), ==, 0);
+    g_assert_cmpint(memcmp(old, key, 32), !=, 0);
+    g_assert_cmphex(derive2(&guest, 0x41, 5, other), ==, 0);
+    g_assert_cmpint(memcmp(key, other, 32), !=, 0);
+    g_assert_cmphex(derive2(&guest, 0x41, 2, other), ==, 0x16);
+    g_assert_cmphex(derive2(&guest, 0x81, 0, other), ==, 0x16);
+    g_assert_cmphex(derive(&guest, 0, &(KeyAsk) { .fields = 0x41 }, old), ==,
+                    0x16);
+    use_first_chip();
+}
+
+/* Firmware before 1.58 does not know it, nor has any a version 3. */
+static void test_key_versions(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t request[40] = { 0 };
+    Page page;
+
+    message_version = 2;
+    page = request_of(3, 1, 0, request, sizeof(request));
+    seal(&page, &guest, 0);
+    expect_refusal(&guest, &page, SEV_RET_INVALID_PARAM);
+    platform.report_version = 5;
+    page = request_of(3, 1, 0, request, 32);
+    seal(&page, &guest, 0);
+    expect_refusal(&guest, &page, SEV_RET_INVALID_PARAM);
+    message_version = 3;
+    page = request_of(3, 1, 0, request, sizeof(request));
+    seal(&page, &guest, 0);
+    expect_refusal(&guest, &page, SEV_RET_INVALID_PARAM);
+    message_version = 1;
+    use_first_chip();
+}
+
+/*
+ * MSG_CPUID_REQ
+ */
+
+static void put_cpuid(uint8_t *request, unsigned index, uint32_t leaf,
+                      uint32_t edx)
+{
+    stl_le_p(request + 16 + 48 * index, leaf);
+    stl_le_p(request + 16 + 48 * index + 36, edx);
+    stl_le_p(request, index + 1);
+}
+
+static void test_cpuid(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t request[16 + 48 * 64] = { 0 };
+    const uint8_t *answer;
+    Page response;
+
+    put_cpuid(request, 0, 0x80000001, 0x123);
+    put_cpuid(request, 1, 0x80000007, 0x456);
+    answer = ask(&guest, &response, 1, 0, request, 16 + 48 * 2, 16 + 48 * 2);
+    g_assert_cmphex(ldl_le_p(answer), ==, 0);
+    g_assert_cmpuint(ldl_le_p(answer + 4), ==, 2);
+    expect_fill(answer + 8, 8, 0);
+    g_assert_cmpmem(answer + 16, 96, request + 16, 96);
+
+    /* The whole of it, and one bit that the processor has not */
+    put_cpuid(request, 1, 0x80000007, 0x80000456);
+    answer = ask(&guest, &response, 1, 0, request, sizeof(request),
+                 sizeof(request));
+    g_assert_cmphex(ldl_le_p(answer), ==, 0x16);
+    g_assert_cmpuint(ldl_le_p(answer + 4), ==, 2);
+    g_assert_cmphex(ldl_le_p(answer + 16 + 48 + 36), ==, 0x456);
+}
+
+static void test_cpuid_refused(void)
+{
+    PspGuest guest = new_guest();
+    uint8_t request[16 + 48 * 2];
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } bad[] = { { 0, 3 }, { 0, 65 }, { 3, 1 }, { 4, 1 }, { 8, 1 }, { 15, 1 } };
+    static const uint16_t sizes[] = { 0, 15, 17, 16 + 47, 16 + 48 * 65 };
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        const uint8_t *answer;
+        Page response;
+
+        memset(request, 0, sizeof(request));
+        request[bad[i].at] = bad[i].value;
+        answer = ask(&guest, &response, 1, 0, request, sizeof(request),
+                     sizeof(request));
+        g_assert_cmphex(ldl_le_p(answer), ==, 0x16);
+        expect_fill(answer + 4, sizeof(request) - 4, 0);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        uint8_t payload[PSP_PAYLOAD_MAX] = { 0 };
+        Page page = request_of(1, guest.message_count[0] + 1, 0, payload,
+                               sizes[i]);
+
+        seal(&page, &guest, 0);
+        expect_refusal(&guest, &page, SEV_RET_INVALID_PARAM);
+    }
+}
+
 /* A copy of the chip's folder with something wrong with it */
 typedef struct BadFolder {
     const char *name;
@@ -1020,7 +1508,7 @@ static void test_bad_folder(const void *data)
     } else {
         g_assert_true(g_file_set_contents(odd, bad->content, -1, NULL));
     }
-    g_assert_null(psp_chip_open(dir, &err));
+    g_assert_null(psp_chip_open(dir, PSP_PRODUCT_MILAN, false, &err));
     g_assert_nonnull(strstr(error_get_pretty(err), "cert-dir '"));
     g_assert_nonnull(strstr(error_get_pretty(err), bad->message));
     error_free(err);
@@ -1039,7 +1527,7 @@ static void test_folder_in_use(void)
 
         g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
         g_assert_true(g_file_set_contents(path, "mine", -1, NULL));
-        g_assert_null(psp_chip_open(dir, &err));
+        g_assert_null(psp_chip_open(dir, PSP_PRODUCT_MILAN, false, &err));
         g_assert_nonnull(strstr(error_get_pretty(err), path));
         error_free(err);
         g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
@@ -1054,7 +1542,7 @@ static void test_folder_is_file(void)
     Error *err = NULL;
 
     chip();
-    g_assert_null(psp_chip_open(below, &err));
+    g_assert_null(psp_chip_open(below, PSP_PRODUCT_MILAN, false, &err));
     g_assert_nonnull(strstr(error_get_pretty(err), "can not make the folder"));
     error_free(err);
 }
@@ -1072,7 +1560,7 @@ static void test_folder_locked(void)
     chip();
     fd = g_open(lock, O_RDWR | O_CREAT, 0600);
     g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
-    again = psp_chip_open(chip_dir, &error_abort);
+    again = psp_chip_open(chip_dir, PSP_PRODUCT_MILAN, false, &error_abort);
     g_assert_cmpmem(psp_chip_id(again), 64, psp_chip_id(chip()), 64);
     psp_chip_free(again);
     close(fd);
@@ -1080,7 +1568,7 @@ static void test_folder_locked(void)
     g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
     fd = g_creat(new_lock, 0600);
     g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
-    g_assert_null(psp_chip_open(dir, &err));
+    g_assert_null(psp_chip_open(dir, PSP_PRODUCT_MILAN, false, &err));
     g_assert_nonnull(strstr(error_get_pretty(err), new_lock));
     error_free(err);
     close(fd);
@@ -1089,7 +1577,7 @@ static void test_folder_locked(void)
 /* Who comes while a chip is being made gets the same one. */
 static gpointer open_chip(gpointer folder)
 {
-    return psp_chip_open(folder, &error_abort);
+    return psp_chip_open(folder, PSP_PRODUCT_MILAN, false, &error_abort);
 }
 
 static void test_concurrent(void)
@@ -1187,6 +1675,20 @@ int main(int argc, char **argv)
     g_test_add_func("/sev/attestation/key/fields", test_key_fields);
     g_test_add_func("/sev/attestation/key/refused", test_key_refused);
     g_test_add_func("/sev/attestation/tsc", test_tsc);
+    g_test_add_func("/sev/attestation/genoa", test_genoa);
+    g_test_add_func("/sev/attestation/turin/vcek", test_turin_vcek);
+    g_test_add_func("/sev/attestation/turin/report", test_turin_report);
+    g_test_add_func("/sev/attestation/turin/tcb", test_turin_tcb);
+    g_test_add_func("/sev/attestation/report/versions", test_report_versions);
+    g_test_add_func("/sev/attestation/vlek/signs", test_vlek_signs);
+    g_test_add_func("/sev/attestation/vlek/key", test_vlek_key);
+    g_test_add_func("/sev/attestation/vlek/certs", test_vlek_certs);
+    g_test_add_func("/sev/attestation/chip/other-kind", test_other_kind);
+    g_test_add_func("/sev/attestation/chip/product-of", test_product_of);
+    g_test_add_func("/sev/attestation/key/mitigations", test_key_mitigations);
+    g_test_add_func("/sev/attestation/key/versions", test_key_versions);
+    g_test_add_func("/sev/attestation/cpuid/answer", test_cpuid);
+    g_test_add_func("/sev/attestation/cpuid/refused", test_cpuid_refused);
     g_test_add_func("/sev/attestation/chip/again", test_chip_again);
     g_test_add_func("/sev/attestation/chip/id", test_chip_id);
     g_test_add_func("/sev/attestation/chip/files", test_chip_files);
@@ -1209,6 +1711,7 @@ int main(int argc, char **argv)
 
     ret = g_test_run();
     psp_chip_free(the_chip);
+    g_free(other_dir);
     remove = g_strdup_printf("rm -rf '%s'", scratch);
     g_spawn_command_line_sync(remove, NULL, NULL, NULL, NULL);
     return ret;

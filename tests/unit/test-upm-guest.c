@@ -11,6 +11,7 @@
 #include "upm/fake-i386.h"
 #include "../../target/i386/upm-guest.c"
 #include "../../target/i386/upm-guest-options.c"
+#include "../../target/i386/upm-guest-chip.c"
 
 /*
  * What they call

@@ -21,6 +21,7 @@
 #define PSP_MESSAGE_HEADER_VERSION 1
 
 typedef enum PspMessageType {
+    PSP_MSG_CPUID_REQ = 1,
     PSP_MSG_KEY_REQ = 3,
     PSP_MSG_REPORT_REQ = 5,
     PSP_MSG_EXPORT_REQ = 7,
@@ -86,7 +87,11 @@ int psp_guest_request(PspGuest *guest, const PspMessage *request,
 #define PSP_MSG_INVALID_PARAM   0x16
 #define PSP_MSG_INVALID_KEY     0x27
 
-#define PSP_REPORT_VERSION      3
+/* Versions of the report, which tell the firmware's ABI apart */
+#define PSP_REPORT_PLAIN        2       /* up to 1.55 */
+#define PSP_REPORT_CPUID        3       /* family, model, stepping; 1.55 */
+#define PSP_REPORT_MITIGATIONS  5       /* mitigation vectors; 1.58 */
+
 #define PSP_REPORT_DATA_SIZE    64
 
 /* MSG_REPORT_REQ */
@@ -114,7 +119,7 @@ typedef struct PspReport {
     uint8_t image_id[16];
     uint32_t vmpl;
     uint32_t signature_algorithm;
-    PspTcb current_tcb;
+    uint64_t current_tcb;
     uint64_t platform_info;
     uint32_t flags;                 /* PSP_REPORT_* */
     uint32_t reserved_04c;
@@ -125,13 +130,13 @@ typedef struct PspReport {
     uint8_t author_key_digest[PSP_DIGEST_SIZE];
     uint8_t report_id[PSP_REPORT_ID_SIZE];
     uint8_t report_id_ma[PSP_REPORT_ID_SIZE];
-    PspTcb reported_tcb;
-    uint8_t cpuid_family;
+    uint64_t reported_tcb;
+    uint8_t cpuid_family;           /* 0 before PSP_REPORT_CPUID */
     uint8_t cpuid_model;
     uint8_t cpuid_stepping;
     uint8_t reserved_18b[21];
     uint8_t chip_id[PSP_CHIP_ID_SIZE];
-    PspTcb committed_tcb;
+    uint64_t committed_tcb;
     uint8_t current_build;
     uint8_t current_minor;
     uint8_t current_major;
@@ -140,15 +145,16 @@ typedef struct PspReport {
     uint8_t committed_minor;
     uint8_t committed_major;
     uint8_t reserved_1ef;
-    PspTcb launch_tcb;
-    uint8_t reserved_1f8[168];
+    uint64_t launch_tcb;
+    uint64_t launch_mit_vector;     /* 0 before PSP_REPORT_MITIGATIONS */
+    uint64_t current_mit_vector;
+    uint8_t reserved_208[152];
     PspEcSignature signature;
 } PspReport;
 
 #define PSP_REPORT_AUTHOR_KEY   (1U << 0)
 #define PSP_REPORT_MASK_CHIP    (1U << 1)
-#define PSP_REPORT_SIGNER_SHIFT 2       /* 3 bits; 0 is the VCEK */
-#define PSP_REPORT_SIGNER_NONE  (7U << PSP_REPORT_SIGNER_SHIFT)
+#define PSP_REPORT_SIGNER_SHIFT 2       /* 3 bits, PSP_SIGNER_* */
 
 /* MSG_REPORT_RSP */
 typedef struct PspReportResponse {
@@ -165,8 +171,14 @@ typedef struct PspKeyRequest {
     uint64_t fields;                /* PSP_FIELD_* */
     uint32_t vmpl;
     uint32_t guest_svn;
-    PspTcb tcb;
+    uint64_t tcb;
 } PspKeyRequest;
+
+/* MSG_KEY_REQ, version 2 */
+typedef struct PspKeyRequest2 {
+    PspKeyRequest request;
+    uint64_t launch_mit_vector;
+} PspKeyRequest2;
 
 #define PSP_ROOT_KEY_VMRK       (1U << 0)
 
@@ -177,6 +189,7 @@ typedef struct PspKeyRequest {
 #define PSP_FIELD_MEASUREMENT   (1U << 3)
 #define PSP_FIELD_GUEST_SVN     (1U << 4)
 #define PSP_FIELD_TCB           (1U << 5)
+#define PSP_FIELD_MITIGATIONS   (1U << 6)       /* version 2 only */
 
 /* MSG_KEY_RSP */
 typedef struct PspKeyResponse {
@@ -184,6 +197,24 @@ typedef struct PspKeyResponse {
     uint8_t reserved_04[28];
     uint8_t key[PSP_DERIVED_KEY_SIZE];
 } PspKeyResponse;
+
+/*
+ * MSG_CPUID_REQ, and MSG_CPUID_RSP: as many entries as a CPUID page has, or
+ * fewer
+ */
+typedef struct PspCpuidRequest {
+    uint32_t count;                 /* of entries */
+    uint32_t reserved_04;
+    uint64_t reserved_08;
+    PspCpuidEntry entries[PSP_CPUID_MAX];
+} PspCpuidRequest;
+
+typedef struct PspCpuidResponse {
+    uint32_t status;
+    uint32_t count;
+    uint64_t reserved_08;
+    PspCpuidEntry entries[PSP_CPUID_MAX];
+} PspCpuidResponse;
 
 /* MSG_TSC_INFO_REQ */
 typedef struct PspTscRequest {
@@ -201,17 +232,18 @@ typedef struct PspTscResponse {
 } PspTscResponse;
 
 /**
- * PspMessageHandler: answer the payload of an authentic request
- * @vmpl: the VMPL whose VMPCK the message came with, 0 to 3
+ * PspMessageHandler: answer an authentic request
+ * @request: decrypted; its VMPCK, 0 to 3, is that of the VMPL that asks
  * @response: zeroed
  *
  * Returns: SEV_RET_SUCCESS, or SEV_RET_HWSEV_RET_PLATFORM, reported, where
  * there is no response.
  */
-typedef int PspMessageHandler(PspGuest *guest, unsigned vmpl,
-                              const void *request, void *response);
+typedef int PspMessageHandler(PspGuest *guest, const PspMessage *request,
+                              void *response);
 
-PspMessageHandler psp_answer_report, psp_answer_key, psp_answer_tsc;
+PspMessageHandler psp_answer_cpuid, psp_answer_report, psp_answer_key;
+PspMessageHandler psp_answer_tsc;
 
 QEMU_BUILD_BUG_ON(sizeof(PspMessageHeader) != 0x60);
 QEMU_BUILD_BUG_ON(sizeof(PspMessage) != PSP_PAGE_SIZE);
@@ -219,6 +251,9 @@ QEMU_BUILD_BUG_ON(sizeof(PspReportRequest) != 96);
 QEMU_BUILD_BUG_ON(sizeof(PspReport) != 0x4a0);
 QEMU_BUILD_BUG_ON(sizeof(PspReportResponse) != 0x4c0);
 QEMU_BUILD_BUG_ON(sizeof(PspKeyRequest) != 32);
+QEMU_BUILD_BUG_ON(sizeof(PspKeyRequest2) != 40);
+QEMU_BUILD_BUG_ON(sizeof(PspCpuidRequest) != 16 + 64 * 48);
+QEMU_BUILD_BUG_ON(sizeof(PspCpuidResponse) != sizeof(PspCpuidRequest));
 QEMU_BUILD_BUG_ON(sizeof(PspKeyResponse) != 64);
 QEMU_BUILD_BUG_ON(sizeof(PspTscRequest) != 128);
 QEMU_BUILD_BUG_ON(sizeof(PspTscResponse) != 128);

@@ -81,10 +81,10 @@ static int check_policy(const PspGuest *guest, uint64_t policy, Error **errp)
     unsigned minor = policy & PSP_POLICY_ABI_MINOR;
 
     if (major > PSP_API_MAJOR ||
-        (major == PSP_API_MAJOR && minor > PSP_API_MINOR)) {
+        (major == PSP_API_MAJOR && minor > psp_api_minor(guest->platform))) {
         error_setg(errp, "policy 0x%" PRIx64 " wants firmware ABI %u.%u, this"
                    " is %u.%u", policy, major, minor, PSP_API_MAJOR,
-                   PSP_API_MINOR);
+                   psp_api_minor(guest->platform));
         return SEV_RET_POLICY_FAILURE;
     }
     if (unmet) {
@@ -133,9 +133,7 @@ int psp_launch_start(PspGuest *guest, uint64_t policy,
 static unsigned check_cpuid(const PspPlatform *platform, void *content)
 {
     g_autofree PspCpuidPage *page = g_memdup2(content, sizeof(*page));
-    unsigned corrections = platform->ops->cpuid
-        ? psp_cpuid_check(page, platform->ops->cpuid)
-        : psp_cpuid_check_chip(page, platform->signature);
+    unsigned corrections = psp_platform_cpuid(platform, page);
 
     if (corrections) {
         memcpy(content, page, sizeof(*page));

@@ -14,6 +14,14 @@
 #include "platform.h"
 #include "psp.h"
 
+/**
+ * psp_platform_cpuid: hold a CPUID page against the platform
+ * @page: corrected where it promises too much
+ *
+ * Returns: number of fields that had to be corrected.
+ */
+unsigned psp_platform_cpuid(const PspPlatform *platform, PspCpuidPage *page);
+
 /* GSTATE of 56860 section 4.1 */
 typedef enum PspState {
     PSP_STATE_INIT,

@@ -23,12 +23,19 @@ QEMU_BUILD_BUG_ON(offsetof(PspMessageHeader, seqno) != 0x20);
 QEMU_BUILD_BUG_ON(AAD_OFFSET != 0x30);
 QEMU_BUILD_BUG_ON(offsetof(PspMessageHeader, vmpck) != 0x3c);
 
+/*
+ * @element_size: not 0: any number of these, up to those that @request_size
+ *     has room for, may be missing in a request; the response then has its size
+ * @since: version of the report that the firmware makes that knows of it
+ */
 typedef struct MessageKind {
     PspMessageType type;
     uint8_t version;
     uint16_t request_size;
     uint16_t response_size;
     PspMessageHandler *handler;
+    uint16_t element_size;
+    unsigned since;
 } MessageKind;
 
 /*
@@ -36,8 +43,12 @@ typedef struct MessageKind {
  * here has: launch policies that allow them are refused.
  */
 static const MessageKind kinds[] = {
+    { PSP_MSG_CPUID_REQ, 1, sizeof(PspCpuidRequest), sizeof(PspCpuidResponse),
+      psp_answer_cpuid, sizeof(PspCpuidEntry) },
     { PSP_MSG_KEY_REQ, 1, sizeof(PspKeyRequest), sizeof(PspKeyResponse),
       psp_answer_key },
+    { PSP_MSG_KEY_REQ, 2, sizeof(PspKeyRequest2), sizeof(PspKeyResponse),
+      psp_answer_key, .since = PSP_REPORT_MITIGATIONS },
     { PSP_MSG_REPORT_REQ, 1, sizeof(PspReportRequest),
       sizeof(PspReportResponse), psp_answer_report },
     { PSP_MSG_TSC_INFO_REQ, 1, sizeof(PspTscRequest), sizeof(PspTscResponse),
@@ -46,7 +57,27 @@ static const MessageKind kinds[] = {
 
 QEMU_BUILD_BUG_ON(sizeof(PspReportResponse) > PSP_PAYLOAD_MAX);
 
-static const MessageKind *check_header(const PspMessageHeader *header)
+static bool has_size(const MessageKind *kind, uint16_t size)
+{
+    unsigned missing = kind->request_size - size;
+
+    if (!kind->element_size || size >= kind->request_size) {
+        return size == kind->request_size;
+    }
+    return missing % kind->element_size == 0 &&
+           size >= kind->request_size % kind->element_size;
+}
+
+static bool is_kind(const MessageKind *kind, const PspGuest *guest,
+                    const PspMessageHeader *header)
+{
+    return kind->type == header->type && kind->version == header->version &&
+           has_size(kind, le16_to_cpu(header->size)) &&
+           psp_report_version(guest->platform) >= kind->since;
+}
+
+static const MessageKind *check_header(const PspGuest *guest,
+                                       const PspMessageHeader *header)
 {
     if (header->algorithm != PSP_MESSAGE_AES_256_GCM ||
         header->header_version != PSP_MESSAGE_HEADER_VERSION ||
@@ -55,9 +86,7 @@ static const MessageKind *check_header(const PspMessageHeader *header)
         return NULL;
     }
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (kinds[i].type == header->type &&
-            kinds[i].version == header->version &&
-            kinds[i].request_size == le16_to_cpu(header->size)) {
+        if (is_kind(&kinds[i], guest, header)) {
             return &kinds[i];
         }
     }
@@ -102,6 +131,8 @@ static int respond(PspGuest *guest, const MessageKind *kind,
                    const PspMessage *request, PspMessage *response)
 {
     const PspMessageHeader *header = &request->header;
+    uint16_t size = kind->element_size ? le16_to_cpu(header->size)
+                                       : kind->response_size;
     int ret;
 
     memset(response, 0, sizeof(*response));
@@ -112,15 +143,14 @@ static int respond(PspGuest *guest, const MessageKind *kind,
         .header_size = cpu_to_le16(sizeof(*header)),
         .type = kind->type + 1,
         .version = kind->version,
-        .size = cpu_to_le16(kind->response_size),
+        .size = cpu_to_le16(size),
         .vmpck = header->vmpck,
     };
-    ret = kind->handler(guest, header->vmpck, request->payload,
-                        response->payload);
+    ret = kind->handler(guest, request, response->payload);
     if (ret != SEV_RET_SUCCESS) {
         return ret;
     }
-    if (crypt_payload(guest, response, kind->response_size, true) < 0) {
+    if (crypt_payload(guest, response, size, true) < 0) {
         return SEV_RET_HWSEV_RET_PLATFORM;
     }
     return SEV_RET_SUCCESS;
@@ -130,7 +160,7 @@ static int answer(PspGuest *guest, const PspMessage *request,
                   PspMessage *response)
 {
     const PspMessageHeader *header = &request->header;
-    const MessageKind *kind = check_header(header);
+    const MessageKind *kind = check_header(guest, header);
     PspMessage clear, reply;
     uint64_t *count;
     int ret;
@@ -147,7 +177,7 @@ static int answer(PspGuest *guest, const PspMessage *request,
         return PSP_STATUS_AEAD_OFLOW;
     }
     clear = *request;
-    if (crypt_payload(guest, &clear, kind->request_size, false) < 0) {
+    if (crypt_payload(guest, &clear, le16_to_cpu(header->size), false) < 0) {
         return SEV_RET_BAD_MEASUREMENT;
     }
     ret = respond(guest, kind, &clear, &reply);

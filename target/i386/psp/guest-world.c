@@ -22,6 +22,7 @@
 #include "tcg/snp/guest/launch.h"
 #include "tcg/snp/processor.h"
 #include "upm-guest.h"
+#include "upm-guest-options.h"
 #include "attest.h"
 #include "kvm-rules.h"
 #include "sev-guest.h"
@@ -108,7 +109,8 @@ static PspChip *guest_world_chip(void *opaque, Error **errp)
     if (!world->chip) {
         g_autofree char *folder = upm_guest_cert_dir();
 
-        world->chip = psp_chip_open(folder, errp);
+        world->chip = psp_chip_open(folder, world->platform.product,
+                                    world->platform.vlek, errp);
     }
     return world->chip;
 }
@@ -205,6 +207,32 @@ static SnpGuestKind kind_of(ConfidentialGuestSupport *cgs)
     return kind;
 }
 
+QEMU_BUILD_BUG_ON((int)SEV_EMULATED_CHIP_GENOA != PSP_PRODUCT_GENOA);
+QEMU_BUILD_BUG_ON((int)SEV_EMULATED_CHIP_TURIN != PSP_PRODUCT_TURIN);
+
+/* What was asked for with the guest object */
+static bool set_chip(PspPlatform *platform, const UpmGuestOptions *options,
+                     Error **errp)
+{
+    platform->product = (PspProductId)options->emulated_chip;
+    platform->report_version = options->emulated_report_version;
+    platform->mitigations = options->emulated_mitigations;
+    platform->vlek = options->emulated_vlek;
+    if (options->emulated_smt) {
+        platform->platform_info |= PSP_PLATFORM_SMT;
+    }
+    if (platform->mitigations &&
+        psp_report_version(platform) < PSP_REPORT_MITIGATIONS) {
+        error_setg(errp, "emulated-mitigations=0x%" PRIx64 " has no place in"
+                   " attestation reports of version %u", platform->mitigations,
+                   psp_report_version(platform));
+        error_append_hint(errp, "Use emulated-report-version=%d.\n",
+                          PSP_REPORT_MITIGATIONS);
+        return false;
+    }
+    return true;
+}
+
 static bool make_sev(GuestWorld *world, bool es, Error **errp)
 {
     world->sev = psp_sev_kvm_new(es, &processor, guest_world_identity, world,
@@ -230,8 +258,9 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
         !make_sev(world, kind.sev & SVM_SEV_ES, errp)) {
         return false;
     }
-    if (object_property_get_bool(OBJECT(cgs), "emulated-smt", NULL)) {
-        world->platform.platform_info |= PSP_PLATFORM_SMT;
+    if (kind.sev & SVM_SEV_SNP &&
+        !set_chip(&world->platform, upm_guest_options(OBJECT(cgs)), errp)) {
+        return false;
     }
     return snp_guest_start(cgs, cbitpos, &kind, errp);
 }
@@ -327,7 +356,7 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
     }
     *status = (struct sev_user_data_status) {
         .api_major = PSP_API_MAJOR,
-        .api_minor = PSP_API_MINOR,
+        .api_minor = psp_api_minor(&world->platform),
         .state = PSP_PLATFORM_INIT,
         .flags = SEV_STATUS_FLAGS_CONFIG_ES,
         .build = PSP_BUILD,

@@ -17,7 +17,7 @@
 #include "tcg/snp/host/host.h"
 #include "tcg/snp/host/rmp.h"
 #include "upm-guest-options.h"
-#include "chip.h"
+#include "attest.h"
 #include "host-ops.h"
 
 /* AMD I/O Virtualization Technology (48882), section 3.4 */
@@ -118,12 +118,15 @@ static void ops_flush(void *opaque)
 static PspChip *ops_chip(void *opaque, Error **errp)
 {
     PspHostMachine *machine = opaque;
-    UpmGuestOptions options = { .cert_dir = machine->cert_dir };
+    PspProductId product = machine->host.platform.product;
+    UpmGuestOptions options = {
+        .cert_dir = machine->cert_dir, .emulated_chip = product,
+    };
 
     if (!machine->chip) {
         g_autofree char *folder = upm_guest_find_cert_dir(&options);
 
-        machine->chip = psp_chip_open(folder, errp);
+        machine->chip = psp_chip_open(folder, product, false, errp);
     }
     return machine->chip;
 }
@@ -284,6 +287,8 @@ void psp_host_machine_reset(PspHostMachine *machine)
     psp_host_reset(&machine->host);
     cpu_x86_cpuid(cpu_env(first_cpu), 1, 0, &eax, &ebx, &ecx, &edx);
     platform->signature = eax;
+    platform->product = psp_product_of(eax);
+    platform->report_version = PSP_REPORT_CPUID;
     /* No emulated processor has RAPL counters. */
     platform->platform_info = PSP_PLATFORM_RAPL_DIS |
                               PSP_PLATFORM_ALIAS_CHECK;

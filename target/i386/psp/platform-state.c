@@ -7,7 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "chip.h"
+#include "attest.h"
 #include "command.h"
 #include "status.h"
 
@@ -44,9 +44,33 @@ PspChip *psp_platform_chip(PspPlatform *platform, Error **errp)
     return platform->ops->chip(platform->opaque, errp);
 }
 
+unsigned psp_report_version(const PspPlatform *platform)
+{
+    return platform->report_version ?:
+           psp_product(platform->product)->report_version;
+}
+
+uint8_t psp_api_minor(const PspPlatform *platform)
+{
+    return psp_report_version(platform) >= PSP_REPORT_MITIGATIONS ?
+           PSP_API_MINOR_MITIGATIONS : PSP_API_MINOR;
+}
+
+uint64_t psp_chip_tcb(const PspPlatform *platform)
+{
+    return psp_product_tcb(psp_product(platform->product));
+}
+
 uint64_t psp_reported_tcb(const PspPlatform *platform)
 {
-    return platform->config.reported_tcb ?: psp_chip_tcb();
+    return platform->config.reported_tcb ?: psp_chip_tcb(platform);
+}
+
+unsigned psp_platform_cpuid(const PspPlatform *platform, PspCpuidPage *page)
+{
+    return platform->ops->cpuid
+        ? psp_cpuid_check(page, platform->ops->cpuid)
+        : psp_cpuid_check_chip(page, platform->signature);
 }
 
 unsigned psp_snp_guests(PspPlatform *platform)

@@ -12,6 +12,7 @@
 #define TARGET_I386_PSP_PLATFORM_H
 
 #include "platform-ops.h"
+#include "product.h"
 
 typedef union PspCommandBuffer PspCommandBuffer;
 typedef struct PspGuest PspGuest;
@@ -73,6 +74,11 @@ typedef struct PspConfig {
  * PspPlatform: the object
  *
  * @ops, @opaque: the machine; constant
+ * @product: the chip
+ * @report_version: 2, 3 or 5; 0 for the product's own.  By it the firmware's
+ *     ABI is 1.55, or from 5 on 1.58
+ * @mitigations: its mitigation vector, which never changes
+ * @vlek: a VLEK is loaded
  * @platform_info: PSP_PLATFORM_*
  * @signature: the processors', CPUID leaf 1 EAX
  * @max_asid: highest ASID of a guest with encrypted memory (CPUID 8000_001F
@@ -87,6 +93,10 @@ typedef struct PspConfig {
 typedef struct PspPlatform {
     const PspPlatformOps *ops;
     void *opaque;
+    PspProductId product;
+    unsigned report_version;
+    uint64_t mitigations;
+    bool vlek;
     uint64_t platform_info;
     uint32_t signature;
     unsigned max_asid;
@@ -111,6 +121,15 @@ void psp_platform_destroy(PspPlatform *platform);
 
 /** psp_platform_chip: who signs reports; NULL with @errp set */
 PspChip *psp_platform_chip(PspPlatform *platform, Error **errp);
+
+/** psp_report_version: of the reports that the firmware makes */
+unsigned psp_report_version(const PspPlatform *platform);
+
+/** psp_api_minor: minor version of the firmware's ABI, the major one is 1 */
+uint8_t psp_api_minor(const PspPlatform *platform);
+
+/** psp_chip_tcb: TCB_VERSION of the chip and its firmware, as a number */
+uint64_t psp_chip_tcb(const PspPlatform *platform);
 
 /** psp_reported_tcb: what reports tell, SNP_CONFIG's or the chip's own */
 uint64_t psp_reported_tcb(const PspPlatform *platform);

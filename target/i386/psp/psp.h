@@ -17,9 +17,13 @@
 #include "target/i386/sev-vmsa.h"
 #include "platform-ops.h"
 
-/* The firmware ABI that policies are checked against, and a build number */
+/*
+ * The firmware ABI that policies are checked against, see psp_api_minor(), and
+ * a build number
+ */
 #define PSP_API_MAJOR       1
 #define PSP_API_MINOR       55
+#define PSP_API_MINOR_MITIGATIONS 58
 #define PSP_BUILD           1
 
 /*

@@ -2,8 +2,8 @@
 /*
  * What guests ask of the firmware: reports, derived keys, TSC information
  *
- * SEV-SNP Firmware ABI (56860), chapter 7.  Version 3 of the report goes with
- * the ABI version that the firmware says it has.
+ * SEV-SNP Firmware ABI (56860), chapter 7.  The version of the report goes
+ * with the ABI version that the firmware says it has.
  */
 #include "qemu/osdep.h"
 #include <gnutls/gnutls.h>
@@ -24,6 +24,7 @@ QEMU_BUILD_BUG_ON(offsetof(PspReport, report_data) != 0x50);
 QEMU_BUILD_BUG_ON(offsetof(PspReport, reported_tcb) != 0x180);
 QEMU_BUILD_BUG_ON(offsetof(PspReport, chip_id) != 0x1a0);
 QEMU_BUILD_BUG_ON(offsetof(PspReport, launch_tcb) != 0x1f0);
+QEMU_BUILD_BUG_ON(offsetof(PspReport, current_mit_vector) != 0x200);
 QEMU_BUILD_BUG_ON(offsetof(PspReport, signature) != 0x2a0);
 
 static bool is_zero(const void *data, size_t size)
@@ -37,10 +38,18 @@ static bool may_speak_for(unsigned vmpl, uint32_t other)
     return other >= vmpl && other <= VMPL_MAX;
 }
 
-/* There is no VLEK, and a guest's owner may have ruled out the VCEK. */
-static bool has_key(const PspGuest *guest, unsigned select)
+/*
+ * Which key a request selects, PSP_KEY_*: a VLEK that is loaded goes first, and
+ * a guest's owner may have ruled out the VCEK.  Returns: PSP_SIGNER_NONE where
+ * there is no such key.
+ */
+static PspSigner signer_of(const PspGuest *guest, unsigned select)
 {
-    return select != PSP_KEY_VLEK && !guest->vcek_disabled;
+    if (select != PSP_KEY_VCEK && guest->platform->vlek) {
+        return PSP_SIGNER_VLEK;
+    }
+    return select == PSP_KEY_VLEK || guest->vcek_disabled ? PSP_SIGNER_NONE
+                                                          : PSP_SIGNER_VCEK;
 }
 
 /* SNP_CONFIG can hide who the chip is. */
@@ -93,7 +102,8 @@ static uint32_t check_report(const PspGuest *guest, unsigned vmpl,
         !is_zero(request->reserved_48, sizeof(request->reserved_48))) {
         return PSP_MSG_INVALID_PARAM;
     }
-    return has_key(guest, select) ? PSP_MSG_SUCCESS : PSP_MSG_INVALID_KEY;
+    return signer_of(guest, select) != PSP_SIGNER_NONE ? PSP_MSG_SUCCESS
+                                                       : PSP_MSG_INVALID_KEY;
 }
 
 static void fill_identity(PspReport *report, const PspIdentity *identity)
@@ -109,42 +119,68 @@ static void fill_identity(PspReport *report, const PspIdentity *identity)
            sizeof(report->author_key_digest));
 }
 
+/* What only some versions of the report have */
+static void fill_version(PspReport *report, const PspPlatform *platform)
+{
+    const PspProduct *product = psp_product(platform->product);
+    unsigned version = psp_report_version(platform);
+    uint64_t info = platform->platform_info;
+
+    report->version = cpu_to_le32(version);
+    if (version < PSP_REPORT_CPUID) {
+        report->platform_info = cpu_to_le64(info & ~PSP_PLATFORM_ALIAS_CHECK);
+        return;
+    }
+    report->platform_info = cpu_to_le64(info);
+    report->cpuid_family = psp_product_family(product);
+    report->cpuid_model = psp_product_model(product);
+    report->cpuid_stepping = psp_product_stepping(product);
+    if (version >= PSP_REPORT_MITIGATIONS) {
+        report->launch_mit_vector = cpu_to_le64(platform->mitigations);
+        report->current_mit_vector = cpu_to_le64(platform->mitigations);
+    }
+}
+
 /* Firmware and chip never change, so current, committed and all are one. */
 static void fill_platform(PspReport *report, const PspGuest *guest,
                           const PspChip *chip)
 {
-    report->current_tcb = PSP_CHIP_TCB;
-    stq_le_p(&report->reported_tcb, psp_reported_tcb(guest->platform));
-    report->committed_tcb = PSP_CHIP_TCB;
-    report->launch_tcb = PSP_CHIP_TCB;
-    report->cpuid_family = PSP_CHIP_FAMILY;
-    report->cpuid_model = PSP_CHIP_MODEL;
-    report->cpuid_stepping = PSP_CHIP_STEPPING;
+    const PspPlatform *platform = guest->platform;
+    uint64_t tcb = cpu_to_le64(psp_chip_tcb(platform));
+
+    report->current_tcb = tcb;
+    report->reported_tcb = cpu_to_le64(psp_reported_tcb(platform));
+    report->committed_tcb = tcb;
+    report->launch_tcb = tcb;
     report->current_build = report->committed_build = PSP_BUILD;
-    report->current_minor = report->committed_minor = PSP_API_MINOR;
+    report->current_minor = psp_api_minor(platform);
+    report->committed_minor = psp_api_minor(platform);
     report->current_major = report->committed_major = PSP_API_MAJOR;
     if (!masks(guest, PSP_CONFIG_MASK_CHIP_ID)) {
         memcpy(report->chip_id, psp_chip_id(chip), sizeof(report->chip_id));
     }
 }
 
-/* Without its key the chip signs nothing, and says so. */
+/*
+ * Without its key the chip signs nothing, and says so.  A VLEK is not the
+ * chip's.
+ */
 static bool sign(PspReport *report, const PspGuest *guest,
-                 const PspChip *chip, Error **errp)
+                 const PspChip *chip, PspSigner signer, Error **errp)
 {
     if (masks(guest, PSP_CONFIG_MASK_CHIP_KEY)) {
-        report->flags |= cpu_to_le32(PSP_REPORT_MASK_CHIP |
-                                     PSP_REPORT_SIGNER_NONE);
-        return true;
+        report->flags |= cpu_to_le32(PSP_REPORT_MASK_CHIP);
+        signer = signer == PSP_SIGNER_VCEK ? PSP_SIGNER_NONE : signer;
     }
-    return psp_chip_sign(chip, report, offsetof(PspReport, signature),
+    report->flags |= cpu_to_le32(signer << PSP_REPORT_SIGNER_SHIFT);
+    return signer == PSP_SIGNER_NONE ||
+           psp_chip_sign(chip, signer, report, offsetof(PspReport, signature),
                          &report->signature, errp);
 }
 
 static void fill_guest(PspReport *report, const PspGuest *guest)
 {
     report->policy = cpu_to_le64(guest->policy);
-    report->platform_info = cpu_to_le64(guest->platform->platform_info);
     memcpy(report->measurement, guest->digest, sizeof(report->measurement));
     memcpy(report->host_data, guest->host_data, sizeof(report->host_data));
     memcpy(report->report_id, guest->report_id, sizeof(report->report_id));
@@ -152,10 +188,9 @@ static void fill_guest(PspReport *report, const PspGuest *guest)
     memset(report->report_id_ma, 0xff, sizeof(report->report_id_ma));
 }
 
-int psp_answer_report(PspGuest *guest, unsigned vmpl, const void *data,
-                      void *answer)
+int psp_answer_report(PspGuest *guest, const PspMessage *message, void *answer)
 {
-    const PspReportRequest *request = data;
+    const PspReportRequest *request = (void *)message->payload;
     PspReportResponse *response = answer;
     PspReport *report = &response->report;
     Error *err = NULL;
@@ -163,13 +198,12 @@ int psp_answer_report(PspGuest *guest, unsigned vmpl, const void *data,
     PspChip *chip;
     int ret;
 
-    chip = begin(guest, check_report(guest, vmpl, request), &response->status,
-                 &ret);
+    chip = begin(guest, check_report(guest, message->header.vmpck, request),
+                 &response->status, &ret);
     if (!chip) {
         return ret;
     }
     response->size = cpu_to_le32(sizeof(*report));
-    report->version = cpu_to_le32(PSP_REPORT_VERSION);
     report->vmpl = request->vmpl;
     report->signature_algorithm =
         cpu_to_le32(PSP_SIGNATURE_ECDSA_P384_SHA384);
@@ -177,8 +211,10 @@ int psp_answer_report(PspGuest *guest, unsigned vmpl, const void *data,
            sizeof(report->report_data));
     fill_identity(report, &guest->identity);
     fill_platform(report, guest, chip);
+    fill_version(report, guest->platform);
     fill_guest(report, guest);
-    good = sign(report, guest, chip, &err);
+    good = sign(report, guest, chip,
+                signer_of(guest, le32_to_cpu(request->key_select)), &err);
     return result(good, err);
 }
 
@@ -192,7 +228,7 @@ typedef struct QEMU_PACKED KeyContext {
     uint64_t fields;
     uint32_t vmpl;
     uint32_t guest_svn;
-    PspTcb tcb;
+    uint64_t tcb;
     uint64_t policy;
     uint8_t image_id[16];
     uint8_t family_id[16];
@@ -200,27 +236,46 @@ typedef struct QEMU_PACKED KeyContext {
     uint8_t host_data[PSP_HOST_DATA_SIZE];
     uint8_t id_key_digest[PSP_DIGEST_SIZE];
     uint8_t author_key_digest[PSP_DIGEST_SIZE];
+    uint64_t launch_mit_vector;
 } KeyContext;
 
-static bool tcb_at_most(const PspTcb *tcb, const PspTcb *limit)
+/* A key without the vector is the one that version 1 gives. */
+static size_t context_size(const KeyContext *context)
 {
-    return tcb->boot_loader <= limit->boot_loader && tcb->tee <= limit->tee &&
-           tcb->snp <= limit->snp && tcb->microcode <= limit->microcode &&
-           is_zero(tcb->reserved, sizeof(tcb->reserved));
+    return le64_to_cpu(context->fields) & PSP_FIELD_MITIGATIONS
+           ? sizeof(*context) : offsetof(KeyContext, launch_mit_vector);
 }
 
-static uint32_t check_key(const PspGuest *guest, unsigned vmpl,
-                          const PspKeyRequest *request)
+static unsigned key_select(const PspKeyRequest *request)
 {
+    return le32_to_cpu(request->root_key_select) >> 1 & KEY_SELECT_MASK;
+}
+
+/* What a request of version 1 has no room for is 0. */
+static uint64_t mitigations(const PspMessage *message)
+{
+    const PspKeyRequest2 *request = (void *)message->payload;
+
+    return message->header.version < 2 ? 0
+           : le64_to_cpu(request->launch_mit_vector);
+}
+
+static uint32_t check_key(const PspGuest *guest, const PspMessage *message)
+{
+    const PspKeyRequest *request = (void *)message->payload;
+    const PspProduct *product = psp_product(guest->platform->product);
     uint32_t root = le32_to_cpu(request->root_key_select);
-    unsigned select = root >> 1 & KEY_SELECT_MASK;
+    unsigned select = key_select(request), vmpl = message->header.vmpck;
+    uint64_t known = FIELDS_KNOWN | (message->header.version < 2 ? 0 :
+                                     PSP_FIELD_MITIGATIONS);
 
     if (root & ~(PSP_ROOT_KEY_VMRK | KEY_SELECT_MASK << 1) ||
         select > PSP_KEY_VLEK || request->reserved_04 ||
-        le64_to_cpu(request->fields) & ~(uint64_t)FIELDS_KNOWN ||
+        le64_to_cpu(request->fields) & ~known ||
         !may_speak_for(vmpl, le32_to_cpu(request->vmpl)) ||
         le32_to_cpu(request->guest_svn) > guest->identity.guest_svn ||
-        !tcb_at_most(&request->tcb, &PSP_CHIP_TCB)) {
+        !psp_tcb_at_most(product, le64_to_cpu(request->tcb)) ||
+        mitigations(message) & ~guest->platform->mitigations) {
         return PSP_MSG_INVALID_PARAM;
     }
     /* Only a migration agent brings a VMRK. */
@@ -230,12 +285,14 @@ static uint32_t check_key(const PspGuest *guest, unsigned vmpl,
     if (masks(guest, PSP_CONFIG_MASK_CHIP_KEY)) {
         return PSP_MSG_INVALID_KEY;
     }
-    return has_key(guest, select) ? PSP_MSG_SUCCESS : PSP_MSG_INVALID_KEY;
+    return signer_of(guest, select) != PSP_SIGNER_NONE ? PSP_MSG_SUCCESS
+                                                       : PSP_MSG_INVALID_KEY;
 }
 
 static KeyContext key_context(const PspGuest *guest,
-                              const PspKeyRequest *request)
+                              const PspMessage *message)
 {
+    const PspKeyRequest *request = (void *)message->payload;
     uint64_t fields = le64_to_cpu(request->fields);
     const PspIdentity *identity = &guest->identity;
     KeyContext context = {
@@ -270,13 +327,15 @@ static KeyContext key_context(const PspGuest *guest,
     if (fields & PSP_FIELD_TCB) {
         context.tcb = request->tcb;
     }
+    if (fields & PSP_FIELD_MITIGATIONS) {
+        context.launch_mit_vector = cpu_to_le64(mitigations(message));
+    }
     return context;
 }
 
-int psp_answer_key(PspGuest *guest, unsigned vmpl, const void *data,
-                   void *answer)
+int psp_answer_key(PspGuest *guest, const PspMessage *message, void *answer)
 {
-    const PspKeyRequest *request = data;
+    const PspKeyRequest *request = (void *)message->payload;
     PspKeyResponse *response = answer;
     KeyContext context;
     Error *err = NULL;
@@ -284,25 +343,52 @@ int psp_answer_key(PspGuest *guest, unsigned vmpl, const void *data,
     PspChip *chip;
     int ret;
 
-    chip = begin(guest, check_key(guest, vmpl, request), &response->status,
-                 &ret);
+    chip = begin(guest, check_key(guest, message), &response->status, &ret);
     if (!chip) {
         return ret;
     }
-    context = key_context(guest, request);
-    derived = psp_chip_derive(chip, &context, sizeof(context), response->key,
+    context = key_context(guest, message);
+    derived = psp_chip_derive(chip, signer_of(guest, key_select(request)),
+                              &context, context_size(&context), response->key,
                               &err);
     return result(derived, err);
+}
+
+/*
+ * MSG_CPUID_REQ: does the processor have what the hypervisor says of it?  What
+ * it has not is corrected, as in the CPUID page at launch.
+ */
+int psp_answer_cpuid(PspGuest *guest, const PspMessage *message, void *answer)
+{
+    const PspCpuidRequest *request = (void *)message->payload;
+    PspCpuidResponse *response = answer;
+    uint32_t count = le32_to_cpu(request->count);
+    size_t size = le16_to_cpu(message->header.size);
+    g_autofree PspCpuidPage *page = g_new0(PspCpuidPage, 1);
+
+    if (request->reserved_04 || request->reserved_08 ||
+        count > PSP_CPUID_MAX ||
+        offsetof(PspCpuidRequest, entries[count]) > size) {
+        response->status = cpu_to_le32(PSP_MSG_INVALID_PARAM);
+        return SEV_RET_SUCCESS;
+    }
+    page->count = request->count;
+    memcpy(page->entries, request->entries, count * sizeof(PspCpuidEntry));
+    if (psp_platform_cpuid(guest->platform, page)) {
+        response->status = cpu_to_le32(PSP_MSG_INVALID_PARAM);
+    }
+    response->count = request->count;
+    memcpy(response->entries, page->entries, count * sizeof(PspCpuidEntry));
+    return SEV_RET_SUCCESS;
 }
 
 /*
  * MSG_TSC_INFO_REQ.  Secure TSC is not among the SEV features offered, so
  * scale, offset and factor are what the VMSA has: 0.
  */
-int psp_answer_tsc(PspGuest *guest, unsigned vmpl, const void *data,
-                   void *answer)
+int psp_answer_tsc(PspGuest *guest, const PspMessage *message, void *answer)
 {
-    const PspTscRequest *request = data;
+    const PspTscRequest *request = (void *)message->payload;
     PspTscResponse *response = answer;
 
     if (!is_zero(request->reserved, sizeof(request->reserved))) {

@@ -21,6 +21,7 @@
 /* SNP_FEATURE_INFO: the last index, and bits of EAX of index 1 */
 #define FEATURE_INFO_LAST       1
 #define FEATURE_LEGACY_COMMANDS (1U << 0)
+#define FEATURE_MSG_CPUID       (1U << 0)
 #define FEATURE_MSG_KEY         (1U << 1)
 #define FEATURE_MSG_REPORT      (1U << 2)
 #define FEATURE_MSG_TSC_INFO    (1U << 8)
@@ -122,14 +123,14 @@ int psp_snp_platform_status(PspHost *host, void *buffer)
     uint64_t spa = le64_to_cpu(command->spa);
     const PspSnpStatus answer = {
         .api_major = PSP_API_MAJOR,
-        .api_minor = PSP_API_MINOR,
+        .api_minor = psp_api_minor(platform),
         .state = platform->snp_state,
         .memory = memory_status(host),
         .build = cpu_to_le32(PSP_BUILD),
         .flags = cpu_to_le32((platform->config.mask & PSP_SNP_STATUS_MASK) |
                              PSP_SNP_STATUS_FEATURES),
         .guests = cpu_to_le32(psp_snp_guests(&host->platform)),
-        .current_tcb = cpu_to_le64(psp_chip_tcb()),
+        .current_tcb = cpu_to_le64(psp_chip_tcb(platform)),
         .reported_tcb = cpu_to_le64(psp_reported_tcb(platform)),
     };
     int status;
@@ -164,8 +165,8 @@ int psp_snp_feature_info(PspHost *host, void *buffer)
         info.ebx = cpu_to_le32(FEATURE_LEGACY_COMMANDS);
         break;
     case 1:
-        info.eax = cpu_to_le32(FEATURE_MSG_KEY | FEATURE_MSG_REPORT |
-                               FEATURE_MSG_TSC_INFO);
+        info.eax = cpu_to_le32(FEATURE_MSG_CPUID | FEATURE_MSG_KEY |
+                               FEATURE_MSG_REPORT | FEATURE_MSG_TSC_INFO);
         break;
     default:
         return SEV_RET_INVALID_PARAM;
@@ -173,31 +174,33 @@ int psp_snp_feature_info(PspHost *host, void *buffer)
     return psp_host_write(host, spa, &info, sizeof(info));
 }
 
-/* As numbers, the boot loader's patch level first */
-static uint32_t tcb_order(uint64_t raw)
+/* As numbers, the boot loader's patch level (from Turin on the FMC's) first */
+static uint64_t tcb_order(const PspProduct *product, uint64_t raw)
 {
     PspTcb tcb;
 
-    raw = cpu_to_le64(raw);
-    memcpy(&tcb, &raw, sizeof(tcb));
-    return (uint32_t)tcb.boot_loader << 24 | tcb.tee << 16 | tcb.snp << 8 |
-           tcb.microcode;
+    psp_tcb_parse(product, raw, &tcb);
+    return (uint64_t)tcb.fmc << 32 | (uint64_t)tcb.boot_loader << 24 |
+           tcb.tee << 16 | tcb.snp << 8 | tcb.microcode;
 }
 
-static bool tcb_newer(uint64_t a, uint64_t b)
+static bool tcb_newer(const PspPlatform *platform, uint64_t a, uint64_t b)
 {
-    return a != b && tcb_order(a) >= tcb_order(b);
+    const PspProduct *product = psp_product(platform->product);
+
+    return a != b && tcb_order(product, a) >= tcb_order(product, b);
 }
 
 int psp_snp_config(PspHost *host, void *buffer)
 {
+    const PspPlatform *platform = &host->platform;
     const PspCmdSnpConfig *config = buffer;
     uint64_t tcb = le64_to_cpu(config->reported_tcb);
     uint32_t mask = le32_to_cpu(config->mask);
 
     if (mask & ~CONFIG_MASK ||
         !buffer_is_zero(config->reserved, sizeof(config->reserved)) ||
-        (tcb && tcb_newer(tcb, psp_chip_tcb()))) {
+        (tcb && tcb_newer(platform, tcb, psp_chip_tcb(platform)))) {
         return SEV_RET_INVALID_PARAM;
     }
     host->platform.config = (PspConfig) {

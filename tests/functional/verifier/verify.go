@@ -13,6 +13,8 @@ package main
 
 import (
 	"bufio"
+	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -47,20 +49,35 @@ func read(fields []string) (*evidence, error) {
 	return &evidence{part[0], part[1], part[2], part[3], part[4]}, nil
 }
 
+// The root is named for the product line that it is of.
 func check(e *evidence) error {
+	ark, err := x509.ParseCertificate(e.ark)
+	if err != nil {
+		return err
+	}
+	line := strings.TrimPrefix(ark.Subject.CommonName, "ARK-")
+	if line == "Turin" ||
+		len(e.report) > 4 && binary.LittleEndian.Uint32(e.report) == 5 {
+		return checkModern(e, line, ark)
+	}
+	return checkOld(e, line)
+}
+
+// By go-sev-guest alone
+func checkOld(e *evidence, line string) error {
 	attestation, err := abi.ReportCertsToProto(append(e.report, e.certs...))
 	if err != nil {
 		return err
 	}
 	// The ASK is what the guest sent; the ARK is what is trusted.
-	root := trust.AMDRootCertsProduct("Milan")
+	root := trust.AMDRootCertsProduct(line)
 	chain := attestation.GetCertificateChain()
 	if err := root.Decode(chain.GetAskCert(), e.ark); err != nil {
 		return err
 	}
 	options := verify.DefaultOptions()
 	options.DisableCertFetching = true
-	options.TrustedRoots = map[string][]*trust.AMDRootCerts{"Milan": {root}}
+	options.TrustedRoots = map[string][]*trust.AMDRootCerts{line: {root}}
 	if err := verify.SnpAttestation(attestation, options); err != nil {
 		return err
 	}

@@ -34,13 +34,14 @@ static int set_name(gnutls_x509_crt_t crt, const char *oid, const char *value)
  * attribute, with those that AMD uses, and do not look at others.  Of the ARK
  * they compare nothing.
  */
-static int set_subject(gnutls_x509_crt_t crt, int which)
+static int set_subject(const PspChip *chip, int which)
 {
-    static const char *const common_name[CERTS] = {
-        [ARK] = "ARK-" PSP_CHIP_PRODUCT_LINE,
-        [ASK] = "SEV-" PSP_CHIP_PRODUCT_LINE,
-        [VCEK] = "SEV-VCEK",
+    static const char *const prefix[CERTS] = {
+        [ARK] = "ARK-", [ASK] = "SEV-", [VCEK] = "SEV-VCEK",
+        [ASVK] = "SEV-VLEK-", [VLEK] = "SEV-VLEK",
     };
+    g_autofree char *common_name = g_strconcat(
+        prefix[which], psp_chip_is_ca(which) ? chip->product->line : "", NULL);
     const struct {
         const char *oid, *value;
     } names[] = {
@@ -50,64 +51,27 @@ static int set_subject(gnutls_x509_crt_t crt, int which)
         { GNUTLS_OID_X520_STATE_OR_PROVINCE_NAME, "CA" },
         { GNUTLS_OID_X520_ORGANIZATION_NAME,
           which == ARK ? "QEMU-UPM, emulated" : "Advanced Micro Devices" },
-        { GNUTLS_OID_X520_COMMON_NAME, common_name[which] },
+        { GNUTLS_OID_X520_COMMON_NAME, common_name },
         { "2.5.4.13", EMULATED_TEXT },      /* description */
     };
     int ret = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(names) && ret >= 0; i++) {
-        ret = set_name(crt, names[i].oid, names[i].value);
+        ret = set_name(chip->cert[which], names[i].oid, names[i].value);
     }
     return ret;
 }
 
-/* An INTEGER of 0 to 255; from 128 on it takes a zero before it. */
-static int set_integer(gnutls_x509_crt_t crt, const char *oid, uint8_t value)
+static int set_chip_extensions(const PspChip *chip, int which)
 {
-    uint8_t der[] = { ASN1_INTEGER, 1, value, 0 };
-    size_t size = 3;
+    PspExtension list[PSP_EXTENSIONS_MAX];
+    size_t count = psp_chip_extensions(chip, which, list);
+    int ret = 0;
 
-    if (value >= 0x80) {
-        der[1] = 2;
-        der[2] = 0;
-        der[3] = value;
-        size = 4;
-    }
-    return gnutls_x509_crt_set_extension_by_oid(crt, oid, der, size, 0);
-}
-
-static int set_product(gnutls_x509_crt_t crt)
-{
-    uint8_t der[2 + sizeof(PSP_CHIP_PRODUCT) - 1] = {
-        ASN1_IA5_STRING, sizeof(PSP_CHIP_PRODUCT) - 1
-    };
-
-    memcpy(der + 2, PSP_CHIP_PRODUCT, sizeof(PSP_CHIP_PRODUCT) - 1);
-    return gnutls_x509_crt_set_extension_by_oid(crt, OID_PRODUCT, der,
-                                                sizeof(der), 0);
-}
-
-static int set_vcek_extensions(gnutls_x509_crt_t crt, const uint8_t *chip_id)
-{
-    const PspTcb tcb = PSP_CHIP_TCB;
-    const uint8_t spl[] = {
-        tcb.boot_loader, tcb.tee, tcb.snp, tcb.reserved[0], tcb.reserved[1],
-        tcb.reserved[2], tcb.reserved[3], tcb.microcode
-    };
-    int ret = set_integer(crt, OID_STRUCT_VERSION, 0);
-
-    if (ret >= 0) {
-        ret = set_product(crt);
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(spl) && ret >= 0; i++) {
-        g_autofree char *oid = g_strdup_printf(OID_SPL "%zu", i + 1);
-
-        ret = set_integer(crt, oid, spl[i]);
-    }
-    if (ret >= 0) {
-        /* AMD gives it without the tag of an OCTET STRING. */
-        ret = gnutls_x509_crt_set_extension_by_oid(crt, OID_HWID, chip_id,
-                                                   PSP_CHIP_ID_SIZE, 0);
+    for (size_t i = 0; i < count && ret >= 0; i++) {
+        ret = gnutls_x509_crt_set_extension_by_oid(chip->cert[which],
+                                                   list[i].oid, list[i].der,
+                                                   list[i].size, 0);
     }
     return ret;
 }
@@ -129,9 +93,10 @@ static int set_ca_extensions(gnutls_x509_crt_t crt, int which)
         gnutls_x509_crt_set_subject_key_id(crt, id, size);
 }
 
-static int set_common(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
+static int set_common(const PspChip *chip, gnutls_x509_privkey_t key,
                       int which)
 {
+    gnutls_x509_crt_t crt = chip->cert[which];
     uint8_t serial[SERIAL_SIZE];
     time_t now = time(NULL);
     int ret = gnutls_rnd(GNUTLS_RND_NONCE, serial, sizeof(serial));
@@ -149,12 +114,12 @@ static int set_common(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
     }
     if (ret >= 0) {
         ret = gnutls_x509_crt_set_expiration_time(
-            crt, now + (which == VCEK ? VCEK_LIFE : CA_LIFE));
+            crt, now + (psp_chip_is_ca(which) ? CA_LIFE : VCEK_LIFE));
     }
     if (ret >= 0) {
         ret = gnutls_x509_crt_set_key(crt, key);
     }
-    return ret < 0 ? ret : set_subject(crt, which);
+    return ret < 0 ? ret : set_subject(chip, which);
 }
 
 /* RSASSA-PSS with SHA-384 and a salt as long, as AMD signs them */
@@ -177,47 +142,45 @@ static int sign_cert(gnutls_x509_crt_t crt, gnutls_x509_crt_t issuer,
     return ret;
 }
 
-static bool make_cert(PspChip *chip, int which, gnutls_x509_privkey_t key,
-                      gnutls_x509_privkey_t issuer_key, Error **errp)
+static const int issuer_of[CERTS] = {
+    [ARK] = ARK, [ASK] = ARK, [VCEK] = ASK, [ASVK] = ARK, [VLEK] = ASVK,
+};
+
+static bool make_cert(PspChip *chip, int which,
+                      gnutls_x509_privkey_t key[CERTS], Error **errp)
 {
     gnutls_x509_crt_t crt = chip->cert[which];
-    int ret = set_common(crt, key, which);
+    int issuer = issuer_of[which], ret = set_common(chip, key[which], which);
 
     if (ret >= 0) {
-        ret = which == VCEK ? set_vcek_extensions(crt, chip->id)
-                            : set_ca_extensions(crt, which);
+        ret = psp_chip_is_ca(which) ? set_ca_extensions(crt, which)
+                                    : set_chip_extensions(chip, which);
     }
     if (ret >= 0) {
-        ret = sign_cert(crt, chip->cert[MAX(which - 1, ARK)], issuer_key);
+        ret = sign_cert(crt, chip->cert[issuer], key[issuer]);
     }
     return psp_chip_ok(ret, "can not make a certificate", errp);
 }
 
-static bool make_keys(gnutls_x509_privkey_t key[CERTS], Error **errp)
+static bool make_key(gnutls_x509_privkey_t key, int which, Error **errp)
 {
     const unsigned curve =
         GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP384R1);
-    int ret = gnutls_x509_privkey_generate(key[ARK], GNUTLS_PK_RSA, RSA_BITS,
-                                           0);
+    int ret = psp_chip_is_ca(which)
+        ? gnutls_x509_privkey_generate(key, GNUTLS_PK_RSA, RSA_BITS, 0)
+        : gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, curve, 0);
 
-    if (ret >= 0) {
-        ret = gnutls_x509_privkey_generate(key[ASK], GNUTLS_PK_RSA, RSA_BITS,
-                                           0);
-    }
-    if (ret >= 0) {
-        ret = gnutls_x509_privkey_generate(key[VCEK], GNUTLS_PK_ECDSA, curve,
-                                           0);
-    }
     return psp_chip_ok(ret, "can not make keys", errp);
 }
 
 static bool make_chip_id(PspChip *chip, Error **errp)
 {
-    size_t fixed = strlen(PSP_CHIP_ID_PREFIX);
+    const PspProduct *product = chip->product;
+    size_t fixed = strlen(product->id_prefix);
 
-    memcpy(chip->id, PSP_CHIP_ID_PREFIX, fixed);
+    memcpy(chip->id, product->id_prefix, fixed);
     return psp_chip_ok(gnutls_rnd(GNUTLS_RND_KEY, chip->id + fixed,
-                                  sizeof(chip->id) - fixed),
+                                  product->id_size - fixed),
                        "no random numbers", errp);
 }
 
@@ -228,16 +191,21 @@ bool psp_chip_make(PspChip *chip, Error **errp)
 
     info_report("emulated SEV-SNP firmware: making the keys of a new chip,"
                 " this takes a few seconds");
-    key[VCEK] = chip->key;
-    for (int i = ARK; i < VCEK && made; i++) {
-        made = psp_chip_ok(gnutls_x509_privkey_init(&key[i]), "no memory",
-                           errp);
+    key[VCEK] = chip->key[PSP_SIGNER_VCEK];
+    key[VLEK] = chip->key[PSP_SIGNER_VLEK];
+    for (int i = 0; i < psp_chip_certs_of(chip) && made; i++) {
+        made = (key[i] || psp_chip_ok(gnutls_x509_privkey_init(&key[i]),
+                                      "no memory", errp)) &&
+               make_key(key[i], i, errp);
     }
-    made = made && make_chip_id(chip, errp) && make_keys(key, errp);
-    for (int i = ARK; i < CERTS && made; i++) {
-        made = make_cert(chip, i, key[i], key[MAX(i - 1, ARK)], errp);
+    made = made && make_chip_id(chip, errp);
+    for (int i = 0; i < psp_chip_certs_of(chip) && made; i++) {
+        made = make_cert(chip, i, key, errp);
     }
-    gnutls_x509_privkey_deinit(key[ARK]);
-    gnutls_x509_privkey_deinit(key[ASK]);
+    for (int i = 0; i < CERTS; i++) {
+        if (psp_chip_is_ca(i)) {
+            gnutls_x509_privkey_deinit(key[i]);
+        }
+    }
     return made;
 }

@@ -13,32 +13,13 @@
 #include "../trace.h"
 #include "internal.h"
 
-#define KEY_FILE    "vcek.key"
-#define CHAIN_FILE  "cert_chain.pem"
-#define TABLE_FILE  "certs.bin"
 #define LOCK_FILE   ".lock"
-
-static const struct {
-    const char *name;
-    const SevCertGuid *guid;
-} certs[CERTS] = {
-    [ARK] = { "ark", &sev_cert_ark },
-    [ASK] = { "ask", &sev_cert_ask },
-    [VCEK] = { "vcek", &sev_cert_vcek },
-};
-
-static char *path_of(const char *folder, const char *name, const char *suffix)
-{
-    g_autofree char *file = g_strconcat(name, suffix, NULL);
-
-    return g_build_filename(folder, file, NULL);
-}
 
 static bool write_file(const char *folder, const char *name,
                        const char *suffix, const void *data, size_t size,
                        int mode, Error **errp)
 {
-    g_autofree char *path = path_of(folder, name, suffix);
+    g_autofree char *path = psp_chip_path(folder, name, suffix);
     g_autoptr(GError) err = NULL;
 
     if (g_file_set_contents_full(path, data, size,
@@ -65,201 +46,90 @@ static bool save_cert(const PspChip *chip, const char *folder, int which,
 {
     gnutls_datum_t data = { 0 };
     bool saved = export_cert(chip, which, pem, &data, errp) &&
-                 write_file(folder, certs[which].name, pem ? ".pem" : ".der",
-                            data.data, data.size, 0644, errp);
+                 write_file(folder, psp_chip_files[which].name,
+                            pem ? ".pem" : ".der", data.data, data.size, 0644,
+                            errp);
 
-    if (saved && pem && which != VCEK) {
+    if (saved && pem && (which == ASK || which == ARK)) {
         g_string_append_len(chain, (const char *)data.data, data.size);
     }
     gnutls_free(data.data);
     return saved;
 }
 
-static bool save_key(const PspChip *chip, const char *folder, Error **errp)
+static bool save_key(const PspChip *chip, PspSigner signer,
+                     const char *folder, Error **errp)
 {
     gnutls_datum_t data = { 0 };
-    int ret = gnutls_x509_privkey_export2_pkcs8(chip->key,
+    int ret = gnutls_x509_privkey_export2_pkcs8(chip->key[signer],
                                                 GNUTLS_X509_FMT_PEM, NULL,
                                                 GNUTLS_PKCS_PLAIN, &data);
     bool saved = psp_chip_ok(ret, "can not write a key", errp) &&
-                 write_file(folder, KEY_FILE, "", data.data, data.size, 0600,
-                            errp);
+                 write_file(folder, psp_chip_key_files[signer], "", data.data,
+                            data.size, 0600, errp);
 
     gnutls_memset(data.data, 0, data.size);
     gnutls_free(data.data);
     return saved;
 }
 
-/* The key comes last: where it is, everything is. */
+GByteArray *psp_chip_table(const PspChip *chip, bool vlek, Error **errp)
+{
+    const int order[] = { vlek ? VLEK : VCEK, vlek ? ASVK : ASK, ARK };
+    SevCert entries[ARRAY_SIZE(order)];
+    gnutls_datum_t der[ARRAY_SIZE(order)] = { { 0 } };
+    GByteArray *table = NULL;
+    bool exported = true;
+
+    for (size_t i = 0; i < ARRAY_SIZE(order) && exported; i++) {
+        exported = export_cert(chip, order[i], false, &der[i], errp);
+        entries[i] = (SevCert) {
+            psp_chip_files[order[i]].guid, der[i].data, der[i].size
+        };
+    }
+    if (exported) {
+        table = sev_certs_table(entries, ARRAY_SIZE(entries));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(der); i++) {
+        gnutls_free(der[i].data);
+    }
+    return table;
+}
+
+static bool save_table(const PspChip *chip, bool vlek, const char *folder,
+                       Error **errp)
+{
+    g_autoptr(GByteArray) table = psp_chip_table(chip, vlek, errp);
+
+    return table &&
+           write_file(folder, vlek ? PSP_CHIP_VLEK_TABLE_FILE
+                                   : PSP_CHIP_TABLE_FILE, "",
+                      table->data, table->len, 0644, errp);
+}
+
+static bool save_vlek(const PspChip *chip, const char *folder, Error **errp)
+{
+    return !chip->vlek ||
+           (save_table(chip, true, folder, errp) &&
+            save_key(chip, PSP_SIGNER_VLEK, folder, errp));
+}
+
+/* The VCEK's key comes last: where it is, everything is. */
 static bool save_chip(const PspChip *chip, const char *folder, Error **errp)
 {
     g_autoptr(GString) chain = g_string_new(NULL);
 
-    for (int i = VCEK; i >= ARK; i--) {
+    for (int i = psp_chip_certs_of(chip) - 1; i >= ARK; i--) {
         if (!save_cert(chip, folder, i, true, chain, errp) ||
             !save_cert(chip, folder, i, false, chain, errp)) {
             return false;
         }
     }
-    return write_file(folder, CHAIN_FILE, "", chain->str, chain->len, 0644,
-                      errp) &&
-           write_file(folder, TABLE_FILE, "", chip->table->data,
-                      chip->table->len, 0644, errp) &&
-           save_key(chip, folder, errp);
-}
-
-static bool read_file(const char *path, gnutls_datum_t *out, Error **errp)
-{
-    g_autoptr(GError) err = NULL;
-    char *contents;
-    gsize size;
-
-    if (!g_file_get_contents(path, &contents, &size, &err)) {
-        error_setg(errp, "%s", err->message);
-        return false;
-    }
-    *out = (gnutls_datum_t) { (unsigned char *)contents, size };
-    return true;
-}
-
-static bool load_cert(PspChip *chip, const char *folder, int which,
-                      Error **errp)
-{
-    g_autofree char *path = path_of(folder, certs[which].name, ".pem");
-    gnutls_datum_t data;
-    int ret;
-
-    if (!read_file(path, &data, errp)) {
-        return false;
-    }
-    ret = gnutls_x509_crt_import(chip->cert[which], &data,
-                                 GNUTLS_X509_FMT_PEM);
-    g_free(data.data);
-    if (ret < 0) {
-        error_setg(errp, "'%s' is not a certificate in PEM: %s", path,
-                   gnutls_strerror(ret));
-        return false;
-    }
-    return true;
-}
-
-static bool load_key(PspChip *chip, const char *folder, Error **errp)
-{
-    g_autofree char *path = path_of(folder, KEY_FILE, "");
-    gnutls_datum_t data;
-    GStatBuf st;
-    int ret;
-
-    if (!read_file(path, &data, errp)) {
-        return false;
-    }
-    ret = gnutls_x509_privkey_import(chip->key, &data, GNUTLS_X509_FMT_PEM);
-    gnutls_memset(data.data, 0, data.size);
-    g_free(data.data);
-    if (ret < 0) {
-        error_setg(errp, "'%s' is not a private key in PEM: %s", path,
-                   gnutls_strerror(ret));
-        return false;
-    }
-    if (g_stat(path, &st) == 0 && st.st_mode & 077) {
-        warn_report("'%s' is a private key that others may read; chmod 600"
-                    " it", path);
-    }
-    return true;
-}
-
-/* Has the VCEK been made for this chip, by this ASK, by this ARK? */
-static bool check_signatures(const PspChip *chip, Error **errp)
-{
-    unsigned status = 0;
-    gnutls_x509_trust_list_t roots;
-    int ret = gnutls_x509_trust_list_init(&roots, 0);
-
-    if (ret >= 0) {
-        gnutls_x509_crt_t chain[] = { chip->cert[VCEK], chip->cert[ASK] };
-
-        ret = gnutls_x509_trust_list_add_cas(roots, &chip->cert[ARK], 1, 0);
-        if (ret >= 0) {
-            ret = gnutls_x509_trust_list_verify_crt(
-                roots, chain, ARRAY_SIZE(chain),
-                GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status, NULL);
-        }
-        gnutls_x509_trust_list_deinit(roots, 0);
-    }
-    if (!psp_chip_ok(ret, "can not verify vcek.pem", errp)) {
-        return false;
-    }
-    if (status) {
-        error_setg(errp, "vcek.pem is not signed by ask.pem, or that not by"
-                   " ark.pem");
-        return false;
-    }
-    return true;
-}
-
-static bool check_key(const PspChip *chip, Error **errp)
-{
-    uint8_t of_key[32], of_cert[32];
-    size_t key_size = sizeof(of_key), cert_size = sizeof(of_cert);
-    int ret = gnutls_x509_privkey_get_key_id(chip->key, 0, of_key, &key_size);
-
-    if (ret >= 0) {
-        ret = gnutls_x509_crt_get_key_id(chip->cert[VCEK], 0, of_cert,
-                                         &cert_size);
-    }
-    if (!psp_chip_ok(ret, "can not compare " KEY_FILE " with vcek.pem", errp)) {
-        return false;
-    }
-    if (key_size != cert_size || memcmp(of_key, of_cert, key_size)) {
-        error_setg(errp, KEY_FILE " is not the key of vcek.pem");
-        return false;
-    }
-    return true;
-}
-
-static bool check_extension(const PspChip *chip, const char *oid,
-                            const void *wanted, size_t size)
-{
-    uint8_t value[PSP_CHIP_ID_SIZE];
-    size_t got = sizeof(value);
-
-    return gnutls_x509_crt_get_extension_by_oid(chip->cert[VCEK], oid, 0,
-                                                value, &got, NULL) >= 0 &&
-           got == size && !memcmp(value, wanted, size);
-}
-
-/* Its ID is in the VCEK.  A VCEK of AMD's has another. */
-static bool load_chip_id(PspChip *chip, Error **errp)
-{
-    const uint8_t microcode[] = {
-        ASN1_INTEGER, 2, 0, PSP_CHIP_TCB.microcode
-    };
-    size_t size = sizeof(chip->id);
-    int ret = gnutls_x509_crt_get_extension_by_oid(chip->cert[VCEK], OID_HWID,
-                                                   0, chip->id, &size, NULL);
-
-    if (ret < 0 || size != sizeof(chip->id) ||
-        memcmp(chip->id, PSP_CHIP_ID_PREFIX, strlen(PSP_CHIP_ID_PREFIX))) {
-        error_setg(errp, "vcek.pem is not that of an emulated chip");
-        return false;
-    }
-    if (!check_extension(chip, OID_SPL "8", microcode, sizeof(microcode))) {
-        error_setg(errp, "vcek.pem is for another patch level than the one"
-                   " that this QEMU emulates");
-        return false;
-    }
-    return true;
-}
-
-static bool load_chip(PspChip *chip, const char *folder, Error **errp)
-{
-    for (int i = ARK; i < CERTS; i++) {
-        if (!load_cert(chip, folder, i, errp)) {
-            return false;
-        }
-    }
-    return load_key(chip, folder, errp) && check_key(chip, errp) &&
-           check_signatures(chip, errp) && load_chip_id(chip, errp);
+    return write_file(folder, PSP_CHIP_CHAIN_FILE, "", chain->str, chain->len,
+                      0644, errp) &&
+           save_table(chip, false, folder, errp) &&
+           save_vlek(chip, folder, errp) &&
+           save_key(chip, PSP_SIGNER_VCEK, folder, errp);
 }
 
 /* A folder without a key must not have what would be written over. */
@@ -268,42 +138,22 @@ static bool check_empty(const char *folder, Error **errp)
     ERRP_GUARD();
     static const char *const files[] = {
         "ark.pem", "ask.pem", "vcek.pem", "ark.der", "ask.der", "vcek.der",
-        CHAIN_FILE, TABLE_FILE,
+        PSP_CHIP_CHAIN_FILE, PSP_CHIP_TABLE_FILE, "asvk.pem", "vlek.pem",
+        "asvk.der",
+        "vlek.der", PSP_CHIP_VLEK_TABLE_FILE, PSP_CHIP_VLEK_KEY_FILE,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        g_autofree char *path = path_of(folder, files[i], "");
+        g_autofree char *path = psp_chip_path(folder, files[i], "");
 
         if (g_file_test(path, G_FILE_TEST_EXISTS)) {
-            error_setg(errp, "'%s' is there, but no " KEY_FILE " that belongs"
-                       " to it", path);
+            error_setg(errp, "'%s' is there, but no " PSP_CHIP_KEY_FILE
+                       " that belongs to it", path);
             error_append_hint(errp, PSP_CHIP_REMOVE);
             return false;
         }
     }
     return true;
-}
-
-static bool make_table(PspChip *chip, Error **errp)
-{
-    static const int order[] = { VCEK, ASK, ARK };
-    SevCert entries[CERTS];
-    gnutls_datum_t der[CERTS] = { { 0 } };
-    bool exported = true;
-
-    for (size_t i = 0; i < ARRAY_SIZE(order) && exported; i++) {
-        exported = export_cert(chip, order[i], false, &der[i], errp);
-        entries[i] = (SevCert) {
-            certs[order[i]].guid, der[i].data, der[i].size
-        };
-    }
-    if (exported) {
-        chip->table = sev_certs_table(entries, ARRAY_SIZE(entries));
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(der); i++) {
-        gnutls_free(der[i].data);
-    }
-    return exported;
 }
 
 /*
@@ -349,7 +199,7 @@ static bool wait_for_lock(int fd, const char *path, Error **errp)
 
 int psp_chip_lock_folder(const char *folder, Error **errp)
 {
-    g_autofree char *path = path_of(folder, LOCK_FILE, "");
+    g_autofree char *path = psp_chip_path(folder, LOCK_FILE, "");
     int fd;
 
     if (g_mkdir_with_parents(folder, 0700) < 0) {
@@ -370,19 +220,9 @@ int psp_chip_lock_folder(const char *folder, Error **errp)
 
 bool psp_chip_is_made(const char *folder)
 {
-    g_autofree char *key = path_of(folder, KEY_FILE, "");
+    g_autofree char *key = psp_chip_path(folder, PSP_CHIP_KEY_FILE, "");
 
     return g_file_test(key, G_FILE_TEST_EXISTS);
-}
-
-bool psp_chip_load(PspChip *chip, const char *folder, Error **errp)
-{
-    if (!load_chip(chip, folder, errp) || !make_table(chip, errp)) {
-        return false;
-    }
-    trace_psp_chip(folder, false);
-    return psp_chip_ok(gnutls_privkey_import_x509(chip->signer, chip->key, 0),
-                       "can not use " KEY_FILE, errp);
 }
 
 /* With @chip NULL it is only looked whether it could be saved. */
@@ -393,8 +233,7 @@ static bool save_once(PspChip *chip, const char *folder, Error **errp)
 
     if (good && !psp_chip_is_made(folder)) {
         good = check_empty(folder, errp) &&
-               (!chip || (make_table(chip, errp) &&
-                          save_chip(chip, folder, errp)));
+               (!chip || save_chip(chip, folder, errp));
     }
     if (lock >= 0) {
         close(lock);

@@ -17,13 +17,18 @@ bool psp_chip_ok(int ret, const char *what, Error **errp)
     return false;
 }
 
-static PspChip *new_chip(Error **errp)
+static PspChip *new_chip(PspProductId product, bool vlek, Error **errp)
 {
     PspChip *chip = g_new0(PspChip, 1);
-    int ret = gnutls_x509_privkey_init(&chip->key);
+    int ret = 0;
 
-    if (ret >= 0) {
-        ret = gnutls_privkey_init(&chip->signer);
+    chip->product = psp_product(product);
+    chip->vlek = vlek;
+    for (int i = 0; i < PSP_SIGNERS && ret >= 0; i++) {
+        ret = gnutls_x509_privkey_init(&chip->key[i]);
+        if (ret >= 0) {
+            ret = gnutls_privkey_init(&chip->signer[i]);
+        }
     }
     for (int i = 0; i < CERTS && ret >= 0; i++) {
         ret = gnutls_x509_crt_init(&chip->cert[i]);
@@ -39,9 +44,10 @@ static PspChip *new_chip(Error **errp)
  * Keys take seconds to make, and nobody is kept out meanwhile: who comes at
  * the same time makes others, and the first to be saved are the chip's.
  */
-static bool make_in(const char *folder, Error **errp)
+static bool make_in(const char *folder, PspProductId product, bool vlek,
+                    Error **errp)
 {
-    PspChip *chip = new_chip(errp);
+    PspChip *chip = new_chip(product, vlek, errp);
     bool made = chip && psp_chip_make(chip, errp) &&
                 psp_chip_save(chip, folder, errp);
 
@@ -49,10 +55,11 @@ static bool make_in(const char *folder, Error **errp)
     return made;
 }
 
-static PspChip *load_from(const char *folder, Error **errp)
+static PspChip *load_from(const char *folder, PspProductId product, bool vlek,
+                          Error **errp)
 {
     ERRP_GUARD();
-    PspChip *chip = new_chip(errp);
+    PspChip *chip = new_chip(product, vlek, errp);
 
     if (chip && !psp_chip_load(chip, folder, errp)) {
         error_append_hint(errp, PSP_CHIP_REMOVE);
@@ -61,14 +68,16 @@ static PspChip *load_from(const char *folder, Error **errp)
     return chip;
 }
 
-PspChip *psp_chip_open(const char *folder, Error **errp)
+PspChip *psp_chip_open(const char *folder, PspProductId product, bool vlek,
+                       Error **errp)
 {
     ERRP_GUARD();
     PspChip *chip = NULL;
 
     if (psp_chip_is_made(folder) ||
-        (psp_chip_check_room(folder, errp) && make_in(folder, errp))) {
-        chip = load_from(folder, errp);
+        (psp_chip_check_room(folder, errp) &&
+         make_in(folder, product, vlek, errp))) {
+        chip = load_from(folder, product, vlek, errp);
     }
     if (!chip) {
         error_prepend(errp, "cert-dir '%s': ", folder);
@@ -84,8 +93,10 @@ void psp_chip_free(PspChip *chip)
     for (int i = 0; i < CERTS; i++) {
         gnutls_x509_crt_deinit(chip->cert[i]);
     }
-    gnutls_privkey_deinit(chip->signer);
-    gnutls_x509_privkey_deinit(chip->key);
+    for (int i = 0; i < PSP_SIGNERS; i++) {
+        gnutls_privkey_deinit(chip->signer[i]);
+        gnutls_x509_privkey_deinit(chip->key[i]);
+    }
     if (chip->table) {
         g_byte_array_unref(chip->table);
     }
@@ -106,13 +117,13 @@ const GByteArray *psp_chip_certs(const PspChip *chip)
  * Using the key
  */
 
-bool psp_chip_sign(const PspChip *chip, const void *data, size_t size,
-                   PspEcSignature *signature, Error **errp)
+bool psp_chip_sign(const PspChip *chip, PspSigner signer, const void *data,
+                   size_t size, PspEcSignature *signature, Error **errp)
 {
-    int ret = psp_ec_sign(signature, chip->signer, GNUTLS_DIG_SHA384, data,
-                          size);
+    int ret = psp_ec_sign(signature, chip->signer[signer], GNUTLS_DIG_SHA384,
+                          data, size);
 
-    return psp_chip_ok(ret, "can not sign with the VCEK", errp);
+    return psp_chip_ok(ret, "can not sign a report", errp);
 }
 
 static int hkdf(const gnutls_datum_t *secret, const gnutls_datum_t *context,
@@ -134,15 +145,16 @@ static int hkdf(const gnutls_datum_t *secret, const gnutls_datum_t *context,
 
 /*
  * The specification keeps the derivation to the firmware; HKDF (RFC 5869) of
- * the VCEK's private number has the properties that it promises.
+ * the private number of VCEK or VLEK has the properties that it promises.
  */
-bool psp_chip_derive(const PspChip *chip, const void *context, size_t size,
+bool psp_chip_derive(const PspChip *chip, PspSigner signer,
+                     const void *context, size_t size,
                      uint8_t key[PSP_DERIVED_KEY_SIZE], Error **errp)
 {
     const gnutls_datum_t info = { (void *)context, size };
     gnutls_datum_t secret = { 0 };
-    int ret = gnutls_x509_privkey_export_ecc_raw(chip->key, NULL, NULL, NULL,
-                                                 &secret);
+    int ret = gnutls_x509_privkey_export_ecc_raw(chip->key[signer], NULL, NULL,
+                                                 NULL, &secret);
 
     if (ret >= 0) {
         ret = hkdf(&secret, &info, key);
