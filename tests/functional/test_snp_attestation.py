@@ -8,6 +8,7 @@ import base64
 import fcntl
 import hashlib
 import os
+import pathlib
 import re
 import shutil
 import struct
@@ -18,7 +19,8 @@ import time
 import pytest
 
 import id_block
-from linux_guest import LIMIT, LOGS, TOP, Guest, launch_digest, linux, snp
+from linux_guest import (LIMIT, LOGS, QEMU, TOP, Guest, launch_digest, linux,
+                         snp)
 
 # In the order in which they need each other
 MODULES = ['gf128mul', 'ghash-generic', 'crypto_null', 'gcm', 'configfs',
@@ -381,6 +383,74 @@ def test_identity(session, start, folder, verify):
     assert evidence.field(0xe0, 48).hex() == id_block.key_digest(keys[0])
     assert evidence.field(0x110, 48).hex() == id_block.key_digest(keys[1])
     assert verify([case_of(session, evidence)]) == ['ok']
+
+
+# Options, and what the report then has: version, CPU, firmware's ABI, signer
+CHIPS = {
+    'milan-2': (',emulated-report-version=2', 2, '000000', '3701', 0),
+    'genoa': (',emulated-chip=genoa', 3, '191101', '3701', 0),
+    'milan-vlek': (',emulated-vlek=on', 3, '190101', '3701', 1),
+    'milan-5': (',emulated-report-version=5,emulated-mitigations=0x21', 5,
+                '190101', '3a01', 0),
+    'turin': (',emulated-chip=turin', 5, '1a0201', '3a01', 0),
+    'turin-vlek': (',emulated-chip=turin,emulated-vlek=on,vcek-disabled=on', 5,
+                   '1a0201', '3a01', 1),
+}
+
+
+@pytest.mark.parametrize('name', CHIPS)
+def test_chips(start, folder, verify, name, monkeypatch):
+    """Each chip's report is accepted, and with a byte changed refused."""
+    options, version, cpu, abi, signer = CHIPS[name]
+    state = folder / 'state'
+    shutil.rmtree(state, ignore_errors=True)
+    monkeypatch.setenv('XDG_STATE_HOME', str(state))
+    guest = start(*snp(guest=options),
+                  *linux(folder, PREPARE + report_script('r', NONCES[0]),
+                         MODULES))
+    digest = launch_digest(guest)
+    chip = pathlib.Path(guest.cmd('qom-get', path='sev0', property='cert-dir'))
+    evidence = Evidence(folder, guest.finish(), 'r', NONCES[0])
+    below = '' if name in ('milan-2', 'milan-5') else name
+    assert chip == state / 'qemu-upm' / below
+    assert struct.unpack('<I', evidence.field(0, 4)) == (version,)
+    assert evidence.field(0x188, 3).hex() == cpu
+    assert evidence.field(0x1e9, 2).hex() == abi
+    assert evidence.field(0x48, 4) == bytes([signer << 2, 0, 0, 0])
+    vector = 0x21 if 'mitigations' in options else 0
+    assert struct.unpack('<QQ', evidence.field(0x1f8, 16)) == (vector,) * 2
+    table = 'certs-vlek.bin' if signer else 'certs.bin'
+    assert evidence.certs == (chip / table).read_bytes()
+
+    case = {'ark': chip / 'ark.der', 'report': evidence.path('report'),
+            'certs': evidence.path('certs'), 'nonce': NONCES[0].hex(),
+            'measurement': digest}
+    assert verify([case.values()]) == ['ok']
+    signed = [*range(0x2a0), *range(0x2a0, 0x2d0), *range(0x2e8, 0x318)]
+    spoilt = [{**case, 'report': path}.values() for path in
+              flips(evidence.report, signed, folder / 'flips', 'report')]
+    start_at, size = certificates(evidence.certs)[0]
+    spoilt += [{**case, 'certs': path}.values() for path in
+               flips(evidence.certs, range(start_at, start_at + size),
+                     folder / 'flips', 'certs')]
+    spoilt += [{**case, 'ark': other_root(folder, 'DER')}.values(),
+               {**case, 'nonce': NONCES[1].hex()}.values(),
+               {**case, 'measurement': '00' * 48}.values()]
+    all_refused(verify(spoilt), spoilt)
+
+
+def test_chip_options():
+    """What cannot be is refused, with the reason."""
+    for options, reason in (
+            (',emulated-report-version=4', 'is not known, only 2, 3 and 5'),
+            (',emulated-mitigations=1', 'has no place in attestation reports'),
+            (',emulated-chip=rome', 'emulated-chip')):
+        done = subprocess.run([QEMU, '-nodefaults', '-display', 'none',
+                               *map(str, snp(guest=options))],
+                              capture_output=True, text=True, timeout=LIMIT,
+                              check=False)
+        assert done.returncode == 1
+        assert reason in done.stderr
 
 
 def test_vcek_disabled(session, start, folder):
