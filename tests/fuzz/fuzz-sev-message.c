@@ -5,7 +5,7 @@
  * accepted gets a sealed response
  *
  * Sources: target/i386/psp/guest-message.c target/i386/psp/report.c
- *     target/i386/psp/product.c
+ * Sources: target/i386/psp/product.c
  */
 #include "qemu/osdep.h"
 #include <gnutls/crypto.h>
@@ -126,13 +126,19 @@ static bool seal_or_open(PspMessage *page, const uint8_t *key, size_t size,
 /* What the specification has of the header, on the page as it is sent */
 static int kind_of(const uint8_t *raw)
 {
+    const unsigned size = lduw_le_p(raw + 0x36);
+
     if (raw[0x30] != 1 || raw[0x31] != 1 || lduw_le_p(raw + 0x32) != 0x60 ||
         raw[0x3c] > 3 || raw[0x35] != 1) {
         return -1;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (raw[0x34] == kinds[i].type &&
-            lduw_le_p(raw + 0x36) == kinds[i].size) {
+    /* Any number of entries that a CPUID page has room for */
+    if (raw[0x34] == 1) {
+        return size >= 16 && size <= 16 + 64 * 48 && (size - 16) % 48 == 0 ?
+               KIND_CPUID : -1;
+    }
+    for (size_t i = 0; i < KIND_CPUID; i++) {
+        if (raw[0x34] == kinds[i].type && size == kinds[i].size) {
             return i;
         }
     }
@@ -140,17 +146,16 @@ static int kind_of(const uint8_t *raw)
 }
 
 static void check_answer(PspGuest *guest, PspMessage *answer, int kind,
-                         unsigned vmpck, uint64_t number)
+                         size_t size, unsigned vmpck, uint64_t number)
 {
     const uint8_t *raw = (const uint8_t *)answer;
     uint32_t status;
 
     FUZZ_ASSERT(ldq_le_p(raw + 0x20) == number + 1);
     FUZZ_ASSERT(raw[0x34] == kinds[kind].type + 1 && raw[0x35] == 1);
-    FUZZ_ASSERT(lduw_le_p(raw + 0x36) == kinds[kind].answer);
+    FUZZ_ASSERT(lduw_le_p(raw + 0x36) == size);
     FUZZ_ASSERT(raw[0x3c] == vmpck);
-    FUZZ_ASSERT(seal_or_open(answer, guest->vmpck[vmpck], kinds[kind].answer,
-                             false));
+    FUZZ_ASSERT(seal_or_open(answer, guest->vmpck[vmpck], size, false));
     status = ldl_le_p(raw + 0x60);
     FUZZ_ASSERT(status == 0 || status == 0x16 || status == 0x27);
     FUZZ_ASSERT(guest->message_count[vmpck] == number + 1);
@@ -190,7 +195,8 @@ static void one_step(PspGuest *guest, const Step *step)
         expected = SEV_RET_INVALID_PARAM;
     } else if (ldq_le_p(raw + 0x20) != guest->message_count[raw[0x3c]] + 1) {
         expected = AEAD_OFLOW;
-    } else if (changed || sealed != kinds[kind].size ||
+    } else if (changed ||
+               (kind != KIND_CPUID && sealed != kinds[kind].size) ||
                raw[0x3c] != (vmpck + key) % 4) {
         expected = SEV_RET_BAD_MEASUREMENT;
     } else {
@@ -204,7 +210,9 @@ static void one_step(PspGuest *guest, const Step *step)
         FUZZ_ASSERT(buffer_is_zero(answer, sizeof(*answer)));
         FUZZ_ASSERT(!memcmp(counts, guest->message_count, sizeof(counts)));
     } else {
-        check_answer(guest, answer, kind, raw[0x3c], ldq_le_p(raw + 0x20));
+        check_answer(guest, answer, kind,
+                     kind == KIND_CPUID ? sealed : kinds[kind].answer,
+                     raw[0x3c], ldq_le_p(raw + 0x20));
     }
 }
 
