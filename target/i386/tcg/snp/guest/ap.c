@@ -165,6 +165,8 @@ static void replace_other(X86CPU *cpu, unsigned vmpl)
         go_offline(cpu, other->vmsa, why);
         return;
     }
+    snp_vcpu(env)->reset_hold = SNP_RESET_HOLD_NONE;
+    start(cpu);
     tlb_flush(CPU(cpu));
     trace_snp_ap_start(CPU(cpu)->cpu_index, other->vmsa, env->eip);
 }
@@ -195,23 +197,38 @@ bool snp_ap_is_leaving(CPUX86State *env)
            is_created(&vcpu->vmpls[vcpu->target_vmpl]);
 }
 
-/* In an exclusive section: the page cannot be converted meanwhile. */
-static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
+/* An INIT may have come first, or another request that waits for one. */
+static void replace_created(X86CPU *cpu, unsigned vmpl)
 {
-    X86CPU *cpu = X86_CPU(cs);
     SnpVcpu *vcpu = snp_vcpu(&cpu->env);
-    unsigned vmpl = data.host_int;
 
-    BQL_LOCK_GUARD();
-    /* An INIT may have come first, or another request that waits for one. */
     if (!is_created(&vcpu->vmpls[vmpl]) || waits_for_signal(cpu)) {
         return;
     }
-    if (vmpl == vcpu->vmpl || !vcpu->in_vmsa) {
+    if (vmpl == vcpu->vmpl || vcpu->run_state == SNP_RUN_OFFLINE) {
         replace_vmsa(cpu, vmpl);
     } else {
         replace_other(cpu, vmpl);
     }
+}
+
+/*
+ * In an exclusive section: the page cannot be converted meanwhile.  What was
+ * created last is what goes on.
+ */
+static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
+{
+    X86CPU *cpu = X86_CPU(cs);
+    SnpVcpu *vcpu = snp_vcpu(&cpu->env);
+
+    BQL_LOCK_GUARD();
+    qatomic_set(&vcpu->replace_queued, false);
+    for (unsigned vmpl = 0; vmpl < SNP_VMPLS; vmpl++) {
+        if (vmpl != vcpu->target_vmpl) {
+            replace_created(cpu, vmpl);
+        }
+    }
+    replace_created(cpu, vcpu->target_vmpl);
     /* Outside of the execution loop, which takes all flags from here */
     cpu->env.eflags = cpu_compute_eflags(&cpu->env);
 }
@@ -293,9 +310,10 @@ static void create(CPUState *target, unsigned vmpl, uint32_t request,
         vcpu->target_vmpl = vmpl;
     }
     bql_unlock();
-    if (request != SNP_AP_CREATE_ON_INIT) {
-        async_safe_run_on_cpu(target, replace_vmsa_work,
-                              RUN_ON_CPU_HOST_INT(vmpl));
+    /* However often the guest asks, there is one in the queue. */
+    if (request != SNP_AP_CREATE_ON_INIT &&
+        !qatomic_xchg(&vcpu->replace_queued, true)) {
+        async_safe_run_on_cpu(target, replace_vmsa_work, RUN_ON_CPU_NULL);
     }
 }
 

@@ -119,6 +119,7 @@ void snp_guest_reset(X86CPU *cpu)
     }
     *vcpu = (SnpVcpu) {
         .launch_vmsa = vcpu->launch_vmsa,
+        .replace_queued = qatomic_read(&vcpu->replace_queued),
         .flush_queued = qatomic_read(&vcpu->flush_queued),
     };
     for (int i = 0; i < SNP_VMPLS; i++) {

@@ -237,7 +237,7 @@ uint64_t snp_hypervisor_features(void);
  *
  * Returns: false where that VMPL cannot be run, and nothing has changed.
  */
-bool snp_run_vmpl(CPUX86State *env, unsigned vmpl);
+bool snp_run_vmpl(CPUX86State *env, uint64_t vmpl);
 
 /** snp_vmpl_go_on: leave for what snp_run_vmpl() has loaded */
 G_NORETURN void snp_vmpl_go_on(CPUX86State *env);

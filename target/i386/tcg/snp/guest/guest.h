@@ -77,6 +77,7 @@ typedef struct SnpVmpl {
  * @resetting: this vCPU is being reset to load a VMSA
  * @stalled_at, @stalled_since: it waits to use this page, which is in use, and
  *     since when, in ns
+ * @replace_queued: AP creation is on its way to this vCPU (atomic)
  * @flush_queued: a TLB flush is on its way to this vCPU (atomic)
  */
 typedef struct SnpVcpu {
@@ -95,6 +96,7 @@ typedef struct SnpVcpu {
     bool resetting;
     hwaddr stalled_at;
     int64_t stalled_since;
+    bool replace_queued;
     bool flush_queued;
 } SnpVcpu;
 

@@ -36,7 +36,7 @@ static const char *switch_to(CPUX86State *env, unsigned vmpl)
     return why;
 }
 
-bool snp_run_vmpl(CPUX86State *env, unsigned vmpl)
+bool snp_run_vmpl(CPUX86State *env, uint64_t vmpl)
 {
     SnpVcpu *vcpu = snp_vcpu(env);
     unsigned from = vcpu->vmpl;
