@@ -414,5 +414,9 @@ bool snp_guest_sipi_signal(X86CPU *cpu)
     } else {
         go_on(cpu);
     }
+    /* The execution loop would not look a second time. */
+    if (cs->halted) {
+        stay_halted(cs);
+    }
     return true;
 }

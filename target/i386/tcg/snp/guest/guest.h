@@ -237,6 +237,14 @@ void snp_serve_exception(CPUX86State *env, int vector, int error_code);
  */
 
 /**
+ * snp_stop_guest: the guest is stopped for good, as upm_memory_stop_guest() has
+ * it, and the calling vCPU as soon as it leaves the execution loop
+ *
+ * With or without the BQL.
+ */
+void snp_stop_guest(const char *reason);
+
+/**
  * snp_stop: the guest is stopped where KVM would end it: KVM_RUN fails there
  *
  * For the user the reason is an error, for the run state an internal one.

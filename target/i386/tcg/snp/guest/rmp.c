@@ -134,7 +134,7 @@ static void convert(CPUX86State *env, hwaddr gpa, bool to_private,
             "implicit conversion of guest frame 0x%" HWADDR_PRIx " to %s "
             "memory failed", gpa, to_private ? "private" : "shared");
 
-        upm_memory_stop_guest(reason);
+        snp_stop_guest(reason);
         cpu_loop_exit_noexc(cs);
     }
     if (ra) {
@@ -147,7 +147,7 @@ static G_NORETURN void stop(CPUX86State *env, uintptr_t ra, const char *reason)
     if (ra) {
         cpu_restore_state(env_cpu(env), ra);
     }
-    upm_memory_stop_guest(reason);
+    snp_stop_guest(reason);
     cpu_loop_exit_noexc(env_cpu(env));
 }
 

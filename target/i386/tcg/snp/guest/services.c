@@ -36,6 +36,13 @@ void snp_terminate(CPUX86State *env, const char *fmt, ...)
     upm_memory_guest_panicked();
 }
 
+void snp_stop_guest(const char *reason)
+{
+    upm_memory_stop_guest(reason);
+    BQL_LOCK_GUARD();
+    cpu_stop_current();
+}
+
 void snp_stop(CPUX86State *env, const char *fmt, ...)
 {
     g_autofree char *what = NULL, *reason = NULL;
@@ -47,9 +54,7 @@ void snp_stop(CPUX86State *env, const char *fmt, ...)
     reason = g_strdup_printf("vCPU %d: %s, for which KVM ends a guest; with "
                              "emulated-hypervisor=specification it goes on",
                              env_cpu(env)->cpu_index, what);
-    upm_memory_stop_guest(reason);
-    BQL_LOCK_GUARD();
-    cpu_stop_current();
+    snp_stop_guest(reason);
 }
 
 void snp_nae_stop(CPUX86State *env, SnpNae *nae, const char *why)
