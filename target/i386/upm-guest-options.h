@@ -70,6 +70,12 @@ bool upm_guest_is_snp(Object *guest);
  */
 char *upm_guest_find_cert_dir(const UpmGuestOptions *options);
 
+/** upm_guest_add_emulated: give a class what any guest with vCPUs of TCG has */
+void upm_guest_add_emulated(ObjectClass *oc);
+
+/** upm_guest_add_platform: and what SEV-SNP guests have besides */
+void upm_guest_add_platform(ObjectClass *oc);
+
 /** upm_guest_add_chip: give a class the properties of the chip that signs */
 void upm_guest_add_chip(ObjectClass *oc);
 

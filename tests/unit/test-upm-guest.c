@@ -12,6 +12,7 @@
 #include "../../target/i386/upm-guest.c"
 #include "../../target/i386/upm-guest-options.c"
 #include "../../target/i386/upm-guest-chip.c"
+#include "../../target/i386/upm-guest-emulated.c"
 
 /*
  * What they call
