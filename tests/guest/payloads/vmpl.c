@@ -136,8 +136,9 @@ void ap_main(unsigned index)
     for (unsigned i = 0; i < ROUNDS; i++) {
         vmpl_call(SECOND_LOW, 2, count, NULL, 0);
     }
+    /* Whoever runs it at another VMPL has to wake it. */
     for (;;) {
-        pause();
+        asm volatile("hlt");
     }
 }
 

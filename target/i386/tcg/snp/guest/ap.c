@@ -317,6 +317,12 @@ static void create(CPUState *target, unsigned vmpl, uint32_t request,
     }
 }
 
+static unsigned vmpl_of(uint64_t info1)
+{
+    return snp_guest()->rules.vmpls > 1
+           ? extract64(info1, VMPL_SHIFT, VMPL_BITS) : 0;
+}
+
 uint32_t snp_ap_request(uint64_t info1)
 {
     return snp_guest()->rules.vmpls > 1
@@ -328,8 +334,7 @@ bool snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
 {
     uint32_t request = snp_ap_request(info1), apic_id = info1 >> 32;
     CPUState *target = cpu_by_arch_id(apic_id);
-    unsigned vmpl = request == (uint32_t)info1
-                    ? 0 : extract64(info1, VMPL_SHIFT, VMPL_BITS);
+    unsigned vmpl = vmpl_of(info1);
     const char *why;
 
     why = check_request(env, target, vmpl, request, vmsa_gpa, sev_features);
