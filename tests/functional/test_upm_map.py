@@ -155,6 +155,18 @@ def test_usage(arguments):
     assert run(*arguments, status=2).startswith('usage: qemu-upm-map')
 
 
+@pytest.mark.parametrize('library, arguments', [
+    ('rich', ()), ('matplotlib', ('--png', 'map.png'))])
+def test_missing_library(log, tmp_path, library, arguments):
+    """Without a library its package is named, and help needs none."""
+    (tmp_path / library).mkdir()
+    (tmp_path / library / '__init__.py').write_text(
+        f"raise ModuleNotFoundError('gone', name='{library}')\n")
+    text = run('--trace', log, *arguments, status=1, PYTHONPATH=str(tmp_path))
+    assert f'{library} is not there' in text and f'python3-{library}' in text
+    assert '--trace LOG' in run('--help', PYTHONPATH=str(tmp_path))
+
+
 def test_wrong_files(tmp_path):
     """What cannot be read or written is named."""
     empty = tmp_path / 'empty'

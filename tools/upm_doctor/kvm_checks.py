@@ -20,8 +20,8 @@ FLAGS = {SEV: 'sev', ES: 'sev_es', SNP: 'sev_snp'}
 # The first firmware that Linux starts SNP with, and the state it is in then
 LEAST_API, INITIALISED = (1, 51), 1
 PARAMETERS = '/sys/module/kvm_amd/parameters'
-KERNEL = {SEV: '6.11, for VMs by type', ES: '6.11, for VMs by type',
-          SNP: '6.11, the first with SEV-SNP guests'}
+# The first that have such a type of VM
+KERNEL = {SEV: '6.10', ES: '6.10', SNP: '6.11'}
 
 
 def processor(kind):
@@ -126,8 +126,8 @@ def snp_firmware(host, _options):
                       'linux-firmware, or a newer BIOS')
     if not rmp & 1:
         return Result(FAIL, f'{words}; the RMP is not initialised',
-                      'SNP memory coverage in the firmware setup, and '
-                      'iommu=pt must not be iommu=off')
+                      'SNP memory coverage in the firmware setup; neither '
+                      'iommu=off nor iommu=pt')
     if state != INITIALISED:
         return Result(PASS, words + ', not initialised before the first guest')
     return Result(PASS, words)
@@ -141,9 +141,8 @@ def iommu(host, _options):
     if 'AMD-Vi' not in log:
         return Result(SKIP, 'the kernel\'s log begins too late to tell')
     return Result(FAIL, 'the IOMMU has no SNP support',
-                  'switch the IOMMU on in the firmware setup; no '
-                  'iommu=off, amd_iommu=off, and no iommu.passthrough=1 '
-                  'before Linux 6.12')
+                  'switch the IOMMU on in the firmware setup; none of '
+                  'iommu=off, iommu=pt, amd_iommu=off')
 
 
 def asids(resource, kinds):
