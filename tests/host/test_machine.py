@@ -15,6 +15,8 @@ from linux_guest import LIMIT, QEMU  # noqa: E402
 HOST = ('-machine', 'q35,snp-host=on', '-accel', 'tcg', '-cpu', 'EPYC-Milan')
 SAID = 'snp-host=on: SEV-SNP is emulated, nothing on this machine is ' \
        'confidential'
+LACKS = 'warning: TCG lacks 12 features of the CPU model, the guest does ' \
+        'without: pcid '
 GUEST = ('-object', 'sev-snp-guest,id=snp,cbitpos=51,reduced-phys-bits=1')
 
 
@@ -28,8 +30,7 @@ def start(*arguments, commands=()):
          *arguments], input='\n'.join(lines), text=True, capture_output=True,
         check=False, timeout=LIMIT)
     messages = [line.removeprefix('qemu-system-x86_64: ')
-                for line in done.stderr.splitlines()
-                if "doesn't support requested feature" not in line]
+                for line in done.stderr.splitlines()]
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, messages, [answer for answer in answers
                                        if 'return' in answer or
@@ -70,7 +71,30 @@ def test_says_so():
     """Emulation never passes for hardware."""
     status, messages, _ = start(*HOST, '-m', '512')
     assert status == 0
+    assert f'warning: {SAID}' in messages
+
+
+@pytest.mark.parametrize('cpus', [1, 4])
+def test_lacks(cpus):
+    """What TCG lacks is told in one line, however many vCPUs there are."""
+    status, messages, _ = start(*HOST, '-m', '512', '-smp', str(cpus))
+    assert status == 0
+    lines = [line for line in messages if 'TCG' in line]
+    assert len(lines) == 1 and lines[0].startswith(LACKS)
+    status, messages, _ = start(*HOST[:-1], 'EPYC-Milan,check=off',
+                                '-m', '512', '-smp', str(cpus))
+    assert status == 0
     assert messages == [f'warning: {SAID}']
+
+
+def test_lacks_enforced():
+    """Who insists on them is told each, and QEMU ends."""
+    status, messages, _ = start(*HOST[:-1], 'EPYC-Milan,enforce=on',
+                                '-m', '512')
+    assert status == 1
+    assert sum("doesn't support requested feature: " in line
+               for line in messages) == 12
+    assert "doesn't support requested features" in messages[-1]
 
 
 def test_no_migration():
@@ -100,7 +124,8 @@ def test_fixed(value):
 def test_off():
     """An ordinary machine has none of it."""
     status, messages, answers = start(
-        '-machine', 'q35,snp-host=off', '-accel', 'tcg', '-cpu', 'EPYC-Milan',
+        '-machine', 'q35,snp-host=off', '-accel', 'tcg',
+        '-cpu', 'EPYC-Milan,check=off',
         commands=[{'execute': 'qom-list', 'arguments': {'path': '/machine'}},
                   {'execute': 'query-pci'}])
     assert (status, messages) == (0, [])

@@ -25,6 +25,12 @@ MemoryRegion *snp_cpu_memory(CPUState *cs);
 /** snp_cpu_realize: finish a vCPU's set-up, on any guest */
 void snp_cpu_realize(CPUState *cs);
 
+/**
+ * snp_cpu_tells_missing: that TCG lacks a feature is not told for each, on any
+ * guest; snp_cpu_tell_missing() does
+ */
+bool snp_cpu_tells_missing(X86CPU *cpu);
+
 /** snp_cpu_reset: finish a vCPU's reset, on any guest */
 void snp_cpu_reset(X86CPU *cpu);
 
@@ -139,6 +145,11 @@ static inline void snp_change_cpuid(CPUX86State *env, uint32_t *eax,
                                     uint32_t *ebx, uint32_t *ecx,
                                     uint32_t *edx)
 {
+}
+
+static inline bool snp_cpu_tells_missing(X86CPU *cpu)
+{
+    return false;
 }
 
 static inline void snp_cpu_reset(X86CPU *cpu)

@@ -69,6 +69,7 @@ void snp_cpu_realize(CPUState *cs)
     const SnpWorldOps *world = snp_world();
 
     if (world) {
+        snp_cpu_tell_missing(X86_CPU(cs));
         world->realize(cs);
     }
 }

@@ -289,6 +289,12 @@ typedef struct SnpWorldOps {
 bool snp_world_enter(const SnpWorldOps *ops, void *opaque, uint32_t cbitpos,
                      Error **errp);
 
+/** snp_cpu_tell_missing: in one line, if @cpu is the first, where it matters */
+void snp_cpu_tell_missing(X86CPU *cpu);
+
+/** snp_cpu_tell_missing: features that TCG lacks, once, where asked for */
+void snp_cpu_tell_missing(X86CPU *cpu);
+
 /** snp_world: the table, NULL on an ordinary machine; anywhere, anytime */
 const SnpWorldOps *snp_world(void);
 
