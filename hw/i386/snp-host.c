@@ -95,6 +95,8 @@ static bool reserve_rmp(SnpHost *host, Error **errp)
     }
     host->rmp = (uint8_t *)memory_region_get_ram_ptr(section.mr) +
                 section.offset_within_region;
+    host->mark_count = (size - SEV_RMP_BOOKKEEPING) / sizeof(SevRmpEntry);
+    host->marks = g_new0(uint64_t, host->mark_count);
     e820_add_entry(host->rmp_base, size, E820_RESERVED);
     return true;
 }
@@ -321,6 +323,7 @@ static void host_finalize(Object *obj)
     }
     migrate_del_blocker(&host->blocker);
     g_free(host->vcpus);
+    g_free(host->marks);
     qemu_mutex_destroy(&host->rmp_lock);
 }
 

@@ -10,6 +10,11 @@ def test_payload(name, cpu):
     metal.check(name, machine=('-machine', 'q35,snp-host=on', '-cpu', cpu))
 
 
+def test_two():
+    """What another processor may write is taken away."""
+    metal.check('rmp_two', '-smp', '2', machine=metal.HOST)
+
+
 def test_device():
     """A device behind the IOMMU writes no page that is not the host's."""
     metal.check('dma', '-device', 'edu,addr=5', machine=metal.HOST)

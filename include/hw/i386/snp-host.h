@@ -47,6 +47,8 @@ typedef struct SnpHostVcpu SnpHostVcpu;
  * @rmp_sequence: of readers, who find an entry's two words as they were
  *     written together
  * @rmp_mr: the region that @rmp points into
+ * @marks: which translations a page may have, by its number; there are
+ *     @mark_count, see tcg/snp/host/marks.h
  * @blocker: of migration
  * @machine_done: takes the RMP out of what firmware is told of RAM
  */
@@ -59,6 +61,8 @@ typedef struct SnpHost {
     QemuMutex rmp_lock;
     QemuSeqLock rmp_sequence;
     MemoryRegion *rmp_mr;
+    uint64_t *marks;
+    uint64_t mark_count;
     Error *blocker;
     Notifier machine_done;
 } SnpHost;

@@ -18,6 +18,9 @@
 #define TABLE           0x6000000ULL
 #define GPA             0x40000000ULL
 
+/* Alone in its 2 MiB, and nothing but the small mapping touches it */
+#define ALONE           0x6400000ULL
+
 /* The same memory in pages of 4 KiB, 2 MiB and 1 GiB: entries of a PML4 */
 #define SMALL           0x8000000000ULL
 #define MIDDLE          0x10000000000ULL
@@ -305,6 +308,42 @@ static void test_writes(void)
     check_eq(T("fixed-page"), try(do_write, (void *)SMALL), -1);
 }
 
+/* A page that is mapped at few places, and by pages of 4 KiB alone */
+static void test_few(void)
+{
+    const u64 first = SMALL + 20 * PAGE, second = SMALL + 30 * PAGE;
+    const u64 error = PF_PRESENT | PF_WRITE | PF_RMP;
+
+    leaves[20] = ALONE | PTE;
+    leaves[30] = ALONE | PTE;
+    leaves[31] = (ALONE + PAGE) | PTE;
+    asm volatile("mov %0, %%cr3" :: "r"((u64)PML4) : "memory");
+    do_write((void *)first);
+    do_write((void *)(second + PAGE));
+    assign(ALONE, GPA, 5, false);
+    check_fault(T("only-one"), do_write, first, error);
+    check_eq(T("only-one-read"), try(do_read, (void *)first), -1);
+    check_eq(T("only-one-neighbour"),
+             try(do_write, (void *)(second + PAGE)), -1);
+    release(ALONE, false);
+    check_eq(T("only-one-released"), try(do_write, (void *)first), -1);
+    do_write((void *)second);
+    assign(ALONE, GPA, 5, false);
+    check_fault(T("first-of-two"), do_write, first, error);
+    check_fault(T("second-of-two"), do_write, second, error);
+    release(ALONE, false);
+    do_write((void *)first);
+    do_write((void *)(MIDDLE + ALONE + PAGE));
+    assign(ALONE, GPA, 5, false);
+    check_fault(T("larger-beside"), do_write, MIDDLE + ALONE + PAGE, error);
+    check_fault(T("smaller-beside"), do_write, first, error);
+    release(ALONE, false);
+    do_write((void *)(MIDDLE + ALONE + 6 * PAGE));
+    assign(ALONE + 5 * PAGE, GPA, 5, false);
+    check_fault(T("larger-alone"), do_write, MIDDLE + ALONE + 6 * PAGE, error);
+    release(ALONE + 5 * PAGE, false);
+}
+
 /* Tables that the host does not own: their entries cannot be marked. */
 static void test_walk(void)
 {
@@ -360,6 +399,7 @@ void payload(void)
     test_operands();
     map();
     test_writes();
+    test_few();
     test_walk();
     test_reserved_bits();
     test_own_pages();

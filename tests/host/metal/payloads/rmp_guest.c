@@ -35,6 +35,8 @@ ES_GUEST(g_load, "movq (%rsi), %rbx");
 ES_GUEST(g_store, "movq %rsi, (%rsi)");
 ES_GUEST(g_fetch, "callq *%rsi");
 ES_GUEST(g_load_store, "movq (%rsi), %rbx\n movq %rsi, (%rsi)");
+ES_GUEST(g_load_twice, "movq (%rsi), %rbx\n rep; vmmcall\n"
+         "movq (%rsi), %rbx");
 ES_GUEST(g_pvalidate, ".byte 0xf2, 0x0f, 0x01, 0xff");
 ES_GUEST(g_rmpadjust, ".byte 0xf3, 0x0f, 0x01, 0xfe");
 ES_GUEST(g_rmpquery, ".byte 0xf3, 0x0f, 0x01, 0xfd");
@@ -304,6 +306,46 @@ static void test_plain(void)
     check_eq(T("plain-store-own"), run_plain(g_store, DATA), EXIT_VMMCALL);
 }
 
+/* ---- translations that the guest has already, and the host ends ---- */
+
+static u64 update(u64 spa, bool assigned)
+{
+    struct rmp_state state = { assigned ? spa : 0, assigned, 0, 0, 0,
+                               assigned ? GUEST_ASID : 0 };
+
+    return rmpupdate(spa, &state);
+}
+
+static u64 store_again(void)
+{
+    set_guest(g_store);
+    *vmcb64(VMCB_NESTED_CTL) = NESTED_NP;
+    *vmcb64(VMCB_NESTED_CR3) = nested_pages();
+    *vmcb32(VMCB_ASID) = 3;
+    vmcb[VMCB_TLB_CONTROL] = 0;
+    regs.rsi = DATA;
+    return run();
+}
+
+static void test_ended(void)
+{
+    static const struct code load_twice = { g_load_twice, g_load_twice_end };
+
+    check_eq(T("shared-store"), run_plain(g_store, DATA), EXIT_VMMCALL);
+    check_eq(T("shared-store-again"), store_again(), EXIT_VMMCALL);
+    check_eq(T("take-shared"), update(DATA, true), 0);
+    check_eq(T("shared-taken"), store_again(), EXIT_NPF);
+    check_eq(T("give-shared"), update(DATA, false), 0);
+    check_eq(T("shared-given"), store_again(), EXIT_VMMCALL);
+
+    start(&load_twice, 0, PRIVATE + DATA);
+    set_rmp(DATA, MINE, ALL);
+    check_eq(T("private-load"), run_encrypted(), EXIT_VMGEXIT);
+    vmcb[VMCB_TLB_CONTROL] = 0;
+    check_eq(T("take-private"), update(DATA, false), 0);
+    check_exit(T("private-taken"), run_encrypted(), DENIED | ENC, DATA);
+}
+
 void payload(void)
 {
     svm_on();
@@ -316,4 +358,5 @@ void payload(void)
     test_pvalidate();
     test_permissions();
     test_plain();
+    test_ended();
 }

@@ -3,9 +3,9 @@
  * The host world: the RMP check of a translation
  *
  * AMD64 APM volume 2, 15.36.10.  Checks are made where a translation enters a
- * TLB; whoever changes an entry flushes all of them.  A page that only its
- * owner may write is entered without the right to, so that a write comes
- * back and is told.
+ * TLB; whoever changes an entry ends those that it forbids, see marks.h.  A
+ * page that only its owner may write is entered without the right to, so that
+ * a write comes back and is told.
  */
 #include "qemu/osdep.h"
 #include "cpu.h"
@@ -14,6 +14,7 @@
 #include "svm.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/host/internal.h"
+#include "tcg/snp/host/marks.h"
 #include "tcg/snp/host/rmp.h"
 
 static bool is_large(const SnpAccess *access)
@@ -130,6 +131,7 @@ SnpOutcome snp_host_access(CPUX86State *env, SnpAccess *access)
         (env->svm.switching && access->mmu_idx == MMU_PHYS_IDX)) {
         return SNP_ACCESS_OK;
     }
+    snp_mark(snp_host(), env_cpu(env), access);
     if (access->mmu_idx == MMU_NESTED_IDX) {
         outcome = check_nested(env, access);
         vcpu->nested_outcome = outcome;

@@ -10,6 +10,7 @@
 #include "tcg/snp/host/internal.h"
 #include "tcg/snp/host/rmp.h"
 #include "tcg/snp/host/vmrun.h"
+#include "tcg/svm-assist.h"
 
 uint64_t snp_host_sev_status(CPUX86State *env)
 {
@@ -50,11 +51,21 @@ bool snp_host_enter_world(SnpHost *host, Error **errp)
 }
 
 /* A flush of one's own needs no other vCPU to stop. */
-void snp_rmp_flush(SnpHost *host)
+static void flush(uint16_t indexes)
 {
     if (current_cpu && first_cpu == current_cpu && !CPU_NEXT(first_cpu)) {
-        tlb_flush(current_cpu);
+        tlb_flush_by_mmuidx(current_cpu, indexes);
         return;
     }
-    tlb_flush_all_cpus_synced(current_cpu ?: first_cpu);
+    tlb_flush_by_mmuidx_all_cpus_synced(current_cpu ?: first_cpu, indexes);
+}
+
+void snp_rmp_flush(SnpHost *host)
+{
+    flush(UINT16_MAX);
+}
+
+void snp_rmp_flush_guests(SnpHost *host)
+{
+    flush(SVM_MMU_GUEST_MASK | 1 << MMU_NESTED_IDX);
 }

@@ -11,6 +11,7 @@
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/host/internal.h"
+#include "tcg/snp/host/marks.h"
 #include "tcg/snp/host/rmp.h"
 #include "trace.h"
 
@@ -21,14 +22,6 @@ static void check_mode(CPUX86State *env, uintptr_t ra)
     }
     if (env->hflags & HF_CPL_MASK) {
         raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
-    }
-}
-
-static void finish(CPUX86State *env, uint32_t result, bool changed)
-{
-    env->regs[R_EAX] = result;
-    if (changed) {
-        snp_rmp_flush(snp_host());
     }
 }
 
@@ -50,7 +43,15 @@ void helper_snp_rmpupdate(CPUX86State *env)
     state.asid = extract64(flags, 32, 32);
     result = snp_rmpupdate(snp_host(), spa, &state, &changed);
     trace_snp_host_rmpupdate(spa, state.gpa, flags, result);
-    finish(env, result, changed);
+    env->regs[R_EAX] = result;
+    if (!changed) {
+        return;
+    }
+    if (state.page_2m & 1) {
+        snp_rmp_flush(snp_host());
+    } else {
+        snp_mark_end(snp_host(), env_cpu(env), spa);
+    }
 }
 
 void helper_snp_psmash(CPUX86State *env)
@@ -62,5 +63,8 @@ void helper_snp_psmash(CPUX86State *env)
     check_mode(env, GETPC());
     result = snp_psmash(snp_host(), spa, &changed);
     trace_snp_host_psmash(spa, result);
-    finish(env, result, changed);
+    env->regs[R_EAX] = result;
+    if (changed) {
+        snp_rmp_flush(snp_host());
+    }
 }

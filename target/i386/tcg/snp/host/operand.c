@@ -159,7 +159,7 @@ SnpChange snp_host_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
     change = set_locked(env, operand, mask, value);
     snp_rmp_unlock(host);
     if (operand->flushed) {
-        snp_rmp_flush(host);
+        snp_rmp_flush_guests(host);
     }
     return change;
 }

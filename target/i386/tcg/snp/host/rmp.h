@@ -15,7 +15,8 @@
  *
  * Locking: whoever writes holds the table's lock.  snp_rmp_get() may be called
  * without it: it returns an entry as it was at some time.  That may be out of
- * date at once, but whoever changed it flushes all translations afterwards.
+ * date at once, but whoever changed it ends what translations it forbids
+ * afterwards: marks.h, snp_rmp_flush().
  *
  * Addresses are system-physical, without C-bit; they need not be aligned and
  * may be anything.
@@ -105,7 +106,7 @@ bool snp_rmp_host_owns(SnpHost *host, hwaddr spa, bool large);
 
 /**
  * snp_rmpupdate: instruction RMPUPDATE
- * @changed: set where translations have to be flushed, snp_rmp_flush()
+ * @changed: set where translations have to end
  *
  * Takes the table's lock.  Returns: SNP_RMP_*, EAX.
  */
@@ -117,10 +118,12 @@ uint32_t snp_psmash(SnpHost *host, uint64_t spa, bool *changed);
 
 /**
  * snp_rmp_flush: end all translations, on all vCPUs
+ * snp_rmp_flush_guests: those of guests, the host's stay
  *
  * Each vCPU forgets them before it starts another translation block.  From
  * any thread; in a vCPU's the translation block has to be left soon.
  */
 void snp_rmp_flush(SnpHost *host);
+void snp_rmp_flush_guests(SnpHost *host);
 
 #endif
