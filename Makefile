@@ -154,6 +154,9 @@ docs: source
 check-patches: setup
 	@scripts/check-patches
 
+# What tests of an installed QEMU look with
+check: export PACKAGES += bash-completion man-db
+check install: export PACKAGES += help2man
 install: all
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qemu/keymaps
 	install -m 755 $(OUT)/qemu-system-x86_64 $(OUT)/qemu-img \
@@ -164,6 +167,7 @@ install: all
 	install -m 644 $(filter-out %/meson.build,\
 		$(wildcard $(TREE)/pc-bios/keymaps/*)) \
 		$(DESTDIR)$(PREFIX)/share/qemu/keymaps
+	scripts/install-tools $(TREE) $(DESTDIR)$(PREFIX)
 
 clean:
 	rm -rf $(BUILD)
