@@ -15,9 +15,15 @@
 #define SEV_VMSA_PAGE_SIZE 4096
 
 /* SEV_FEATURES, offset 3B0h */
-#define SEV_FEATURES_SNP_ACTIVE     (1ULL << 0)
+#define SEV_FEATURES_SNP_ACTIVE             (1ULL << 0)
+#define SEV_FEATURES_RESTRICTED_INJECTION   (1ULL << 3)
 /* Restricted and alternate injection */
-#define SEV_FEATURES_INJECTION      (3ULL << 3)
+#define SEV_FEATURES_INJECTION              (3ULL << 3)
+#define SEV_FEATURES_DEBUG_SWAP             (1ULL << 5)
+#define SEV_FEATURES_PREVENT_HOST_IBS       (1ULL << 6)
+#define SEV_FEATURES_BTB_ISOLATION          (1ULL << 7)
+#define SEV_FEATURES_SECURE_TSC             (1ULL << 9)
+#define SEV_FEATURES_SMT_PROTECTION         (1ULL << 15)
 
 /* Segment attributes: bits 47:40 and 55:52 of a descriptor, put together */
 #define SEV_VMSA_ATTR_TYPE_MASK     0x000f

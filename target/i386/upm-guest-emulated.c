@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Options of SEV guests: the emulated processor and hypervisor
+ * Options of SEV guests: the emulated processor and hypervisor, and features
+ * that any may have
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
+#include "sev-features.h"
 #include "upm-guest-options.h"
 
 static bool get_emulated(Object *obj, Error **errp)
@@ -93,8 +95,47 @@ static void set_emulated_vmpls(Object *obj, Visitor *v, const char *name,
 }
 
 /*
+ * Features of VMSAs, each with its SevFeature for @opaque
+ */
+
+static void get_feature(Object *obj, Visitor *v, const char *name,
+                        void *opaque, Error **errp)
+{
+    const SevFeature *feature = opaque;
+    bool value = upm_guest_options(obj)->sev_features & feature->mask;
+
+    visit_type_bool(v, name, &value, errp);
+}
+
+static void set_feature(Object *obj, Visitor *v, const char *name,
+                        void *opaque, Error **errp)
+{
+    UpmGuestOptions *options = upm_guest_options_to_set(obj, name, errp);
+    const SevFeature *feature = opaque;
+    bool value;
+
+    if (!options || !visit_type_bool(v, name, &value, errp)) {
+        return;
+    }
+    options->sev_features &= ~feature->mask;
+    options->sev_features |= value ? feature->mask : 0;
+}
+
+/*
  * Classes
  */
+
+void upm_guest_add_features(ObjectClass *oc)
+{
+    const SevFeature *feature;
+
+    for (unsigned i = 0; (feature = sev_feature(i)); i++) {
+        object_class_property_add(oc, feature->name, "bool", get_feature,
+                                  set_feature, NULL, (void *)feature);
+        object_class_property_set_description(oc, feature->name,
+                                              feature->description);
+    }
+}
 
 void upm_guest_add_emulated(ObjectClass *oc)
 {

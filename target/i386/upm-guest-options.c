@@ -315,6 +315,7 @@ void upm_guest_class_init(ObjectClass *oc)
     upm_guest_add_mode(oc);
     upm_guest_add_emulated(oc);
     upm_guest_add_platform(oc);
+    upm_guest_add_features(oc);
     add_init_flags(oc);
     upm_guest_add_chip(oc);
     add_measure_only(oc);

@@ -12,6 +12,7 @@
 /**
  * UpmGuestOptions: the options of one guest object, as upm-common.json
  * describes them
+ * @sev_features: what is asked for by name, as SEV_FEATURES of a VMSA has it
  * @cert_dir, @certs_path: NULL where they were not given
  * @in_use: the machine was started with them
  */
@@ -24,6 +25,7 @@ typedef struct UpmGuestOptions {
     bool emulated_large_pages;
     SevEmulatedHypervisor emulated_hypervisor;
     uint8_t emulated_vmpls;
+    uint64_t sev_features;
     SevEmulatedChip emulated_chip;
     uint32_t emulated_report_version;
     uint64_t emulated_mitigations;
@@ -75,6 +77,9 @@ void upm_guest_add_emulated(ObjectClass *oc);
 
 /** upm_guest_add_platform: and what SEV-SNP guests have besides */
 void upm_guest_add_platform(ObjectClass *oc);
+
+/** upm_guest_add_features: give a class a property for each SEV feature */
+void upm_guest_add_features(ObjectClass *oc);
 
 /** upm_guest_add_chip: give a class the properties of the chip that signs */
 void upm_guest_add_chip(ObjectClass *oc);

@@ -13,6 +13,7 @@
 #include "accel/kvm/upm/upm-kvm.h"
 #include "kvm/kvm_i386.h"
 #include "sev.h"
+#include "sev-features.h"
 #include "upm-guest.h"
 #include "upm-guest-options.h"
 
@@ -81,6 +82,32 @@ static bool check_private_memory(ConfidentialGuestSupport *cgs, OnOffAuto mode,
     return false;
 }
 
+/* KVM would say EINVAL to all of them at once. */
+static bool check_features(uint64_t wanted, Error **errp)
+{
+    uint64_t offered = 0;
+    struct kvm_device_attr attr = {
+        .group = KVM_X86_GRP_SEV,
+        .attr = KVM_X86_SEV_VMSA_FEATURES,
+        .addr = (uintptr_t)&offered,
+    };
+    g_autofree char *missing = NULL;
+    g_autofree char *text = NULL;
+
+    /* A kernel that does not know of it has none to choose. */
+    if (wanted && kvm_ioctl(kvm_state, KVM_GET_DEVICE_ATTR, &attr) < 0) {
+        offered = 0;
+    }
+    if (!(wanted & ~offered)) {
+        return true;
+    }
+    missing = sev_features_text(wanted & ~offered);
+    text = sev_features_text(offered);
+    error_setg(errp, "sev-snp-guest: this host's KVM does not offer %s; it "
+               "offers: %s", missing, *text ? text : "none");
+    return false;
+}
+
 bool upm_guest_init(ConfidentialGuestSupport *cgs, Error **errp)
 {
     const UpmGuestOptions *options = upm_guest_use_options(OBJECT(cgs));
@@ -91,6 +118,9 @@ bool upm_guest_init(ConfidentialGuestSupport *cgs, Error **errp)
     }
     if (!kvm_enabled()) {
         return true;
+    }
+    if (!check_features(options->sev_features, errp)) {
+        return false;
     }
     if (cgs->require_guest_memfd) {
         upm_kvm_set_pre_fault(options->pre_fault);
@@ -119,6 +149,11 @@ bool upm_guest_emulated(Object *guest)
 static const UpmGuestOptions *machine_options(void)
 {
     return upm_guest_options(OBJECT(current_machine->cgs));
+}
+
+uint64_t upm_guest_sev_features(void)
+{
+    return machine_options()->sev_features;
 }
 
 SevMeasureOnly upm_guest_measure_only(void)

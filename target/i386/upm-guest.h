@@ -50,6 +50,9 @@ void upm_guest_check_vm_type(ConfidentialGuestSupport *cgs);
 /** upm_guest_emulated: emulated=on was given to @guest */
 bool upm_guest_emulated(Object *guest);
 
+/** upm_guest_sev_features: SEV_FEATURES that the machine's guest asks for */
+uint64_t upm_guest_sev_features(void);
+
 /** upm_guest_measure_only: what measure-only= of the machine's guest says */
 SevMeasureOnly upm_guest_measure_only(void);
 

@@ -119,6 +119,18 @@ def test_vmpls(start, folder):
     assert 'SNP running at VMPL0' in serial
 
 
+def test_features(start, folder):
+    """Linux runs with SEV_FEATURES, whose names it knows, and its APs do."""
+    guest = start(*snp(memory='512M', vcpus=2, guest=''.join(
+        f',{name}=on' for name in ('debug-swap', 'prevent-host-ibs',
+                                   'btb-isolation', 'smt-protection'))),
+                  *linux(folder))
+    serial = guest.finish()
+    check_kernel(serial, 2)
+    assert ('SEV: Status: SEV SEV-ES SEV-SNP DebugSwap NoHostIBS BTBIsol '
+            'SMTProt') in serial
+
+
 def test_cpu_goes_and_comes(start, folder):
     """Linux takes the VMSA of a CPU back that it starts with another one.
 

@@ -12,6 +12,8 @@ from linux_guest import (COMMAND_LINE, FIRMWARE, KERNEL, initramfs,
 TABLE = pathlib.Path(__file__).parents[1] / 'data/launch-digests.tsv'
 COLUMNS = 'firmware cpu vcpus features hashes digest'.split()
 SIGNATURES = {'EPYC-v4': 0x800f12, 'EPYC-Milan': 0xa00f11}
+# SEV_FEATURES of the table, as options
+FEATURES = {'0x1': '', '0x21': ',debug-swap=on'}
 # What the table was computed for, see its head.
 TINY_KERNEL = (b'a kernel of one line\n', b'an initrd of one line\n',
                b'console=ttyS0 panic=-1')
@@ -58,18 +60,31 @@ def test_oracle(row):
         TINY_KERNEL if row['hashes'] == 'on' else None)
 
 
-# The processor offers no DebugSwap (feature 0x20), and QEMU takes no kernel
-# of one line; tests/unit/test-sev-firmware.c launches those rows.
+# QEMU takes no kernel of one line; tests/unit/test-sev-firmware.c launches
+# those rows.
 @pytest.mark.parametrize(
-    'row', [row for row in rows()
-            if (row['features'], row['hashes']) == ('0x1', 'off')], ids=name)
+    'row', [row for row in rows() if row['hashes'] == 'off'], ids=name)
 def test_firmware_digest(start, row):
-    """Firmware, CPU model and vCPUs are in the digest."""
+    """Firmware, CPU model, vCPUs and SEV_FEATURES are in the digest."""
     image_of(row['firmware'])
     guest = start('-S', *snp(memory='512M', vcpus=int(row['vcpus']),
-                             cpu=row['cpu'], firmware=row['firmware']))
+                             cpu=row['cpu'], firmware=row['firmware'],
+                             guest=FEATURES[row['features']]))
     guest.cmd('cont')
     assert launch_digest(guest) == row['digest']
+
+
+def test_features_digest(start):
+    """So are the features that the table has none of."""
+    image = image_of('OVMF.fd')
+    guest = start('-S', *snp(memory='512M', vcpus=2, guest=''.join(
+        f',{feature}=on' for feature in ('prevent-host-ibs', 'btb-isolation',
+                                         'smt-protection'))))
+    guest.cmd('cont')
+    launch = guest.cmd('query-sev')['launch']
+    assert launch['sev-features'] == 0x80c1
+    assert launch_digest(guest) == oracle.launch(
+        image, SIGNATURES['EPYC-v4'], 2, 0x80c1, None)
 
 
 @pytest.mark.parametrize('vcpus', [1, 2, 4])

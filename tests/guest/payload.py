@@ -95,7 +95,7 @@ def check_names(payload, kind='snp', hypervisor='kvm', **_others):
     return [name for mark in marks for name in marked_names(text, mark)]
 
 
-def guest_object(kind, mode, large, hypervisor, vmpls):
+def guest_object(kind, mode, large, hypervisor, vmpls, features=()):
     """The guest's object; of an SNP guest the mode is given elsewhere."""
     guest = (f'{KINDS[kind][0]},id=sev0,cbitpos=51,reduced-phys-bits=1,'
              f'cert-dir={BUILD}/logs/chip')
@@ -105,13 +105,14 @@ def guest_object(kind, mode, large, hypervisor, vmpls):
         guest += f',emulated-hypervisor={hypervisor}'
     if vmpls:
         guest += f',emulated-vmpls={vmpls}'
+    guest += ''.join(f',{feature}=on' for feature in features)
     return guest if kind == 'snp' else f'{guest},upm-mode={mode}'
 
 
 def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
               accel='tcg', cpu='EPYC-v4', split_mib=None, backend='',
               kind='snp', mode='on', large=False, hypervisor='', vmpls=None,
-              reboot=False, extra=()):
+              features=(), reboot=False, extra=()):
     """QEMU's arguments; the serial port and QMP are left to the caller.
 
     RAM is one backend, or several in a row with the sizes of split_mib;
@@ -131,7 +132,8 @@ def arguments(payload, *, policy=None, size_mib=64, below_mib=None, smp=1,
     if below_mib:
         machine += f',max-ram-below-4g={below_mib}M'
     return ['-accel', accel, '-machine', machine, *backends, *numa,
-            '-object', guest_object(kind, mode, large, hypervisor, vmpls),
+            '-object', guest_object(kind, mode, large, hypervisor, vmpls,
+                                    features),
             '-cpu', cpu, '-smp', str(smp), '-m', f'{size_mib}M',
             '-bios', str(image(payload)), '-nodefaults', '-vga', 'none',
             '-net', 'none', *([] if reboot else ['-no-reboot']),

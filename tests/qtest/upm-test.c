@@ -278,6 +278,16 @@ static void test_vmpls(void)
                 "Property 'sev-guest.emulated-vmpls' not found");
 }
 
+static void test_features(void)
+{
+    expect_exit(GUEST ",secure-tsc=on " MACHINE,
+                "sev-snp-guest: secure-tsc=on: the emulated processor does not "
+                "have it: its TSC is the host's clock");
+    expect_exit(GUEST ",debug-swap=2", "'debug-swap' expects 'on' or 'off'");
+    expect_exit(GUEST ",alternate-injection=on",
+                "Invalid parameter 'alternate-injection'");
+}
+
 static void test_upm_mode(void)
 {
     expect_exit(GUEST ",upm-mode=off",
@@ -543,6 +553,8 @@ static const Option guest_options[] = {
     { "emulated-large-pages", "false", "true" },
     { "emulated-hypervisor", "\"kvm\"", "\"specification\"" },
     { "emulated-vmpls", "1", "4" },
+    { "debug-swap", "false", "true" },
+    { "smt-protection", "false", "true" },
     { "measure-only", "\"off\"", "\"json\"" },
     { "cert-dir", "\"first\"", "\"second\"" },
     { "certs-path", "\"first.table\"", "\"second.table\"" },
@@ -1299,6 +1311,7 @@ int main(int argc, char **argv)
     qtest_add_func("/upm/command-line", test_command_line);
     qtest_add_func("/upm/help", test_help);
     qtest_add_func("/upm/vmpls", test_vmpls);
+    qtest_add_func("/upm/features", test_features);
     qtest_add_func("/upm/mode", test_upm_mode);
     qtest_add_func("/upm/mode-kvm", test_upm_mode_kvm);
     qtest_add_func("/upm/guest-help", test_guest_help);

@@ -186,15 +186,21 @@ static void init_guest(PspKvmGuest *vm)
     expect(vm, KVM_SEV_INIT2, &init, 0, 0);
 }
 
-static void start_guest(PspKvmGuest *vm)
+static void start_guest_with(PspKvmGuest *vm, uint64_t features)
 {
+    struct kvm_sev_init init = { .vmsa_features = features };
     struct kvm_sev_snp_launch_start start = { .policy = POLICY };
 
     for (size_t i = 0; i < sizeof(start.gosvw); i++) {
         start.gosvw[i] = 0x70 + i;
     }
-    init_guest(vm);
+    expect(vm, KVM_SEV_INIT2, &init, 0, 0);
     expect(vm, KVM_SEV_SNP_LAUNCH_START, &start, 0, 0);
+}
+
+static void start_guest(PspKvmGuest *vm)
+{
+    start_guest_with(vm, 0);
 }
 
 static struct kvm_sev_snp_launch_update update_of(uint64_t gpa, void *source,
@@ -572,7 +578,9 @@ static void test_order(void)
     void *page = new_pages(1);
     struct kvm_sev_init init = { 0 };
     struct kvm_sev_init wrong_init = { .flags = 1 };
-    struct kvm_sev_init features = { .vmsa_features = 1 << 5 };
+    struct kvm_sev_init active = { .vmsa_features = 1 };
+    struct kvm_sev_init secure_tsc = { .vmsa_features = 0x20 | 1 << 9 };
+    struct kvm_sev_init unknown = { .vmsa_features = 1ULL << 63 };
     struct kvm_sev_init old_ghcb = { .ghcb_version = 1 };
     struct kvm_sev_snp_launch_start start = { .policy = POLICY };
     struct kvm_sev_snp_launch_update update =
@@ -583,7 +591,9 @@ static void test_order(void)
     expect(&vm, KVM_SEV_SNP_LAUNCH_UPDATE, &update, -EINVAL, -1);
     expect(&vm, KVM_SEV_SNP_LAUNCH_FINISH, &finish, -ENOTTY, -1);
     expect(&vm, KVM_SEV_INIT2, &wrong_init, -EINVAL, -1);
-    expect(&vm, KVM_SEV_INIT2, &features, -EINVAL, -1);
+    expect(&vm, KVM_SEV_INIT2, &active, -EINVAL, -1);
+    expect(&vm, KVM_SEV_INIT2, &secure_tsc, -EINVAL, -1);
+    expect(&vm, KVM_SEV_INIT2, &unknown, -EINVAL, -1);
     expect(&vm, KVM_SEV_INIT2, &old_ghcb, -EINVAL, -1);
     expect(&vm, KVM_SEV_ES_INIT, NULL, -EINVAL, -1);
     expect(&vm, KVM_SEV_INIT2, &init, 0, 0);
@@ -1123,9 +1133,8 @@ static void check_reference(const Firmware *firmware, char **row)
     vcpus = atoi(row[2]);
     ap_reset = ldl_le_p(firmware_entry(firmware,
                             "00f771de-1a7e-4fcb-890e-68c77e2fb44e"));
-    start_guest(&vm);
-    /* KVM would have been asked for more by INIT2 */
-    vm.sev_features = g_ascii_strtoull(row[3], NULL, 0);
+    start_guest_with(&vm, g_ascii_strtoull(row[3], NULL, 0) &
+                          ~SEV_FEATURES_SNP_ACTIVE);
     planned = &plan;
     launch(&vm, 4 * GiB - firmware->size, firmware->image, firmware->size,
            KVM_SEV_SNP_PAGE_TYPE_NORMAL);

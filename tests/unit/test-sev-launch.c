@@ -331,7 +331,7 @@ static void fill_shared(void)
     page->entries[0].edx = cpu_to_le32(regs[3]);
 }
 
-/* @features: of VMSAs, more than the emulated firmware would offer */
+/* @features: of VMSAs */
 static void run_start(SevLaunchPlan *plan, uint64_t features)
 {
     struct kvm_sev_init init = { .vmsa_features = features };
@@ -339,9 +339,7 @@ static void run_start(SevLaunchPlan *plan, uint64_t features)
     int status;
 
     sev_plan_command(plan, KVM_SEV_INIT2, &init);
-    init.vmsa_features = 0;
     g_assert_cmpint(psp_kvm_command(&vm, KVM_SEV_INIT2, &init, &status), ==, 0);
-    vm.sev_features |= features;
     sev_plan_command(plan, KVM_SEV_SNP_LAUNCH_START, &start);
     g_assert_cmpint(psp_kvm_command(&vm, KVM_SEV_SNP_LAUNCH_START, &start,
                                 &status), ==, 0);

@@ -151,13 +151,20 @@ static void random_vmsa(SevVmsa *vmsa, Mode mode)
     random_control(vmsa, mode);
     random_rest(vmsa, mode);
     vmsa->vmpl = 0;
-    vmsa->sev_features = cpu_to_le64(SEV_FEATURES_SNP_ACTIVE);
+    vmsa->sev_features = cpu_to_le64(SEV_FEATURES_SNP_ACTIVE |
+                                     (g_test_rand_int() &
+                                      SEV_FEATURES_DEBUG_SWAP));
 }
 
 static void copy_range(SevVmsa *to, const SevVmsa *from, size_t first,
                        size_t end)
 {
     memcpy((uint8_t *)to + first, (const uint8_t *)from + first, end - first);
+}
+
+static bool has_debug(const SevVmsa *vmsa)
+{
+    return le64_to_cpu(vmsa->sev_features) & SEV_FEATURES_DEBUG_SWAP;
 }
 
 /* What the processor writes: by the offsets of APM table B-4 */
@@ -167,6 +174,9 @@ static void copy_owned(SevVmsa *to, const SevVmsa *from)
     copy_range(to, from, 0x0cb, 0x0cc);     /* CPL */
     copy_range(to, from, 0x0d0, 0x0d8);     /* EFER */
     copy_range(to, from, 0x140, 0x180);     /* XSS, CR4 to CR0, DR7, DR6 */
+    if (has_debug(from)) {
+        copy_range(to, from, 0x180, 0x1a0); /* DR0 to DR3 */
+    }
     copy_range(to, from, 0x1d8, 0x1e0);     /* RSP */
     copy_range(to, from, 0x1f8, 0x248);     /* RAX, STAR to CR2 */
     copy_range(to, from, 0x268, 0x270);     /* PAT */
@@ -200,6 +210,7 @@ static void check_store(X86CPU *cpu, const SevVmsa *loaded)
     g_autofree SevVmsa *expected = g_new(SevVmsa, 1);
 
     random_bytes(stored, sizeof(*stored));
+    stored->sev_features = loaded->sev_features;
     *expected = *stored;
     copy_owned(expected, loaded);
     snp_vmsa_store(&cpu->env, stored, &rules);
@@ -296,6 +307,7 @@ static void test_tsc_aux(void)
     X86CPU *cpu = new_cpu();
 
     random_vmsa(vmsa, LONG);
+    vmsa->sev_features = cpu_to_le64(SEV_FEATURES_SNP_ACTIVE);
     vmsa->tsc_aux = cpu_to_le32(0x1111);
     cpu->env.tsc_aux = 0x2222;
     g_assert_null(snp_vmsa_load(&cpu->env, vmsa, &without_tsc_aux));
@@ -323,6 +335,7 @@ static void test_rules(void)
     X86CPU *cpu = new_cpu();
 
     random_vmsa(vmsa, LONG);
+    vmsa->sev_features = cpu_to_le64(SEV_FEATURES_SNP_ACTIVE);
     vmsa->vmpl = 3;
     load(cpu, vmsa);
     check_refused(cpu, vmsa, &without_tsc_aux);

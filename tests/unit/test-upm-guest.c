@@ -13,6 +13,7 @@
 #include "../../target/i386/upm-guest-options.c"
 #include "../../target/i386/upm-guest-chip.c"
 #include "../../target/i386/upm-guest-emulated.c"
+#include "../../target/i386/sev-features.c"
 
 /*
  * What they call
@@ -28,6 +29,9 @@ static int pre_fault;
 static int discard;
 static bool has_encrypted_registers;
 static bool may_suspend;
+/* Without, KVM does not know the question. */
+static const uint64_t *kernel_features;
+KVMState *kvm_state;
 
 bool kvm_is_vm_type_supported(int type)
 {
@@ -56,6 +60,23 @@ void upm_kvm_set_pre_fault(bool on)
 void upm_set_default_discard(UpmDiscardPolicy policy)
 {
     discard = policy;
+}
+
+int kvm_ioctl(KVMState *s, unsigned long type, ...)
+{
+    struct kvm_device_attr *attr;
+    va_list ap;
+
+    va_start(ap, type);
+    attr = va_arg(ap, struct kvm_device_attr *);
+    va_end(ap);
+    g_assert_cmphex(type, ==, KVM_GET_DEVICE_ATTR);
+    g_assert_cmphex(attr->attr, ==, KVM_X86_SEV_VMSA_FEATURES);
+    if (!kernel_features) {
+        return -ENXIO;
+    }
+    *(uint64_t *)(uintptr_t)attr->addr = *kernel_features;
+    return 0;
 }
 
 bool sev_es_enabled(void)
@@ -161,6 +182,7 @@ static void begin(void)
     discard = -1;
     has_encrypted_registers = false;
     may_suspend = true;
+    kernel_features = NULL;
 }
 
 static void start(Object *guest)
@@ -340,6 +362,79 @@ static void test_suspend(void)
     }
 }
 
+static const uint64_t debug_swap_only = SEV_FEATURES_DEBUG_SWAP;
+
+/* What KVM cannot give is refused by name. */
+static void test_features(void)
+{
+    static const struct {
+        const char *option;
+        const uint64_t *offered;
+        const char *missing, *others;
+    } cases[] = {
+        { "debug-swap=on", &debug_swap_only, NULL },
+        { "debug-swap=off", NULL, NULL },
+        { "debug-swap=on", NULL, "debug-swap", "none" },
+        { "secure-tsc=on", &debug_swap_only, "secure-tsc", "debug-swap" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        Object *guest = guest_new(TYPE_SNP, cases[i].option);
+        g_autofree char *expected = NULL;
+        Error *err = NULL;
+
+        begin();
+        kernel_features = cases[i].offered;
+        if (!cases[i].missing) {
+            start(guest);
+        } else {
+            expected = g_strdup_printf("sev-snp-guest: this host's KVM does "
+                                       "not offer %s; it offers: %s",
+                                       cases[i].missing, cases[i].others);
+            g_assert_false(upm_guest_init(CONFIDENTIAL_GUEST_SUPPORT(guest),
+                                          &err));
+            g_assert_cmpstr(error_get_pretty(err), ==, expected);
+            error_free(err);
+        }
+        object_unref(guest);
+    }
+}
+
+static void set_feature_of(Object *guest, const char *name, bool value)
+{
+    object_property_set_bool(guest, name, value, &error_abort);
+    g_assert_true(object_property_get_bool(guest, name, &error_abort) == value);
+}
+
+/* Each has a bit of its own, and a name by which it is told of. */
+static void test_feature_names(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t bits;
+    } cases[] = {
+        { "restricted-injection", 1 << 3 }, { "debug-swap", 1 << 5 },
+        { "prevent-host-ibs", 1 << 6 }, { "btb-isolation", 1 << 7 },
+        { "secure-tsc", 1 << 9 }, { "smt-protection", 1 << 15 },
+    };
+    Object *guest = guest_new(TYPE_SNP, NULL);
+    g_autofree char *several = sev_features_text(1 | 1 << 5 | 1ULL << 63);
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *text = sev_features_text(cases[i].bits);
+
+        g_assert_cmpstr(text, ==, cases[i].name);
+        set_feature_of(guest, cases[i].name, true);
+        g_assert_cmphex(upm_guest_options(guest)->sev_features, ==,
+                        cases[i].bits);
+        set_feature_of(guest, cases[i].name, false);
+        g_assert_cmphex(upm_guest_options(guest)->sev_features, ==, 0);
+    }
+    g_assert_null(sev_feature(ARRAY_SIZE(cases)));
+    g_assert_cmpstr(several, ==, "debug-swap, bit 63");
+    object_unref(guest);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -354,5 +449,7 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-guest/end", test_end);
     g_test_add_func("/upm-guest/launch-digest", test_launch_digest);
     g_test_add_func("/upm-guest/suspend", test_suspend);
+    g_test_add_func("/upm-guest/features", test_features);
+    g_test_add_func("/upm-guest/feature-names", test_feature_names);
     return g_test_run();
 }

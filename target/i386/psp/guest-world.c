@@ -16,6 +16,7 @@
 #include "qom/object.h"
 #include "system/upm/compat.h"
 #include "sev.h"
+#include "sev-features.h"
 #include "sev-firmware.h"
 #include "sev-certs.h"
 #include "sev-vcpus.h"
@@ -135,6 +136,7 @@ static const PspProcessor processor = {
     .encrypt = snp_launch_encrypt,
     .private_at = snp_launch_private,
     .ghcb_version = snp_guest_set_ghcb_version,
+    .sev_features = snp_guest_set_features,
     .vcpus = sev_vcpus,
     .vcpu_reset = sev_vcpu_reset,
     .vcpu_load = processor_vcpu_load,
@@ -233,6 +235,16 @@ static bool set_chip(PspPlatform *platform, const UpmGuestOptions *options,
     return true;
 }
 
+static bool check_features(const UpmGuestOptions *options, Error **errp)
+{
+    g_autofree char *why = sev_features_absent(options->sev_features);
+
+    if (why) {
+        error_setg(errp, "sev-snp-guest: %s", why);
+    }
+    return !why;
+}
+
 static bool make_sev(GuestWorld *world, bool es, Error **errp)
 {
     world->sev = psp_sev_kvm_new(es, &processor, guest_world_identity, world,
@@ -259,7 +271,8 @@ bool sev_firmware_init_platform(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
         return false;
     }
     if (kind.sev & SVM_SEV_SNP &&
-        !set_chip(&world->platform, upm_guest_options(OBJECT(cgs)), errp)) {
+        (!set_chip(&world->platform, upm_guest_options(OBJECT(cgs)), errp) ||
+         !check_features(upm_guest_options(OBJECT(cgs)), errp))) {
         return false;
     }
     return snp_guest_start(cgs, cbitpos, &kind, errp);

@@ -14,6 +14,7 @@
 #include "qapi/error.h"
 #include "qemu/bitops.h"
 #include "qemu/error-report.h"
+#include "target/i386/sev-features.h"
 #include "kvm-rules.h"
 #include "trace.h"
 
@@ -62,22 +63,40 @@ static int outcome(const char *command, int status, Error *err, int *fw_error)
     return -EIO;
 }
 
+/* SNPActive is not asked for: it comes with the type of the VM. */
+static int check_features(uint64_t features)
+{
+    uint64_t offered = sev_features_emulated();
+    g_autofree char *missing = NULL;
+    g_autofree char *why = NULL;
+
+    if (!(features & ~offered)) {
+        return 0;
+    }
+    missing = sev_features_text(features & ~offered);
+    why = sev_features_absent(features);
+    return refuse(-EINVAL, "INIT2: SEV features 0x%" PRIx64 " of the VMSA are"
+                  " not all among those offered (0x%" PRIx64 "): %s",
+                  features, offered, why ?: missing);
+}
+
 static int init2(PspKvmGuest *vm, const struct kvm_sev_init *init)
 {
     if (init->flags) {
         return refuse(-EINVAL, "INIT2: flags 0x%x must be 0",
                       (unsigned)init->flags);
     }
-    if (init->vmsa_features) {
-        return refuse(-EINVAL, "INIT2: SEV features 0x%" PRIx64 " of the VMSA"
-                      " are not among those offered (0)",
-                      (uint64_t)init->vmsa_features);
+    if (check_features(init->vmsa_features)) {
+        return -EINVAL;
     }
     if (init->ghcb_version && init->ghcb_version != 2) {
         return refuse(-EINVAL, "INIT2: GHCB version %u, SEV-SNP needs 2",
                       (unsigned)init->ghcb_version);
     }
     vm->sev_features = SEV_FEATURES_SNP_ACTIVE | init->vmsa_features;
+    if (vm->processor->sev_features) {
+        vm->processor->sev_features(vm->sev_features);
+    }
     vm->initialised = true;
     return 0;
 }

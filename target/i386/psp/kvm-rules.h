@@ -23,6 +23,7 @@
  * @private_at: where the private content of such a range lies; NULL where it
  *     is not private memory
  * @ghcb_version: the highest version of the GHCB protocol to offer
+ * @sev_features: SEV_FEATURES that VMSAs may have; may be NULL
  * @vcpus: number of vCPUs
  * @vcpu_reset: reset state of vCPU @index, in order of creation
  * @vcpu_load: let vCPU @index start with @vmsa; NULL, or why it cannot
@@ -34,6 +35,7 @@ typedef struct PspProcessor {
     void (*encrypt)(const void *host, uint64_t size);
     void *(*private_at)(const void *host, uint64_t size);
     void (*ghcb_version)(uint8_t version);
+    void (*sev_features)(uint64_t features);
     unsigned (*vcpus)(void);
     void (*vcpu_reset)(unsigned index, PspVcpuReset *reset);
     const char *(*vcpu_load)(unsigned index, const SevVmsa *vmsa);

@@ -12,6 +12,9 @@
 #include "qemu/error-report.h"
 #include "system/kvm.h"
 #include "system/upm/compat.h"
+#include "target/i386/sev-features.h"
+#include "target/i386/upm-guest.h"
+#include "sev.h"
 #include "state.h"
 
 static int ask_kvm(int fd, int command, void *data, int *status)
@@ -40,6 +43,12 @@ static void discard_sources(SevLaunchState *launch)
     }
 }
 
+/* Beside those of an IGVM file, which sev.c asks for */
+static void add_features(struct kvm_sev_init *init)
+{
+    init->vmsa_features |= upm_guest_sev_features();
+}
+
 int sev_launch_run_command(int fd, int command, void *data, int *status)
 {
     int unused;
@@ -57,6 +66,9 @@ int sev_launch_command(int fd, int command, void *data, int *status)
     if (command == KVM_SEV_LAUNCH_START ||
         command == KVM_SEV_SNP_LAUNCH_START) {
         sev_launch_reset(launch);
+    }
+    if (command == KVM_SEV_INIT2) {
+        add_features(data);
     }
     if (command == KVM_SEV_LAUNCH_MEASURE) {
         /* An SEV or SEV-ES guest: all of it has been launched. */
@@ -100,7 +112,8 @@ int sev_launch_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid)
 int sev_launch_get_features(struct kvm_device_attr *attr)
 {
     if (sev_emulated()) {
-        *(uint64_t *)(uintptr_t)attr->addr = 0;
+        *(uint64_t *)(uintptr_t)attr->addr =
+            sev_snp_enabled() ? sev_features_emulated() : 0;
         return 0;
     }
     return kvm_ioctl(kvm_state, KVM_GET_DEVICE_ATTR, attr);

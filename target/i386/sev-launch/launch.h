@@ -50,8 +50,9 @@ int sev_launch_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid);
  * @attr: KVM_X86_SEV_VMSA_FEATURES, with the address of an uint64_t
  *
  * QEMU 10.2 asks, for what an IGVM file wants; older ones have no such file.
- * KVM says nothing of SNP_ACTIVE (bit 0), which comes with the kind of guest,
- * and the emulated processor has none besides.  Returns: 0 or a negative errno.
+ * KVM says nothing of SNP_ACTIVE (bit 0), which comes with the kind of guest;
+ * for what the emulated processor has see sev_features_emulated().
+ * Returns: 0 or a negative errno.
  */
 int sev_launch_get_features(struct kvm_device_attr *attr);
 

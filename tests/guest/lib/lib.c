@@ -22,9 +22,15 @@ unsigned guest_kind(void)
     static unsigned kind;
 
     if (!kind) {
-        kind = rdmsr(MSR_SEV_STATUS);
+        kind = rdmsr(MSR_SEV_STATUS) & KIND_SNP;
     }
     return kind;
+}
+
+/* SNPActive is a feature, and says which kind of guest this is. */
+u64 own_features(void)
+{
+    return rdmsr(MSR_SEV_STATUS) >> 2;
 }
 
 static void tss_setup(unsigned i)

@@ -64,6 +64,8 @@ u64 gpa_of(const volatile void *p);
 enum { KIND_SEV = 1, KIND_ES = 3, KIND_SNP = 7 };
 
 unsigned guest_kind(void);
+/** own_features: SEV_FEATURES of the VMSA that this vCPU runs with */
+u64 own_features(void);
 static inline bool has_rmp(void) { return guest_kind() == KIND_SNP; }
 static inline bool has_ghcb(void) { return guest_kind() != KIND_SEV; }
 

@@ -46,7 +46,7 @@ u8 *ap_vmsa(unsigned index)
     put(page, 0x1d8, (u64)(stacks[index] + STACK_SIZE), 8);
     put(page, 0x268, 0x0007040600070406, 8);
     put(page, 0x338, index, 8);
-    put(page, 0x3b0, SEV_FEATURES, 8);
+    put(page, 0x3b0, own_features(), 8);
     put(page, 0x3e8, 1, 8);
     put(page, 0x408, 0x1f80, 4);
     put(page, 0x410, 0x37f, 2);
@@ -89,7 +89,7 @@ void ap_start(unsigned index)
     if (r.eax) {
         fatal("RMPADJUST of a VMSA", r.eax);
     }
-    error = ap_request(AP_CREATE, index, (u64)page, SEV_FEATURES);
+    error = ap_request(AP_CREATE, index, (u64)page, own_features());
     if (error) {
         fatal("AP creation", error);
     }

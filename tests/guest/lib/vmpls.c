@@ -40,7 +40,7 @@ u8 *vmpl_prepare(unsigned index, unsigned vmpl, u32 apic_id)
 {
     u8 *page = vmpl_page(index, vmpl);
     u64 error = ap_request(AP_ON_INIT | vmpl << 16, apic_id, (u64)page,
-                           SEV_FEATURES);
+                           own_features());
 
     if (error) {
         fatal("creation of a VMPL", error);

@@ -11,6 +11,7 @@
 #define I386_SEV_H
 
 bool kvm_is_vm_type_supported(int type);
+int kvm_ioctl(KVMState *s, unsigned long type, ...);
 bool sev_es_enabled(void);
 bool sev_firmware_launch_digest(uint8_t digest[48]);
 

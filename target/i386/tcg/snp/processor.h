@@ -8,6 +8,7 @@
 #ifndef TARGET_I386_TCG_SNP_PROCESSOR_H
 #define TARGET_I386_TCG_SNP_PROCESSOR_H
 
+#include "qemu/bswap.h"
 #include "cpu.h"
 #include "exec/mmu-access-type.h"
 #include "target/i386/sev-vmsa.h"
@@ -140,13 +141,20 @@ typedef struct SnpVmsaRules {
     bool tsc_aux;
 } SnpVmsaRules;
 
+/** snp_vmsa_has_debug: DR0 to DR3 are part of it, as SEV_FEATURES say */
+static inline bool snp_vmsa_has_debug(const SevVmsa *vmsa)
+{
+    return le64_to_cpu(vmsa->sev_features) & SEV_FEATURES_DEBUG_SWAP;
+}
+
 /**
  * snp_vmsa_load: set all of a vCPU's state from a VMSA page
  * @vmsa: in the layout of APM table B-4; not written by others meanwhile
  *
  * Makes the checks that VMRUN makes (APM volume 2, 15.5.1 and 15.35.8).  From
  * any state of the vCPU, in its thread or before it runs.  What is no part of
- * a VMSA stays: SMM, GIF, interrupts and the APIC.
+ * a VMSA stays: SMM, GIF, interrupts, the APIC, and without DebugSwap the
+ * addresses of breakpoints.
  *
  * Returns: NULL, or why VMRUN would fail; nothing has changed then.
  */

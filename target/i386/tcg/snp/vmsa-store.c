@@ -47,6 +47,15 @@ static void store_control(const CPUX86State *env, SevVmsa *vmsa)
     vmsa->cr3 = cpu_to_le64(env->cr[3]);
     vmsa->cr4 = cpu_to_le64(env->cr[4]);
     vmsa->xcr0 = cpu_to_le64(env->xcr0);
+}
+
+static void store_debug(const CPUX86State *env, SevVmsa *vmsa)
+{
+    if (snp_vmsa_has_debug(vmsa)) {
+        for (int i = 0; i < ARRAY_SIZE(vmsa->dr); i++) {
+            vmsa->dr[i] = cpu_to_le64(env->dr[i]);
+        }
+    }
     vmsa->dr6 = cpu_to_le64(env->dr[6]);
     vmsa->dr7 = cpu_to_le64(env->dr[7]);
 }
@@ -127,6 +136,7 @@ void snp_vmsa_store(CPUX86State *env, SevVmsa *vmsa,
                     const SnpVmsaRules *rules)
 {
     store_control(env, vmsa);
+    store_debug(env, vmsa);
     store_segments(env, vmsa);
     store_general(env, vmsa);
     store_msrs(env, vmsa, rules);

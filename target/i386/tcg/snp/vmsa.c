@@ -189,6 +189,24 @@ static void load_flags(CPUX86State *env, const SevVmsa *vmsa)
 }
 
 /*
+ * DR0 to DR3 are part of the VMSA with DebugSwap alone: APM volume 2, table
+ * B-4.  Their address masks are there, too, but no CPU model of TCG has these
+ * (CPUID 8000_0001 ECX[26], DataBkptExt).
+ */
+static void load_debug(CPUX86State *env, const SevVmsa *vmsa)
+{
+    /* What is armed is so with the addresses of before. */
+    cpu_x86_update_dr7(env, DR7_FIXED_1);
+    if (snp_vmsa_has_debug(vmsa)) {
+        for (int i = 0; i < ARRAY_SIZE(vmsa->dr); i++) {
+            env->dr[i] = le64_to_cpu(vmsa->dr[i]);
+        }
+    }
+    env->dr[6] = le64_to_cpu(vmsa->dr6) | DR6_FIXED_1;
+    cpu_x86_update_dr7(env, le64_to_cpu(vmsa->dr7));
+}
+
+/*
  * Setting CR0.PG is what enters long mode and clearing it what leaves it, so
  * that it is clear meanwhile, whatever the vCPU did before.
  */
@@ -203,8 +221,6 @@ static void load_control(CPUX86State *env, const SevVmsa *vmsa)
     cpu_x86_update_cr0(env, le64_to_cpu(vmsa->cr0));
     cpu_x86_update_cr3(env, long_mode(vmsa) ? cr3 : (uint32_t)cr3);
     env->cr[2] = le64_to_cpu(vmsa->cr2);
-    env->dr[6] = le64_to_cpu(vmsa->dr6) | DR6_FIXED_1;
-    cpu_x86_update_dr7(env, le64_to_cpu(vmsa->dr7));
 }
 
 static void load_pointers(CPUX86State *env, const SevVmsa *vmsa)
@@ -299,6 +315,7 @@ const char *snp_vmsa_load(CPUX86State *env, const SevVmsa *vmsa,
     }
     /* Each of these looks at what the ones before it have set. */
     load_control(env, vmsa);
+    load_debug(env, vmsa);
     load_flags(env, vmsa);
     load_segments(env, vmsa);
     load_pointers(env, vmsa);

@@ -234,15 +234,29 @@ static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
 }
 
 /*
+ * How interrupts come is the hypervisor's to know.  At VMPL0 they come as the
+ * guest was launched for; an SVSM leaves restricted injection to itself, and
+ * another VMPL without.
+ */
+static bool injects_so(unsigned vmpl, uint64_t sev_features)
+{
+    uint64_t features = snp_guest()->rules.vmsa.features;
+
+    features &= SEV_FEATURES_INJECTION;
+    sev_features &= SEV_FEATURES_INJECTION;
+    return sev_features == features || (vmpl && !sev_features);
+}
+
+/*
  * NULL, or why the guest may not ask for that; the page itself is looked at
  * where its vCPU enters the guest.  After sev_snp_ap_creation() of Linux 6.12.
  */
-static const char *check_creation(CPUX86State *env, uint64_t vmsa_gpa,
-                                  uint64_t sev_features)
+static const char *check_creation(CPUX86State *env, unsigned vmpl,
+                                  uint64_t vmsa_gpa, uint64_t sev_features)
 {
     unsigned phys_bits = snp_guest()->phys_bits ?: env_archcpu(env)->phys_bits;
 
-    if (sev_features & SEV_FEATURES_INJECTION) {
+    if (!injects_so(vmpl, sev_features)) {
         return "interrupts are not injected like that";
     }
     if (vmsa_gpa % SEV_VMSA_PAGE_SIZE || vmsa_gpa >> phys_bits) {
@@ -288,7 +302,7 @@ static const char *check_request(CPUX86State *env, CPUState *target,
     switch (request) {
     case SNP_AP_CREATE_ON_INIT:
     case SNP_AP_CREATE:
-        return check_creation(cpu_env(target), vmsa_gpa, sev_features);
+        return check_creation(cpu_env(target), vmpl, vmsa_gpa, sev_features);
     case SNP_AP_DESTROY:
         return NULL;
     default:

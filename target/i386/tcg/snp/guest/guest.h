@@ -63,6 +63,7 @@ typedef struct SnpVmpl {
  *     whatever its VMSA says
  * @vmpl: the one that runs, or is to go on
  * @in_vmsa: its VMSA is in use
+ * @sev_features: SEV_FEATURES of the VMSA that it was run with last
  * @target_vmpl: what AP creation was for last (BQL)
  * @launch_vmsa: the VMSA of the launch while another one runs; NULL where there
  *     is no other VMPL
@@ -84,6 +85,7 @@ typedef struct SnpVcpu {
     SnpVmpl vmpls[SNP_VMPLS];
     uint8_t vmpl;
     bool in_vmsa;
+    uint64_t sev_features;
     uint8_t target_vmpl;
     SevVmsa *launch_vmsa;
     bool serving;

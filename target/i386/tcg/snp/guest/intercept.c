@@ -24,13 +24,18 @@ static void end_serving(CPUX86State *env, int vector, int error_code)
     snp_leave(env);
 }
 
+/* Without DebugSwap: sev_es_init_vmcb() of Linux 6.12 */
+static bool keeps_debug(void)
+{
+    return !(snp_guest()->rules.vmsa.features & SEV_FEATURES_DEBUG_SWAP);
+}
+
 bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
                            uintptr_t ra)
 {
     if (type >= SVM_EXIT_EXCP_BASE && type < SVM_EXIT_EXCP_BASE + 32) {
         end_serving(env, type - SVM_EXIT_EXCP_BASE, param);
-        /* Without DebugSwap: sev_es_init_vmcb() of Linux 6.12 */
-        return type == SVM_EXIT_EXCP_BASE + EXCP01_DB;
+        return type == SVM_EXIT_EXCP_BASE + EXCP01_DB && keeps_debug();
     }
     if (snp_vcpu(env)->serving) {
         return false;
@@ -40,6 +45,7 @@ bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
         return !snp_msr_is_direct(env->regs[R_ECX]);
     case SVM_EXIT_READ_DR0 + 7:
     case SVM_EXIT_WRITE_DR0 + 7:
+        return keeps_debug();
     case SVM_EXIT_CPUID:
     case SVM_EXIT_INVD:
     case SVM_EXIT_WBINVD:

@@ -41,6 +41,9 @@ bool snp_guest_start(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
  */
 void snp_guest_set_ghcb_version(uint8_t version);
 
+/** snp_guest_set_features: the same, what SEV_FEATURES of VMSAs may have */
+void snp_guest_set_features(uint64_t features);
+
 /*
  * Launch of SEV and SEV-ES guests: what lies in shared memory becomes
  * private.  Ranges are named by their host address in the shared half, as

@@ -47,6 +47,17 @@ static bool has_kvm(CPUX86State *env)
     return !(env->svm.sev & SVM_SEV_SNP);
 }
 
+/*
+ * SEV, SEV-ES and SEV-SNP, then the features of the VMSA in use; APM volume 2,
+ * 15.34.10
+ */
+static uint64_t sev_status(CPUX86State *env)
+{
+    uint64_t features = snp_vcpu(env)->sev_features & ~SEV_FEATURES_SNP_ACTIVE;
+
+    return env->svm.sev >> 1 | features << 2;
+}
+
 bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
 {
     switch (index) {
@@ -54,8 +65,7 @@ bool snp_guest_rdmsr(CPUX86State *env, uint32_t index, uint64_t *value)
         *value = has_ghcb(env) ? snp_vmpl(env)->ghcb_msr : 0;
         return has_ghcb(env);
     case MSR_SEV_STATUS:
-        /* SEV, SEV-ES and SEV-SNP, one bit down; APM volume 2, 15.34.10 */
-        *value = env->svm.sev >> 1;
+        *value = sev_status(env);
         return true;
     case MSR_KVM_MIGRATION_CONTROL:
         if (has_kvm(env)) {

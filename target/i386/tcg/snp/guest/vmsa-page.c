@@ -111,6 +111,7 @@ static const char *load(CPUX86State *env, const SevVmsa *vmsa, unsigned vmpl)
     why = snp_vmsa_load(env, vmsa, &snp_guest()->rules.vmsa);
     if (!why) {
         env->svm.vmpl = vmsa->vmpl;
+        snp_vcpu(env)->sev_features = le64_to_cpu(vmsa->sev_features);
     }
     return why;
 }
@@ -214,6 +215,7 @@ void snp_vmsa_launched(CPUX86State *env, const SevVmsa *vmsa)
     if (snp_guest()->rules.vmpls > 1) {
         vcpu->launch_vmsa = g_memdup2(vmsa, SEV_VMSA_PAGE_SIZE);
     }
+    vcpu->sev_features = le64_to_cpu(vmsa->sev_features);
     set_current(env, SNP_LAUNCH_VMSA, 0);
 }
 

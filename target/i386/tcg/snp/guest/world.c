@@ -188,7 +188,10 @@ static void reset_guest(void *opaque)
     qatomic_set(&guest->ap_jump_table, 0);
 }
 
-/* What the CPU model decides comes with the vCPUs, see snp_guest_realize(). */
+/*
+ * What the CPU model decides comes with the vCPUs, see snp_guest_realize(), and
+ * features with KVM_SEV_INIT2.
+ */
 static SnpGuestRules rules_of(const SnpGuestKind *kind,
                               const UpmGuestOptions *options)
 {
@@ -233,6 +236,11 @@ static bool make_guest(MachineState *machine, uint32_t cbitpos,
 void snp_guest_set_ghcb_version(uint8_t version)
 {
     snp_guest()->kind.ghcb_version = version;
+}
+
+void snp_guest_set_features(uint64_t features)
+{
+    snp_guest()->rules.vmsa.features = features;
 }
 
 bool snp_guest_start(ConfidentialGuestSupport *cgs, uint32_t cbitpos,
