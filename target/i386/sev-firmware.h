@@ -76,7 +76,8 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error);
 int sev_firmware_get_cpuid(CPUState *cs, struct kvm_cpuid2 *cpuid);
 
 /**
- * sev_firmware_forget: the SEV-SNP guest is gone, and KVM_SEV_INIT2 comes next
+ * sev_firmware_forget: the guest is gone, and KVM_SEV_INIT2 or its like comes
+ * next
  *
  * Keys, report ID and measurement of the guest are forgotten; the chip stays.
  * Locking: BQL, and no vCPU runs.

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Unmodified firmware and kernels run as SEV and SEV-ES guests, emulated."""
+import base64
 import re
 
 import pytest
 
-from linux_guest import linux, sev
+from linux_guest import LIMIT, linux, sev
 
 MIB = 1 << 20
 # Bits of the policy: 0 no debugging, 2 SEV-ES
@@ -87,6 +88,39 @@ def test_reboot(start, folder):
     guest.wait_for(r'(?s)userspace: end.*userspace: end')
     assert guest.serial.count('again: ') == 2
     check_kernel(guest.serial, SEV)
+
+
+def digest(guest):
+    """What QEMU has launched, which the firmware has measured."""
+    ours = guest.cmd('query-sev')['launch']['digest']
+    report = base64.b64decode(guest.cmd(
+        'query-sev-attestation-report',
+        mnonce=base64.b64encode(bytes(16)).decode())['data'])
+    assert report[16:48].hex() == ours
+    return ours
+
+
+def check_reboots(start, folder, args):
+    """A guest with SEV-ES is launched again, by itself and from outside."""
+    guest = start(*args, *linux(folder, 'reboot -f\nsleep 1000\n'),
+                  '-action', 'reboot=reset')
+    guest.wait_for('userspace: ')
+    before = digest(guest)
+    for _ in range(2):
+        assert guest.event_wait('RESET', timeout=LIMIT)
+        assert digest(guest) == before
+    guest.wait_for(r'(?s)userspace: .*userspace: ')
+    guest.cmd('system_reset')
+    guest.wait_for(r'(?s)(userspace: .*){3}')
+    assert guest.serial.count(FEATURES[ES]) >= 3
+    assert (f'SEV-ES: the guest was launched again, launch digest {before}'
+            in guest.messages())
+    guest.shutdown()
+
+
+def test_es_reboots(start, folder):
+    """With private memory."""
+    check_reboots(start, folder, sev(ES, memory='512M'))
 
 
 def test_hidden_kvm(start, folder):

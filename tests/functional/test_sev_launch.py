@@ -19,7 +19,7 @@ import pytest
 from qemu.qmp import QMPError
 from sev_owner import Owner, measurement
 
-from linux_guest import FIRMWARE, KERNEL, COMMAND_LINE, initramfs
+from linux_guest import COMMAND_LINE, FIRMWARE, KERNEL, LIMIT, initramfs
 from test_snp_measure import measure
 
 TABLE = pathlib.Path(__file__).parents[1] / 'data/launch-digests-sev.tsv'
@@ -320,6 +320,20 @@ def inject(guest, header, packed, gpa=SECRET_GPA):
     except QMPError as error:
         return str(error)
     return None
+
+
+def test_secret_and_reset(start, chip, tmp_path):
+    """Launched again it would lack the secret, so that a reset is the end."""
+    pdh = base64.b64decode(capabilities(start, chip)['pdh'])
+    owner = Owner(pdh, 5)
+    guest = start('-S', *sev(5, f',cert-dir={chip}' + owner.files(tmp_path)),
+                  '-action', 'reboot=reset')
+    header, packed = owner.pack(bytes(64), told(guest))
+    assert inject(guest, header, packed) is None
+    guest.cmd('cont')
+    guest.cmd('system_reset')
+    guest.wait(timeout=LIMIT)
+    assert 'cpus are not resettable, terminating' in guest.messages()
 
 
 # mov si, 7000h: what is there goes to the serial port, 64 bytes of it

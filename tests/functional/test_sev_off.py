@@ -3,7 +3,8 @@
 import pytest
 
 from linux_guest import FIRMWARE, linux, plain
-from test_sev_boot import ES, MIB, SEV, check_kernel, power_off
+from test_sev_boot import (ES, MIB, SEV, check_kernel, check_reboots,
+                           power_off)
 
 
 def off(policy, vcpus=1, mode='off'):
@@ -89,3 +90,8 @@ def test_reset(start, folder):
     guest.wait_for(r'(?s)userspace: end.*userspace: end')
     check_kernel(guest.serial, SEV)
     check_recorded(guest, resets=1)
+
+
+def test_es_reboots(start, folder):
+    """A guest with SEV-ES is launched again, and encrypted with another key."""
+    check_reboots(start, folder, off(ES))

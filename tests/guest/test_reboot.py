@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""SNP guests that are reset are launched again, and find nothing of before.
+"""Guests that are reset are launched again, and find nothing of before.
 
-Payload reboot resets itself, each life looks for what the last one has left;
-payload reset_busy is reset while both of its vCPUs convert memory.
+Payloads reboot, with SEV-SNP, and reboot_es, with SEV-ES, reset themselves, and
+each life looks for what the last one has left; payload reset_busy is reset while both of its vCPUs convert memory.
 """
+import base64
 import contextlib
 import pathlib
 import re
@@ -20,6 +21,12 @@ sys.path.insert(0, str(guest.BUILD / 'qemu/python'))
 # pylint: disable=wrong-import-position
 from qemu.machine import QEMUMachine  # noqa: E402
 
+# Payload reboot_es: private memory, memory encrypted in place
+ES_VARIANTS = {
+    'private': {'kind': 'es', 'mode': 'on'},
+    'in-place': {'kind': 'es', 'mode': 'off'},
+    'single': {'kind': 'es', 'mode': 'on', **SINGLE},
+}
 VARIANTS = {
     'both': {'policy': 'both'},
     'none': {'policy': 'none'},
@@ -30,8 +37,8 @@ RESETS = 20
 
 
 @contextlib.contextmanager
-def started(payload, folder, extra=(), **options):
-    """A guest of two vCPUs, and the file that it prints to."""
+def started(payload, folder, extra=(), waits=False, **options):
+    """A guest of two vCPUs, which runs or waits, and what it prints to."""
     serial = folder / 'serial'
     machine = QEMUMachine(guest.qemu_binary(), base_temp_dir=str(folder),
                           log_dir=str(folder))
@@ -39,12 +46,21 @@ def started(payload, folder, extra=(), **options):
                      '-S', '-serial', f'file:{serial}', *extra)
     with machine:
         machine.launch()
-        machine.cmd('cont')
+        if not waits:
+            machine.cmd('cont')
         yield machine, serial
 
 
 def digest(machine):
     return machine.cmd('qom-get', path='sev0', property='launch-digest')
+
+
+def encrypted_digest(machine):
+    """Of an SEV-ES guest: what QEMU has computed, and what the firmware has."""
+    report = base64.b64decode(machine.cmd(
+        'query-sev-attestation-report',
+        mnonce=base64.b64encode(bytes(16)).decode())['data'])
+    return machine.cmd('query-sev')['launch']['digest'], report[16:48].hex()
 
 
 def next_life(machine):
@@ -81,6 +97,27 @@ def test_reboot(variant, tmp_path):
     # Once a second at most
     assert 1 <= log.count('the guest was launched again, launch digest '
                           f'{digests[0]}') <= 3
+
+
+@pytest.mark.parametrize('variant', ES_VARIANTS)
+def test_reboot_es(variant, tmp_path):
+    """The same with SEV-ES."""
+    with started('reboot_es', tmp_path, waits=True,
+                 **ES_VARIANTS[variant]) as (machine, serial):
+        # Later it may have come to its end before it is asked.
+        ours, firmware = encrypted_digest(machine)
+        machine.cmd('cont')
+        machine.wait(timeout=guest.LIMIT)
+        status = machine.exitcode()
+        log = machine.get_log()
+    lines = serial.read_text().splitlines()
+    assert not [line for line in lines if line.startswith('not ok')], lines
+    for name in guest.check_names('reboot_es', 'es'):
+        assert f'ok {name}' in lines
+    assert status == guest.EXIT_GOOD and '# finished' in lines
+    assert ours == firmware and re.fullmatch('[0-9a-f]{64}', ours)
+    assert ('SEV-ES: the guest was launched again, launch digest '
+            f'{ours}') in log
 
 
 def test_no_reboot(tmp_path):

@@ -172,6 +172,36 @@ static void test_digest(gconstpointer opaque)
     vm_stop();
 }
 
+/* A guest that is gone is launched again, and another platform knows it. */
+static void test_forget(void)
+{
+    struct kvm_sev_init args = { 0 };
+
+    vm_start(true);
+    for (int life = 0; life < 3; life++) {
+        PspSevMeasurement got = { 0 };
+        struct kvm_sev_launch_measure measure = {
+            .uaddr = uaddr(&got), .len = sizeof(got),
+        };
+
+        vm_command(life == 1 ? KVM_SEV_ES_INIT : KVM_SEV_INIT2, &args, 0, 0);
+        vm_launch(5, 0, 0);
+        vm_update(vm.shared[1], VM_PAGE, 0, 0);
+        vm_command(KVM_SEV_LAUNCH_UPDATE_VMSA, NULL, 0, 0);
+        vm_command(KVM_SEV_LAUNCH_MEASURE, &measure, 0, 0);
+        if (life != 1) {
+            vm_command(KVM_SEV_LAUNCH_FINISH, NULL, 0, 0);
+        }
+        g_assert_cmpuint(psp_sev_kvm_guests(vm.sev), ==, 1);
+        psp_sev_kvm_forget(vm.sev);
+        g_assert_cmpuint(psp_sev_kvm_guests(vm.sev), ==, 0);
+        vm_command(KVM_SEV_LAUNCH_UPDATE_VMSA, NULL, -ENOTTY, NO_CALL);
+    }
+    g_assert_cmpuint(vm.loads, ==, 2 * VM_VCPUS);
+    g_assert_cmphex(le32_to_cpu(vm.loaded[1].mxcsr), ==, 0x1f80);
+    vm_stop();
+}
+
 /* What was not launched is not started. */
 static void test_vcpus(void)
 {
@@ -370,5 +400,6 @@ int main(int argc, char **argv)
     g_test_add_func("/psp-sev-kvm/vcpus", test_vcpus);
     g_test_add_func("/psp-sev-kvm/secret", test_secret);
     g_test_add_func("/psp-sev-kvm/bad-secret", test_bad_secret);
+    g_test_add_func("/psp-sev-kvm/forget", test_forget);
     return g_test_run();
 }

@@ -341,7 +341,12 @@ void sev_firmware_forget(void)
     GuestWorld *world = guest_world();
 
     QEMU_LOCK_GUARD(&world->message_lock);
-    psp_kvm_forget(&world->vm);
+    if (world->sev) {
+        snp_launch_forget();
+        psp_sev_kvm_forget(world->sev);
+    } else {
+        psp_kvm_forget(&world->vm);
+    }
 }
 
 void sev_firmware_hold_vcpus(void)

@@ -21,6 +21,10 @@ PspSevKvm *psp_sev_kvm_new(bool es, const PspProcessor *processor,
     return NULL;
 }
 
+void psp_sev_kvm_forget(PspSevKvm *vm)
+{
+}
+
 void psp_sev_kvm_free(PspSevKvm *vm)
 {
 }

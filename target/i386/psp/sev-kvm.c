@@ -335,31 +335,50 @@ static const PspPlatformOps platform_ops = {
 /* Asked by INIT and SNP_INIT, and both are behind this platform. */
 static const PspHostOps host_ops;
 
-PspSevKvm *psp_sev_kvm_new(bool es, const PspProcessor *processor,
-                           PspSevIdentityFn *identity, void *opaque,
-                           Error **errp)
+static void init_host(PspHost *host)
 {
-    PspSevKvm *vm = g_new0(PspSevKvm, 1);
-    PspHost *host = &vm->host;
-
-    vm->es = es;
-    vm->processor = processor;
-    vm->identity = identity;
-    vm->opaque = opaque;
     psp_host_init(host, &platform_ops, &host_ops, NULL);
     host->platform.max_asid = ASID_SEV;
     host->platform.sev_state = PSP_PLATFORM_INIT;
     host->min_sev_asid = ASID_SEV;
     host->es = true;
+}
+
+static void destroy_host(PspHost *host)
+{
+    psp_host_destroy(host);
+    explicit_bzero(host, sizeof(*host));
+}
+
+PspSevKvm *psp_sev_kvm_new(bool es, const PspProcessor *processor,
+                           PspSevIdentityFn *identity, void *opaque,
+                           Error **errp)
+{
+    PspSevKvm *vm = g_new0(PspSevKvm, 1);
+
+    vm->es = es;
+    vm->processor = processor;
+    vm->identity = identity;
+    vm->opaque = opaque;
+    init_host(&vm->host);
     return vm;
+}
+
+void psp_sev_kvm_forget(PspSevKvm *vm)
+{
+    destroy_host(&vm->host);
+    init_host(&vm->host);
+    vm->active = vm->without_fpu = false;
+    vm->handle = 0;
+    g_clear_pointer(&vm->vmsas, qemu_vfree);
+    vm->vmsa_count = 0;
 }
 
 void psp_sev_kvm_free(PspSevKvm *vm)
 {
     if (vm) {
-        psp_host_destroy(&vm->host);
+        destroy_host(&vm->host);
         qemu_vfree(vm->vmsas);
-        explicit_bzero(vm, sizeof(*vm));
         g_free(vm);
     }
 }

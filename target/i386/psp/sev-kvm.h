@@ -36,6 +36,15 @@ PspSevKvm *psp_sev_kvm_new(bool es, const PspProcessor *processor,
                            PspSevIdentityFn *identity, void *opaque,
                            Error **errp);
 
+/**
+ * psp_sev_kvm_forget: the guest is gone, and one of KVM_SEV_INIT, ES_INIT and
+ * INIT2 comes next
+ *
+ * The platform is a new one, and asks for its identity again.
+ * Locking: the BQL.
+ */
+void psp_sev_kvm_forget(PspSevKvm *vm);
+
 /** psp_sev_kvm_free: forget guest and keys; NULL is ignored */
 void psp_sev_kvm_free(PspSevKvm *vm);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A machine that is reset has its SEV-SNP guest launched again
+ * A machine that is reset has its SEV-SNP or SEV-ES guest launched again
  *
  * What the platform knows of the guest is forgotten, memory and keys, and the
  * commands of its launch are given once more.  sev.c takes no part in it: to
@@ -13,6 +13,7 @@
 #include "system/upm/compat.h"
 #include "system/upm/host.h"
 #include "target/i386/sev-vcpus.h"
+#include "sev.h"
 #include "again.h"
 #include "errors.h"
 #include "state.h"
@@ -65,7 +66,7 @@ bool sev_launch_can_repeat(void)
 {
     SevLaunchState *launch = sev_launch_current();
 
-    return launch && launch->plan.kept;
+    return launch && launch->plan.kept && !launch->encrypted.has_secret;
 }
 
 static bool start(SevLaunchCommands *commands, Error **errp)
@@ -141,20 +142,32 @@ static bool launch_again(SevLaunchState *launch, Error **errp)
            finish(commands, errp) && check_digest(commands, errp);
 }
 
+static char *digest_of(const SevLaunchState *launch)
+{
+    GString *hex;
+
+    if (!sev_snp_enabled()) {
+        return g_strdup(launch->encrypted.digest);
+    }
+    hex = g_string_new(NULL);
+    for (unsigned i = 0; i < PSP_DIGEST_SIZE; i++) {
+        g_string_append_printf(hex, "%02x", launch->commands.digest[i]);
+    }
+    return g_string_free(hex, false);
+}
+
 static void tell(SevLaunchState *launch)
 {
     int64_t now = g_get_monotonic_time();
-    g_autoptr(GString) hex = g_string_new(NULL);
+    g_autofree char *digest = NULL;
 
     if (launch->told && now - launch->told < TELL_AGAIN) {
         return;
     }
     launch->told = now;
-    for (unsigned i = 0; i < PSP_DIGEST_SIZE; i++) {
-        g_string_append_printf(hex, "%02x", launch->commands.digest[i]);
-    }
-    info_report("SEV-SNP: the guest was launched again, launch digest %s",
-                hex->str);
+    digest = digest_of(launch);
+    info_report("%s: the guest was launched again, launch digest %s",
+                sev_snp_enabled() ? "SEV-SNP" : "SEV-ES", digest);
 }
 
 static void stop(Error *err)
@@ -165,16 +178,23 @@ static void stop(Error *err)
     error_free(err);
 }
 
+static bool was_launched(const SevLaunchState *launch)
+{
+    return sev_snp_enabled() ? launch->commands.finished
+                             : launch->encrypted.digest != NULL;
+}
+
 void sev_launch_again(ResetType type)
 {
     SevLaunchState *launch = sev_launch_current();
     Error *err = NULL;
 
-    if (type != RESET_TYPE_COLD || !launch || !launch->plan.kept ||
-        !launch->commands.finished) {
+    if (type != RESET_TYPE_COLD || !sev_launch_can_repeat() ||
+        !was_launched(launch)) {
         return;
     }
-    if (launch_again(launch, &err)) {
+    if (sev_snp_enabled() ? launch_again(launch, &err)
+                          : sev_launch_encrypted_again(launch, &err)) {
         tell(launch);
     } else {
         stop(err);

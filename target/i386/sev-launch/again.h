@@ -8,7 +8,8 @@
 #include "hw/resettable.h"
 
 /**
- * sev_launch_again: the machine was reset, and with it an SEV-SNP guest
+ * sev_launch_again: the machine was reset, and with it an SEV-SNP or SEV-ES
+ * guest
  *
  * On the emulated platform a guest that was launched is launched again, from
  * the same plan, and has the same launch digest.  Where that fails the guest is

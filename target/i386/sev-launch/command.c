@@ -78,6 +78,7 @@ int sev_launch_command(int fd, int command, void *data, int *status)
     ret = sev_launch_run_command(fd, command, data, status);
     if (!ret) {
         sev_launch_note(launch, command, data);
+        sev_launch_note_encrypted(launch, command, data);
     }
     if (command == KVM_SEV_LAUNCH_MEASURE && !ret) {
         discard_sources(launch);

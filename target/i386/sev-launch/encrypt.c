@@ -57,8 +57,9 @@ static void measure_range(SevLaunchPlan *plan, const SevLaunchRange *range)
     }
 }
 
-int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
-                     SevCommandFn *command, int *status, Error **errp)
+static int launch_range(SevLaunchPlan *plan, const SevLaunchRange *range,
+                        int fd, SevCommandFn *command, int *status,
+                        Error **errp)
 {
     struct kvm_sev_launch_update_data update = {
         .uaddr = (uintptr_t)range->host,
@@ -68,12 +69,6 @@ int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
     g_autofree char *what = NULL;
     int ret;
 
-    measure_range(plan, range);
-    if (!plan->firmware_sha256) {
-        /* It comes first. */
-        plan->firmware_sha256 = so_far_in_hex(plan);
-    }
-    sev_plan_add(plan, range);
     *status = SEV_RET_NO_FW_CALL;
     ret = command(fd, KVM_SEV_LAUNCH_UPDATE_DATA, &update, status);
     if (!ret) {
@@ -84,6 +79,41 @@ int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
                            "-0x%" HWADDR_PRIx " (from %s)", range->gpa,
                            range->gpa + range->size - 1, source);
     sev_encrypt_error(errp, what, ret, *status);
+    return ret;
+}
+
+int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
+                     SevCommandFn *command, int *status, Error **errp)
+{
+    SevLaunchRange added = *range;
+
+    measure_range(plan, range);
+    if (!plan->firmware_sha256) {
+        /* It comes first. */
+        plan->firmware_sha256 = so_far_in_hex(plan);
+    }
+    added.place = range->host;
+    sev_plan_add(plan, &added);
+    if (plan->kept) {
+        sev_plan_keep(plan);
+    }
+    return launch_range(plan, range, fd, command, status, errp);
+}
+
+int sev_plan_encrypt_again(SevLaunchPlan *plan, int fd, SevCommandFn *command,
+                           Error **errp)
+{
+    int ret = 0, status;
+
+    g_clear_pointer(&plan->encrypted, g_checksum_free);
+    g_clear_pointer(&plan->encrypted_pages, g_array_unref);
+    for (unsigned i = 0; i < sev_plan_ranges(plan) && !ret; i++) {
+        SevLaunchRange *range = sev_plan_range(plan, i);
+
+        range->host = range->place;
+        measure_range(plan, range);
+        ret = launch_range(plan, range, fd, command, &status, errp);
+    }
     return ret;
 }
 

@@ -72,7 +72,7 @@ static void look_at_machine(SevLaunchPlan *plan)
     /* It says what vCPUs start with, by more than a reset and a vector. */
     plan->foreign_vcpus = has_igvm_file();
     /* KVM has no way back to a VM that was not launched yet. */
-    plan->kept = sev_emulated() && sev_snp_enabled() &&
+    plan->kept = sev_emulated() && sev_es_enabled() &&
                  !plan->foreign_vcpus &&
                  object_dynamic_cast(OBJECT(current_machine), TYPE_PC_MACHINE);
 }

@@ -36,7 +36,8 @@
  *       sev_plan_populate(), sev_plan_close()
  *
  * An SEV or SEV-ES guest has no such list beforehand: sev_launch_encrypt()
- * measures and launches each range as it comes, by sev_plan_encrypt().
+ * measures and launches each range as it comes, by sev_plan_encrypt(); again by
+ * sev_plan_encrypt_again().
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>

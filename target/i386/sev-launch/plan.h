@@ -34,6 +34,7 @@
  * @vmpl_perms: of VMPL3, VMPL2, VMPL1; KVM_SEV_SNP_LAUNCH_UPDATE gives none
  * @host: the shared memory with the content, or @copy; NULL once it was
  *     launched
+ * @place: the memory that is encrypted in place, of an SEV or SEV-ES guest
  * @copy: of the content, where the plan is kept; NULL for pages of zeros
  * @contents: SHA-384 of each page of type NORMAL, NULL until measured
  */
@@ -45,6 +46,7 @@ typedef struct SevLaunchRange {
     uint32_t section;
     uint8_t vmpl_perms[SEV_LAUNCH_VMPLS];
     uint8_t *host;
+    uint8_t *place;
     uint8_t *copy;
     uint8_t (*contents)[PSP_DIGEST_SIZE];
 } SevLaunchRange;
@@ -287,6 +289,16 @@ void sev_plan_again(SevLaunchPlan *plan);
  */
 int sev_plan_encrypt(SevLaunchPlan *plan, const SevLaunchRange *range, int fd,
                      SevCommandFn *command, int *status, Error **errp);
+
+/**
+ * sev_plan_encrypt_again: launch all ranges once more, each where it was
+ * @command: as for sev_plan_encrypt()
+ *
+ * Their content has to be there, see SevLaunchRange.copy.  vCPUs are still to
+ * come.  Locking: BQL.  Returns: 0, or a negative errno with @errp set.
+ */
+int sev_plan_encrypt_again(SevLaunchPlan *plan, int fd, SevCommandFn *command,
+                           Error **errp);
 
 /**
  * sev_plan_encrypt_vcpus: the same for what vCPUs of an SEV-ES guest start

@@ -121,6 +121,7 @@ static void sev_launch_finalize(Object *obj)
         qemu_remove_machine_init_done_notifier(&launch->machine_done);
     }
     g_free(launch->plan.firmware);
+    sev_launch_encrypted_free(&launch->encrypted);
 }
 
 static const TypeInfo sev_launch_info = {

@@ -38,6 +38,24 @@ typedef struct SevLaunchCommands {
 } SevLaunchCommands;
 
 /**
+ * SevEncryptedCommands: the same of an SEV-ES guest
+ * @init_command: KVM_SEV_ES_INIT, or KVM_SEV_INIT2, which has @init
+ * @start: points to @dh_cert and @session, NULL where there is none
+ * @has_secret: its owner has given it one, and would have to do so again
+ * @digest: in hexadecimal; NULL until it is launched
+ * @vcpus: number of vCPUs in it
+ */
+typedef struct SevEncryptedCommands {
+    int init_command;
+    struct kvm_sev_init init;
+    struct kvm_sev_launch_start start;
+    void *dh_cert, *session;
+    bool has_secret;
+    char *digest;
+    unsigned vcpus;
+} SevEncryptedCommands;
+
+/**
  * SevLaunchState
  * @image_size: of the firmware's image
  * @populate: NULL until sev_launch_init()
@@ -45,7 +63,7 @@ typedef struct SevLaunchCommands {
  * @measuring: @thread has to be waited for; it owns @plan until then, see
  *     sev_plan_measure()
  * @err: why measuring failed
- * @commands: to launch it again
+ * @commands, @encrypted: to launch it again, by the kind of guest
  * @told: when it was told last that this was done, in us
  */
 struct SevLaunchState {
@@ -61,6 +79,7 @@ struct SevLaunchState {
     bool measuring;
     Error *err;
     SevLaunchCommands commands;
+    SevEncryptedCommands encrypted;
     int64_t told;
 };
 
@@ -83,6 +102,20 @@ void sev_launch_reset(SevLaunchState *launch);
  * Locking: BQL.
  */
 void sev_launch_note(SevLaunchState *launch, int command, const void *data);
+
+/** sev_launch_note_encrypted: the same, of SEV-ES guests */
+void sev_launch_note_encrypted(SevLaunchState *launch, int command,
+                               const void *data);
+
+/**
+ * sev_launch_encrypted_again: launch an SEV-ES guest once more
+ *
+ * Locking: BQL, and no vCPU runs.  Returns: false with @errp set.
+ */
+bool sev_launch_encrypted_again(SevLaunchState *launch, Error **errp);
+
+/** sev_launch_encrypted_free: free what was noted of the guest */
+void sev_launch_encrypted_free(SevEncryptedCommands *commands);
 
 /**
  * sev_launch_run_command: sev_launch_command(), and nothing is noted of it

@@ -5,10 +5,8 @@
  *
  * The machine's CMOS memory alone stays, and says which life it is.
  */
-#include "snp.h"
+#include "lives.h"
 
-#define CMOS_LIFE       0x70
-#define CMOS_KEY        0x71
 #define KEY_SIZE        4
 /* Of the secrets page, SNP firmware ABI (56860) 8.17.2.5 */
 #define VMPCK0          0x20
@@ -21,18 +19,6 @@
 #define SHARED_BYTE     0x5a
 
 static volatile u64 started, conversions, leave_it;
-
-static u8 cmos(u8 index)
-{
-    io_out(0x70, 1, index);
-    return io_in(0x71, 1);
-}
-
-static void set_cmos(u8 index, u8 value)
-{
-    io_out(0x70, 1, index);
-    io_out(0x71, 1, value);
-}
 
 /* Both vCPUs do so, each with a page of its own. */
 static void convert_once(unsigned index)
@@ -107,32 +93,6 @@ static void check_new_life(void)
     }
 }
 
-static void NOINLINE lose_interrupt_table(void)
-{
-    struct {
-        u16 limit;
-        u64 base;
-    } __attribute__((packed)) pointer = { 0xfff, BUSY + 16 * PAGE };
-
-    asm volatile("lidt %0; int $3" :: "m"(pointer));
-}
-
-/* Returns where the guest is reset only when its vCPU is stopped. */
-static void reset(u8 life)
-{
-    switch (life) {
-    case 0:
-        io_out(0xcf9, 1, 0x06);
-        break;
-    case 1:
-        lose_interrupt_table();
-        break;
-    default:
-        io_out(0x64, 1, 0xfe);
-        break;
-    }
-}
-
 static const char *const prefixes[] = {
     "", A("port-cf9"), A("shutdown"), A("keyboard-controller"),
 };
@@ -162,7 +122,7 @@ void payload(void)
     set_cmos(CMOS_LIFE, life + 1);
     validate(priv(BUSY), PAGE);
     check(life ? "converts" : T("converts"), wait_for_more(&conversions, 9));
-    reset(life);
+    reset(life, BUSY + 16 * PAGE);
     for (;;) {
         convert_once(0);
     }

@@ -59,6 +59,14 @@ void snp_guest_set_features(uint64_t features);
  */
 const char *snp_launch_unencryptable(const void *host, uint64_t size);
 
+/**
+ * snp_launch_forget: what is encrypted in place from now on is so with another
+ * key
+ *
+ * Behind upm_reset_states(), which is what forgets all content.
+ */
+void snp_launch_forget(void);
+
 /** snp_launch_encrypt: the content of such a range becomes private */
 void snp_launch_encrypt(const void *host, uint64_t size);
 

@@ -232,6 +232,9 @@ uint64_t snp_hypercall(CPUX86State *env, uint64_t nr, const uint64_t args[3],
  * views.c: one memory, seen with and without the key
  */
 
+/** snp_view_new_key: encrypt by another key; no page may be private */
+void snp_view_new_key(void);
+
 /** snp_view_init: memory is encrypted in place; before there is any */
 void snp_view_init(void);
 

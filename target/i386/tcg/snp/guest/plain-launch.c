@@ -85,6 +85,13 @@ void *snp_launch_private(const void *host, uint64_t size)
     return snp->host + extent.offset;
 }
 
+void snp_launch_forget(void)
+{
+    if (snp_guest()->kind.views) {
+        snp_view_new_key();
+    }
+}
+
 void snp_launch_encrypt(const void *host, uint64_t size)
 {
     UpmExtent extent;

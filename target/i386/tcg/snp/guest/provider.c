@@ -148,6 +148,13 @@ static int snp_forget(UpmBlock *block)
     return snp_drop_private(&all);
 }
 
+static int plain_forget(UpmBlock *block)
+{
+    UpmExtent all = { .block = block, .size = block->size };
+
+    return snp_drop_private(&all);
+}
+
 static const UpmProviderOps snp_provider = {
     .name = "emulated SEV-SNP processor",
     .create_private = snp_create_private,
@@ -168,6 +175,7 @@ static const UpmProviderOps plain_provider = {
     .mark = plain_mark,
     .flush = snp_flush,
     .drop_private = snp_drop_private,
+    .forget = plain_forget,
 };
 
 void snp_provider_init(bool has_rmp)

@@ -60,19 +60,46 @@ static bool view_records(RAMBlock *rb)
            !(rb->flags & RAM_READONLY);
 }
 
+static int drop_private(UpmBlock *block, uint64_t offset, uint64_t size)
+{
+    SnpBlock *snp = block->provider_data;
+    ram_addr_t start = memory_region_get_ram_addr(&snp->region) + offset;
+
+    upm_invalidate_code(start, start + size - 1);
+    return upm_punch_hole(memory_region_get_fd(&snp->region), offset, size);
+}
+
+/*
+ * What a device has put there, and what the guest has left without the key,
+ * stays; vCPUs were reset, which takes their translations.
+ */
+static int view_forget(UpmBlock *block)
+{
+    SnpBlock *snp = block->provider_data;
+
+    memset(snp->view, SNP_VIEW_FRESH, block->size >> UPM_FRAME_BITS);
+    return snp->host ? drop_private(block, 0, block->size) : 0;
+}
+
 static const UpmProviderOps view_provider = {
     .name = "emulated processor, encrypted in place: page states are only "
             "recorded",
     .block_added = view_block_added,
     .block_removed = snp_block_removed,
     .records = view_records,
+    .forget = view_forget,
 };
 
-void snp_view_init(void)
+void snp_view_new_key(void)
 {
     SnpMemory *mem = &snp_guest()->mem;
 
     qemu_guest_getrandom_nofail(&mem->view_key, sizeof(mem->view_key));
+}
+
+void snp_view_init(void)
+{
+    snp_view_new_key();
     upm_record(&view_provider);
 }
 
@@ -128,16 +155,6 @@ static bool is_in_other_view(UpmBlock *block, uint64_t offset, bool private)
     return snp_view_is_private(state) != private;
 }
 
-static void drop_private(UpmBlock *block, uint64_t offset, uint64_t size)
-{
-    SnpBlock *snp = block->provider_data;
-    ram_addr_t start = memory_region_get_ram_addr(&snp->region) + offset;
-
-    upm_invalidate_code(start, start + size - 1);
-    /* Where it fails the memory stays allocated: nobody sees its content. */
-    upm_punch_hole(memory_region_get_fd(&snp->region), offset, size);
-}
-
 /*
  * Changing the view, in an exclusive section
  */
@@ -156,6 +173,7 @@ static void change_page(UpmBlock *block, uint64_t offset, bool to_private)
         snp_view_to_private(&page);
     } else {
         snp_view_to_shared(&page, may_be_written(block, page.offset));
+        /* Where it fails the memory stays allocated: nobody sees it. */
         drop_private(block, page.offset, UPM_FRAME_SIZE);
     }
     memory_region_set_dirty(block->rb->mr, page.offset, UPM_FRAME_SIZE);

@@ -122,7 +122,7 @@ const char *snp_guest_name(void)
  */
 static bool cpus_are_resettable_by_launch(void)
 {
-    return snp_guest()->kind.sev & SVM_SEV_SNP && sev_launch_can_repeat();
+    return sev_launch_can_repeat();
 }
 
 static int count_accelerator(void *opaque, QemuOpts *opts, Error **errp)
