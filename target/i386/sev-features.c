@@ -12,7 +12,6 @@ static const SevFeature known[] = {
     {
         "restricted-injection", SEV_FEATURES_RESTRICTED_INJECTION,
         "Interrupts and NMIs come by #HV and a doorbell page only",
-        "no interrupt would find its way to the guest: #HV is not emulated",
     }, {
         "debug-swap", SEV_FEATURES_DEBUG_SWAP,
         "Debug registers are the guest's own, and breakpoints work",

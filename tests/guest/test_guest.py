@@ -31,6 +31,8 @@ VMPLS = {'vmpls': 3}
 # SEV_FEATURES, of which KVM of today has the first where hardware does
 FEATURES = {'features': ('debug-swap', 'prevent-host-ibs', 'btb-isolation',
                          'smt-protection')}
+# What coconut-svsm looks for
+SVSM_FEATURES = {'features': ('debug-swap', 'restricted-injection')}
 BOTH_SIZES = {**PLAIN, 'large': LARGE}
 # A hypervisor that does not end a guest where KVM does
 SPECIFICATION = {'specification': {'hypervisor': 'specification'}}
@@ -83,6 +85,8 @@ VARIANTS = {
     'vmpl_refused': {'plain': {'smp': 2}},
     'debug_swap': {'plain': {'smp': 2, **FEATURES},
                    'single': {'smp': 2, **FEATURES, **SINGLE}},
+    'vmpl_hv': {'plain': {'smp': 2, **VMPLS, **SVSM_FEATURES},
+                'single': {'smp': 2, **VMPLS, **SVSM_FEATURES, **SINGLE}},
     'bad_vmsa': SMP_SPECIFICATION,
     'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
              'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
@@ -95,7 +99,7 @@ VARIANTS = {
 }
 # About what KVM does not offer, or does otherwise by design
 GUEST_WORLD = ('in_use_kept', 'vmpl', 'vmpl_write', 'vmpl_exec_user',
-               'vmpl_exec_super', 'vmpl_walk', 'debug_swap')
+               'vmpl_exec_super', 'vmpl_walk', 'debug_swap', 'vmpl_hv')
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.  Those that KVM ends a guest for go on with
 # another hypervisor, see above.

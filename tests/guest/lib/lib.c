@@ -109,12 +109,17 @@ volatile u64 *window_directory(unsigned index)
 
 /* ---- traps ---- */
 
+bool (*trap_hook)(struct frame *frame);
+
 void trap_handler(struct frame *frame)
 {
     struct cpu *cpu = this_cpu();
     struct trap *t = cpu->trap;
     u64 cr2;
 
+    if (trap_hook && trap_hook(frame)) {
+        return;
+    }
     if (frame->vector >= 32) {
         cpu->interrupts++;
         return;

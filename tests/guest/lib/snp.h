@@ -37,6 +37,9 @@ struct trap {
  */
 bool catch(struct trap *t, void (*fn)(void *), void *arg);
 
+/** trap_hook: sees exceptions and interrupts first; true: it has served it */
+extern bool (*trap_hook)(struct frame *frame);
+
 /** try_fn: catch(), as a trap by value */
 struct trap try_fn(void (*fn)(void *), void *arg);
 

@@ -127,6 +127,17 @@ bool snp_wrmsr(CPUX86State *env, uint32_t index, uint64_t *value,
 uint32_t snp_iret_clears(CPUX86State *env, uint32_t flags);
 
 /**
+ * snp_pending: which of CPU_INTERRUPT_* in @request can be injected, on any
+ * machine
+ *
+ * Returns: false where QEMU is to find out by itself.
+ */
+bool snp_pending(CPUX86State *env, int *request);
+
+/** snp_inject: inject it; false where QEMU is to do so by itself */
+bool snp_inject(CPUX86State *env, int event);
+
+/**
  * snp_debug_translate: a debugger's view of a virtual address
  *
  * The guest's policy says whether a debugger may see private memory.
@@ -139,6 +150,11 @@ bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr);
 static inline uint32_t snp_iret_clears(CPUX86State *env, uint32_t flags)
 {
     return flags;
+}
+
+static inline bool snp_pending(CPUX86State *env, int *request)
+{
+    return false;
 }
 
 static inline void snp_change_cpuid(CPUX86State *env, uint32_t *eax,

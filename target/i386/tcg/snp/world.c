@@ -128,6 +128,35 @@ uint32_t snp_iret_clears(CPUX86State *env, uint32_t flags)
     return flags;
 }
 
+/* What the machine does to a vCPU is not injected into its guest. */
+#define NOT_INJECTED (CPU_INTERRUPT_POLL | CPU_INTERRUPT_SIPI)
+
+static bool is_restricted(CPUX86State *env)
+{
+    const SnpWorldOps *world = snp_world();
+
+    return env->hflags & HF_SNP_MASK && world->restricted &&
+           world->restricted(env);
+}
+
+bool snp_pending(CPUX86State *env, int *request)
+{
+    if (!is_restricted(env)) {
+        return false;
+    }
+    *request = snp_world()->pending(env, *request);
+    return true;
+}
+
+bool snp_inject(CPUX86State *env, int event)
+{
+    if (!is_restricted(env) || event & NOT_INJECTED) {
+        return false;
+    }
+    snp_world()->inject(env, event);
+    return true;
+}
+
 bool snp_debug_translate(CPUState *cs, vaddr addr, hwaddr *paddr)
 {
     return cpu_env(cs)->svm.sev &&

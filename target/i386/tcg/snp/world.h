@@ -200,6 +200,12 @@ typedef struct SnpOperand {
  * @holds_nmi: is it the hypervisor, and not IRET, that ends the mask of an NMI?
  *     NULL: IRET does.
  *
+ * @restricted: does the vCPU run with restricted injection?  NULL: none does.
+ *     In its thread or while that sleeps, as the one that follows.
+ * @pending: which one of CPU_INTERRUPT_NMI, MCE and HARD in @request can be
+ *     injected now; 0: none
+ * @inject: inject it.  BQL.  May leave.
+ *
  * @rdmsr, @wrmsr: MSRs that QEMU does not know; false if the world does not
  *     know it either.  @wrmsr may raise #GP.
  * @cpuid: change what the CPU model says of a leaf.  @regs: EAX, EBX, ECX,
@@ -249,6 +255,9 @@ typedef struct SnpWorldOps {
     void (*vmgexit)(CPUX86State *env);
     bool (*hypercall)(CPUX86State *env);
     bool (*holds_nmi)(CPUX86State *env);
+    bool (*restricted)(CPUX86State *env);
+    int (*pending)(CPUX86State *env, int request);
+    void (*inject)(CPUX86State *env, int event);
 
     bool (*rdmsr)(CPUX86State *env, uint32_t index, uint64_t *value);
     bool (*wrmsr)(CPUX86State *env, uint32_t index, uint64_t value,

@@ -126,6 +126,7 @@ void snp_guest_reset(X86CPU *cpu)
         vcpu->vmpls[i] = (SnpVmpl) {
             .ghcb_msr = snp_ghcb_msr_reset_value(),
             .ghcb_gpa = SNP_NO_GHCB,
+            .doorbell = SNP_NO_DOORBELL,
             .vmsa = SNP_NO_VMSA,
         };
     }

@@ -100,7 +100,7 @@ void snp_serve_exception(CPUX86State *env, int vector, int error_code)
 /* No counters, as on KVM without a virtual PMU */
 void snp_nae_rdpmc(CPUX86State *env, SnpNae *nae)
 {
-    snp_nae_raise(nae, EXCP0D_GPF);
+    snp_nae_raise(env, nae, EXCP0D_GPF);
 }
 
 /* Valid for sev_es_validate_vmgexit() of Linux 6.12, which has no handler. */
@@ -119,7 +119,7 @@ void snp_nae_rdtsc(CPUX86State *env, SnpNae *nae)
 /* Not intercepted, so no guest has a reason to ask for it. */
 void snp_nae_undefined(CPUX86State *env, SnpNae *nae)
 {
-    snp_nae_raise(nae, EXCP06_ILLOP);
+    snp_nae_raise(env, nae, EXCP06_ILLOP);
 }
 
 /*

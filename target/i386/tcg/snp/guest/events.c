@@ -88,16 +88,31 @@ static const Event events[] = {
     { NAE_GUEST_REQUEST, 0, NULL, snp_nae_guest_request, true },
     { NAE_EXT_GUEST_REQUEST, 0, NULL, snp_nae_guest_request, true },
     { NAE_AP_CREATION, 0, ap_creation_fields, snp_nae_ap_creation, true },
+    { NAE_DOORBELL, 0, NULL, snp_nae_doorbell, true },
+    { NAE_HV_IPI, 0, NULL, snp_nae_hv_ipi, true },
     { NAE_RUN_VMPL, 0, NULL, snp_nae_run_vmpl, true },
     { NAE_FEATURES, 0, NULL, snp_nae_features },
     { NAE_TERMINATE, 0, NULL, snp_nae_terminate },
     { NAE_UNSUPPORTED, 0, NULL, snp_nae_unsupported },
 };
 
+/* What is not offered is as unknown as all other events. */
+static bool is_offered(uint64_t code)
+{
+    switch (code) {
+    case NAE_RUN_VMPL:
+        return snp_guest()->rules.vmpls > 1;
+    case NAE_DOORBELL:
+    case NAE_HV_IPI:
+        return snp_offers_doorbell();
+    default:
+        return true;
+    }
+}
+
 static const Event *find_event(uint64_t code)
 {
-    /* Where only one is offered the event is unknown. */
-    if (code == NAE_RUN_VMPL && snp_guest()->rules.vmpls == 1) {
+    if (!is_offered(code)) {
         return NULL;
     }
     for (size_t i = 0; i < ARRAY_SIZE(events); i++) {

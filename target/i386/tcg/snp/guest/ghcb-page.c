@@ -91,8 +91,12 @@ void snp_nae_exception(SnpNae *nae, int vector)
     nae->answer2 = (uint32_t)SVM_EVTINJ_VALID | SVM_EVTINJ_TYPE_EXEPT | vector;
 }
 
-void snp_nae_raise(SnpNae *nae, int vector)
+void snp_nae_raise(CPUX86State *env, SnpNae *nae, int vector)
 {
+    if (snp_is_restricted(env)) {
+        snp_nae_exception(nae, vector);
+        return;
+    }
     nae->raises = true;
     nae->vector = vector;
 }

@@ -43,6 +43,8 @@
 #define NAE_GUEST_REQUEST       0x80000011
 #define NAE_EXT_GUEST_REQUEST   0x80000012
 #define NAE_AP_CREATION         0x80000013
+#define NAE_DOORBELL            0x80000014
+#define NAE_HV_IPI              0x80000015
 #define NAE_RUN_VMPL            0x80000018
 #define NAE_FEATURES            0x8000fffd
 #define NAE_TERMINATE           0x8000fffe
@@ -56,8 +58,9 @@
 #define GHCB_ERROR_INVALID_INPUT    5
 #define GHCB_ERROR_INVALID_EVENT    6
 
-/* SEV-SNP and SNP AP Creation, and Run VMPL, 4.1.13 */
+/* SEV-SNP and SNP AP Creation, #HV doorbell, and Run VMPL, 4.1.13 */
 #define GHCB_FEATURES_SNP           3
+#define GHCB_FEATURES_DOORBELL      (1 << 2)
 #define GHCB_FEATURES_MULTI_VMPL    (1 << 5)
 
 /**
@@ -113,9 +116,10 @@ void snp_nae_exception(SnpNae *nae, int vector);
 
 /**
  * snp_nae_raise: the guest gets an exception, with error code 0 if with any,
- * where it goes on: only for an MSR does KVM leave it to the guest to do so
+ * where it goes on: only for an MSR does KVM leave it to the guest to do so,
+ * and always with restricted injection
  */
-void snp_nae_raise(SnpNae *nae, int vector);
+void snp_nae_raise(CPUX86State *env, SnpNae *nae, int vector);
 
 /**
  * snp_nae_scratch: the scratch area, which version 2 wants inside the page's
@@ -168,6 +172,10 @@ void snp_nae_run_vmpl(CPUX86State *env, SnpNae *nae);
 void snp_nae_features(CPUX86State *env, SnpNae *nae);
 void snp_nae_terminate(CPUX86State *env, SnpNae *nae);
 void snp_nae_unsupported(CPUX86State *env, SnpNae *nae);
+
+/* doorbell.c */
+void snp_nae_doorbell(CPUX86State *env, SnpNae *nae);
+void snp_nae_hv_ipi(CPUX86State *env, SnpNae *nae);
 
 /*
  * msr-protocol.c

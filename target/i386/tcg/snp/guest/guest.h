@@ -15,6 +15,7 @@
 #include "tcg/snp/guest/rules.h"
 
 #define SNP_NO_GHCB UINT64_MAX
+#define SNP_NO_DOORBELL UINT64_MAX
 #define SNP_NO_VMSA UINT64_MAX
 /* The VMSA of the launch, which has no address */
 #define SNP_LAUNCH_VMSA (UINT64_MAX - 1)
@@ -42,6 +43,7 @@ typedef struct SnpNae SnpNae;
  * SnpVmpl: what the hypervisor side knows of one VMPL of a vCPU
  * @ghcb_msr: value of MSR C001_0130 there
  * @ghcb_gpa: the registered GHCB, SNP_NO_GHCB before; survives AP creation
+ * @doorbell: the page for #HV, SNP_NO_DOORBELL without; survives it, too
  * @vmsa: where the VMSA is that it was run with last: SNP_NO_VMSA where it
  *     never was
  * @pending: AP creation has named another VMSA (BQL)
@@ -51,6 +53,7 @@ typedef struct SnpNae SnpNae;
 typedef struct SnpVmpl {
     uint64_t ghcb_msr;
     uint64_t ghcb_gpa;
+    uint64_t doorbell;
     uint64_t vmsa;
     bool pending;
     bool on_init;
@@ -233,6 +236,20 @@ uint64_t snp_ghcb_msr_reset_value(void);
  * block.
  */
 void snp_serve_exception(CPUX86State *env, int vector, int error_code);
+
+/*
+ * doorbell.c
+ */
+
+/** snp_offers_doorbell: may a VMSA here ask for restricted injection? */
+bool snp_offers_doorbell(void);
+
+/** snp_is_restricted: has the VMSA in use asked for it?  See world.h */
+bool snp_is_restricted(CPUX86State *env);
+
+/** snp_guest_pending, snp_guest_inject: see world.h */
+int snp_guest_pending(CPUX86State *env, int request);
+void snp_guest_inject(CPUX86State *env, int event);
 
 /*
  * services.c

@@ -18,6 +18,7 @@
 uint64_t snp_hypervisor_features(void)
 {
     return GHCB_FEATURES_SNP |
+           (snp_offers_doorbell() ? GHCB_FEATURES_DOORBELL : 0) |
            (snp_guest()->rules.vmpls > 1 ? GHCB_FEATURES_MULTI_VMPL : 0);
 }
 

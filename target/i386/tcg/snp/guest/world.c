@@ -58,6 +58,9 @@ type_init(register_guest);
     .io_intercepted = snp_guest_io_intercepted,         \
     .vmgexit = snp_vmgexit,                             \
     .holds_nmi = snp_guest_holds_nmi,                   \
+    .restricted = snp_is_restricted,                    \
+    .pending = snp_guest_pending,                       \
+    .inject = snp_guest_inject,                         \
     .reset = snp_guest_reset,                           \
     .init_signal = snp_guest_init_signal,               \
     .sipi_signal = snp_guest_sipi_signal
