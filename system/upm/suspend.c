@@ -12,21 +12,15 @@
 #include "system/runstate.h"
 #include "system/upm/suspend.h"
 
-/* There is one guest.  Protected by the BQL. */
-static const char *forbidden;
-
-void upm_forbid_suspend(const char *why)
-{
-    forbidden = why;
-}
-
 void upm_acpi_suspend(ACPIREGS *registers)
 {
-    if (!forbidden) {
+    const char *why = upm_guest_unsuspendable();
+
+    if (!why) {
         qemu_system_suspend_request();
         return;
     }
-    warn_report_once("the guest is not suspended to RAM (S3): %s", forbidden);
+    warn_report_once("the guest is not suspended to RAM (S3): %s", why);
     /* A guest waits for this bit, whatever has become of the rest. */
     registers->pm1.evt.sts |= ACPI_BITMASK_WAKE_STATUS;
 }

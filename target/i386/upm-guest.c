@@ -112,10 +112,6 @@ bool upm_guest_init(ConfidentialGuestSupport *cgs, Error **errp)
 {
     const UpmGuestOptions *options = upm_guest_use_options(OBJECT(cgs));
 
-    if (sev_es_enabled()) {
-        upm_forbid_suspend("a vCPU whose registers are encrypted can not be "
-                           "woken up");
-    }
     if (!kvm_enabled()) {
         return true;
     }
@@ -130,6 +126,12 @@ bool upm_guest_init(ConfidentialGuestSupport *cgs, Error **errp)
         record_requests(cgs);
     }
     return true;
+}
+
+const char *upm_guest_unsuspendable(void)
+{
+    return sev_es_enabled() ? "a vCPU whose registers are encrypted can not be "
+                              "woken up" : NULL;
 }
 
 bool upm_guest_program_emulates(void)

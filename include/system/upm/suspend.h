@@ -8,12 +8,13 @@
 typedef struct ACPIREGS ACPIREGS;
 
 /**
- * upm_forbid_suspend: the guest must not be suspended to RAM
- * @why: for a message; not copied
+ * upm_guest_unsuspendable: why the machine's guest must not be suspended to RAM
  *
- * For the guest object, before the machine runs.  Locking: BQL.
+ * The target's to say, of the guest object that there is.  Locking: BQL.
+ *
+ * Returns: words for a message, or NULL where it may.
  */
-void upm_forbid_suspend(const char *why);
+const char *upm_guest_unsuspendable(void);
 
 /**
  * upm_acpi_suspend: the guest has asked for S3 by its PM1 control register
