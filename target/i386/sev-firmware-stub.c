@@ -56,6 +56,11 @@ uint32_t sev_firmware_guest_request(const void *request, void *response)
     g_assert_not_reached();
 }
 
+bool sev_firmware_is_ready(const void *request)
+{
+    g_assert_not_reached();
+}
+
 bool sev_firmware_is_report_request(const void *request)
 {
     g_assert_not_reached();

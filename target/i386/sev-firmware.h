@@ -98,11 +98,21 @@ void sev_firmware_hold_vcpus(void);
  * @request: SEV_GUEST_MESSAGE_SIZE bytes that the guest cannot change
  * @response: as many; written only where the result is SEV_RET_SUCCESS
  *
- * May take seconds when a guest wants the first report of a new chip.
+ * May take seconds where sev_firmware_is_ready() would have said so.
  *
  * Locking: none needed.  Returns: firmware status, SEV_RET_*.
  */
 uint32_t sev_firmware_guest_request(const void *request, void *response);
+
+/**
+ * sev_firmware_is_ready: can this be answered at once?
+ *
+ * The keys of a new chip take seconds, and are made when somebody asks for
+ * what they sign: @request goes on as if it had not begun, and asks again.
+ *
+ * Locking: none needed.  Returns: true also where making them has failed.
+ */
+bool sev_firmware_is_ready(const void *request);
 
 /** sev_firmware_is_report_request: certificates go with its response */
 bool sev_firmware_is_report_request(const void *request);

@@ -329,7 +329,7 @@ def test_events(tmp_path):
 
 
 @pytest.mark.parametrize('payload', [*{**VARIANTS, **STOPPED}, 'reboot',
-                                     'reset_busy'])
+                                     'reset_busy', 'ap_flood', 'new_chip'])
 def test_image(payload):
     """The image is one that any SNP host can launch."""
     subprocess.run([str(guest.HERE / 'check_image.py'),

@@ -10,6 +10,7 @@
 #include "hw/pci/pci_regs.h"
 #include "libqos/pci-pc.h"
 #include "qemu/bitops.h"
+#include "qemu/cutils.h"
 #include "qemu/units.h"
 #include "qobject/qdict.h"
 #include "target/i386/psp/mailbox.h"
@@ -20,6 +21,7 @@
 #define BAR     2
 
 #define PLATFORM_STATUS     0x04
+#define GET_ID              0x0c
 #define INVALID_COMMAND     0x11
 #define INVALID_ADDRESS     0x09
 
@@ -77,6 +79,48 @@ static unsigned run(Psp *psp, unsigned command, uint64_t buffer, bool ioc)
     g_assert_true(reply & PSP_COMMAND_DONE);
     g_assert_cmphex(reply & ~PSP_COMMAND_DONE & ~0xffffU, ==, 0);
     return reply & 0xffff;
+}
+
+/* A command that the firmware has to make its chip for takes seconds. */
+static uint32_t wait_until_done(Psp *psp)
+{
+    uint32_t reply = get(psp, PSP_REG_COMMAND);
+
+    for (unsigned i = 0; i < 12000 && !(reply & PSP_COMMAND_DONE); i++) {
+        g_usleep(10 * 1000);
+        reply = get(psp, PSP_REG_COMMAND);
+    }
+    g_assert_true(reply & PSP_COMMAND_DONE);
+    return reply & 0xffff;
+}
+
+/* The keys of a new chip: the write returns at once, and all else is served. */
+static void test_new_chip(void)
+{
+    Psp psp = start();
+    uint8_t id[64], again[64];
+
+    qtest_memset(psp.qts, BUFFER, 0, 0x2000);
+    qtest_writeq(psp.qts, BUFFER, BUFFER + 0x1000);
+    qtest_writel(psp.qts, BUFFER + 8, sizeof(id));
+    set(&psp, PSP_REG_BUFFER_LOW, BUFFER);
+    set(&psp, PSP_REG_COMMAND, GET_ID << PSP_COMMAND_SHIFT);
+    g_assert_cmphex(get(&psp, PSP_REG_COMMAND), ==,
+                    GET_ID << PSP_COMMAND_SHIFT);
+    /* One at a time */
+    set(&psp, PSP_REG_COMMAND, PLATFORM_STATUS << PSP_COMMAND_SHIFT);
+    g_assert_cmphex(get(&psp, PSP_REG_COMMAND), ==,
+                    GET_ID << PSP_COMMAND_SHIFT);
+    g_assert_cmphex(qtest_readb(psp.qts, BUFFER + 0x1000), ==, 0);
+    g_assert_cmphex(wait_until_done(&psp), ==, 0);
+    qtest_memread(psp.qts, BUFFER + 0x1000, id, sizeof(id));
+    g_assert_false(buffer_is_zero(id, sizeof(id)));
+
+    qtest_memset(psp.qts, BUFFER + 0x1000, 0, 0x1000);
+    g_assert_cmphex(run(&psp, GET_ID, BUFFER, false), ==, 0);
+    qtest_memread(psp.qts, BUFFER + 0x1000, again, sizeof(again));
+    g_assert_cmpmem(id, sizeof(id), again, sizeof(again));
+    stop(&psp);
 }
 
 static void test_registers(void)
@@ -241,6 +285,7 @@ static void test_chance(void)
         }
         any_write(&psp);
     }
+    wait_until_done(&psp);
     g_assert_cmphex(run(&psp, PLATFORM_STATUS, BUFFER + 4096, false), ==, 0);
     stop(&psp);
 }
@@ -308,6 +353,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     chip_dir = g_dir_make_tmp("amd-psp-XXXXXX", NULL);
     g_assert_nonnull(chip_dir);
+    /* While there is none */
+    qtest_add_func("/amd-psp/new-chip", test_new_chip);
     qtest_add_func("/amd-psp/registers", test_registers);
     qtest_add_func("/amd-psp/command", test_command);
     qtest_add_func("/amd-psp/no-ram", test_no_ram);

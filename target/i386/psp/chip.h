@@ -56,6 +56,32 @@ PspChip *psp_chip_open(const char *folder, PspProductId product, bool vlek,
 
 void psp_chip_free(PspChip *chip);
 
+/** psp_chip_is_made: is there a chip in @folder, so that it takes no time? */
+bool psp_chip_is_made(const char *folder);
+
+/* psp_chip_open() in a thread of its own */
+typedef struct PspChipMaker PspChipMaker;
+
+/**
+ * psp_chip_maker_new: begin with it
+ * @over: called in that thread when it is done; may be NULL
+ *
+ * Its folder is as it was until then.
+ */
+PspChipMaker *psp_chip_maker_new(const char *folder, PspProductId product,
+                                 bool vlek, void (*over)(void *opaque),
+                                 void *opaque);
+
+/** psp_chip_maker_is_over: psp_chip_maker_end() does not wait; any thread */
+bool psp_chip_maker_is_over(const PspChipMaker *maker);
+
+/**
+ * psp_chip_maker_end: wait for it, and free @maker
+ *
+ * Returns: as psp_chip_open().
+ */
+PspChip *psp_chip_maker_end(PspChipMaker *maker, Error **errp);
+
 /** psp_chip_id: PSP_CHIP_ID_SIZE bytes, always the same for a folder */
 const uint8_t *psp_chip_id(const PspChip *chip);
 

@@ -14,6 +14,7 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qom/object.h"
+#include "system/system.h"
 #include "system/upm/compat.h"
 #include "sev.h"
 #include "sev-features.h"
@@ -44,7 +45,8 @@
  *     which is @vm
  * @cbitpos: constant once the machine is there
  * @message_lock: one guest message at a time; also keeps @chip, which is NULL
- *     until somebody needs it
+ *     until somebody needs it, and @maker, which is NULL but while it is made
+ * @exit: QEMU ends
  */
 typedef struct GuestWorld {
     Object parent_obj;
@@ -55,6 +57,8 @@ typedef struct GuestWorld {
     uint32_t cbitpos;
     QemuMutex message_lock;
     PspChip *chip;
+    PspChipMaker *maker;
+    Notifier exit;
 } GuestWorld;
 
 DECLARE_INSTANCE_CHECKER(GuestWorld, GUEST_WORLD, TYPE_GUEST_WORLD_PSP)
@@ -107,13 +111,44 @@ static PspChip *guest_world_chip(void *opaque, Error **errp)
 {
     GuestWorld *world = opaque;
 
-    if (!world->chip) {
+    if (world->maker) {
+        world->chip = psp_chip_maker_end(g_steal_pointer(&world->maker), errp);
+    } else if (!world->chip) {
         g_autofree char *folder = upm_guest_cert_dir();
 
         world->chip = psp_chip_open(folder, world->platform.product,
                                     world->platform.vlek, errp);
     }
     return world->chip;
+}
+
+/* With @message_lock.  Returns: guest_world_chip() will not have to wait. */
+static bool guest_world_chip_is_there(GuestWorld *world)
+{
+    g_autofree char *folder = upm_guest_cert_dir();
+
+    if (world->maker) {
+        return psp_chip_maker_is_over(world->maker);
+    }
+    if (world->chip || psp_chip_is_made(folder)) {
+        return true;
+    }
+    world->maker = psp_chip_maker_new(folder, world->platform.product,
+                                      world->platform.vlek, NULL, NULL);
+    return false;
+}
+
+static void end_maker(GuestWorld *world)
+{
+    if (world->maker) {
+        psp_chip_free(psp_chip_maker_end(g_steal_pointer(&world->maker), NULL));
+    }
+}
+
+/* The libraries that it uses are about to be taken down. */
+static void guest_world_exit(Notifier *notifier, void *data)
+{
+    end_maker(container_of(notifier, GuestWorld, exit));
 }
 
 static const PspPlatformOps guest_world_ops = {
@@ -153,12 +188,16 @@ static void guest_world_instance_init(Object *obj)
     world->vm.processor = &processor;
     world->vm.guest.platform = &world->platform;
     qemu_mutex_init(&world->message_lock);
+    world->exit.notify = guest_world_exit;
+    qemu_add_exit_notifier(&world->exit);
 }
 
 static void guest_world_finalize(Object *obj)
 {
     GuestWorld *world = GUEST_WORLD(obj);
 
+    qemu_remove_exit_notifier(&world->exit);
+    end_maker(world);
     psp_sev_kvm_free(world->sev);
     psp_chip_free(world->chip);
     qemu_mutex_destroy(&world->message_lock);
@@ -384,6 +423,19 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
         *fw_error = SEV_RET_SUCCESS;
     }
     return 0;
+}
+
+bool sev_firmware_is_ready(const void *request)
+{
+    const PspMessage *message = request;
+    GuestWorld *world = guest_world();
+
+    if (message->header.type != PSP_MSG_REPORT_REQ &&
+        message->header.type != PSP_MSG_KEY_REQ) {
+        return true;
+    }
+    QEMU_LOCK_GUARD(&world->message_lock);
+    return guest_world_chip_is_there(world);
 }
 
 uint32_t sev_firmware_guest_request(const void *request, void *response)

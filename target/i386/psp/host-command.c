@@ -9,6 +9,7 @@
  * Locking: the BQL.
  */
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "command-abi.h"
 #include "host.h"
 #include "host-abi.h"
@@ -226,6 +227,22 @@ int psp_host_command(PspHost *host, unsigned command, uint64_t spa)
         give_back(host, spa);
     }
     return status;
+}
+
+bool psp_host_wants_chip(PspHost *host, unsigned command, uint64_t spa)
+{
+    PspCmdOutput id;
+
+    switch (command) {
+    case PSP_SNP_GUEST_REQUEST:
+        return host->platform.snp_state != PSP_PLATFORM_UNINIT;
+    case PSP_CMD_GET_ID:
+        /* Not to make a chip for a question about the room it takes */
+        return !psp_host_read(host, spa, &id, sizeof(id)) &&
+               le32_to_cpu(id.size) >= PSP_CHIP_ID_SIZE;
+    default:
+        return false;
+    }
 }
 
 void psp_host_init(PspHost *host, const PspPlatformOps *platform_ops,

@@ -13,6 +13,7 @@
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/units.h"
+#include "system/system.h"
 #include "system/upm/compat.h"
 #include "tcg/snp/host/host.h"
 #include "tcg/snp/host/rmp.h"
@@ -31,12 +32,16 @@
  * PspHostMachine: the object
  * @snp: the machine's
  * @chip: made when it is first asked for
+ * @maker: NULL but while it is made
+ * @exit: QEMU ends
  */
 struct PspHostMachine {
     PspHost host;
     SnpHost *snp;
     char *cert_dir;
     PspChip *chip;
+    PspChipMaker *maker;
+    Notifier exit;
 };
 
 /*
@@ -115,18 +120,28 @@ static void ops_flush(void *opaque)
     tlb_flush_all_cpus_synced(current_cpu ?: first_cpu);
 }
 
+static char *chip_folder(PspHostMachine *machine)
+{
+    UpmGuestOptions options = {
+        .cert_dir = machine->cert_dir,
+        .emulated_chip = machine->host.platform.product,
+    };
+
+    return upm_guest_find_cert_dir(&options);
+}
+
 static PspChip *ops_chip(void *opaque, Error **errp)
 {
     PspHostMachine *machine = opaque;
-    PspProductId product = machine->host.platform.product;
-    UpmGuestOptions options = {
-        .cert_dir = machine->cert_dir, .emulated_chip = product,
-    };
 
-    if (!machine->chip) {
-        g_autofree char *folder = upm_guest_find_cert_dir(&options);
+    if (machine->maker) {
+        machine->chip = psp_chip_maker_end(g_steal_pointer(&machine->maker),
+                                           errp);
+    } else if (!machine->chip) {
+        g_autofree char *folder = chip_folder(machine);
 
-        machine->chip = psp_chip_open(folder, product, false, errp);
+        machine->chip = psp_chip_open(folder, machine->host.platform.product,
+                                      false, errp);
     }
     return machine->chip;
 }
@@ -248,6 +263,41 @@ static const PspHostOps host_ops = {
  * The object
  */
 
+bool psp_host_machine_is_ready(PspHostMachine *machine, unsigned command,
+                               uint64_t spa, void (*over)(void *opaque),
+                               void *opaque)
+{
+    g_autofree char *folder = NULL;
+
+    if (machine->maker) {
+        return psp_chip_maker_is_over(machine->maker);
+    }
+    if (machine->chip || !psp_host_wants_chip(&machine->host, command, spa)) {
+        return true;
+    }
+    folder = chip_folder(machine);
+    if (psp_chip_is_made(folder)) {
+        return true;
+    }
+    machine->maker = psp_chip_maker_new(folder, machine->host.platform.product,
+                                        false, over, opaque);
+    return false;
+}
+
+static void end_maker(PspHostMachine *machine)
+{
+    if (machine->maker) {
+        psp_chip_free(psp_chip_maker_end(g_steal_pointer(&machine->maker),
+                                         NULL));
+    }
+}
+
+/* The libraries that it uses are about to be taken down. */
+static void machine_exit(Notifier *notifier, void *data)
+{
+    end_maker(container_of(notifier, PspHostMachine, exit));
+}
+
 QEMU_BUILD_BUG_ON(SNP_HOST_ASIDS >= PSP_ASID_LIMIT);
 
 PspHostMachine *psp_host_machine_new(const char *cert_dir, Error **errp)
@@ -265,6 +315,8 @@ PspHostMachine *psp_host_machine_new(const char *cert_dir, Error **errp)
     machine->snp = snp;
     machine->cert_dir = g_strdup(cert_dir);
     psp_host_init(&machine->host, &platform_ops, &host_ops, machine);
+    machine->exit.notify = machine_exit;
+    qemu_add_exit_notifier(&machine->exit);
     return machine;
 }
 
@@ -273,6 +325,8 @@ void psp_host_machine_free(PspHostMachine *machine)
     if (!machine) {
         return;
     }
+    qemu_remove_exit_notifier(&machine->exit);
+    end_maker(machine);
     psp_host_destroy(&machine->host);
     psp_chip_free(machine->chip);
     g_free(machine->cert_dir);

@@ -116,6 +116,9 @@ void psp_host_destroy(PspHost *host);
  */
 int psp_host_command(PspHost *host, unsigned command, uint64_t spa);
 
+/** psp_host_wants_chip: does that command need PspPlatformOps.chip? */
+bool psp_host_wants_chip(PspHost *host, unsigned command, uint64_t spa);
+
 /** psp_host_command_name: for traces; NULL where there is none */
 const char *psp_host_command_name(unsigned command);
 

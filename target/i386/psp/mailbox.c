@@ -4,7 +4,8 @@
  *
  * 1022:14CA is that of Zen 4, the one with SEV and without a cryptographic
  * coprocessor.  What it has: Linux' drivers/crypto/ccp.  A command is done
- * when the write to its register returns.
+ * when the write to its register returns, but where the firmware has to make
+ * the keys of its chip first.
  *
  * Locking: the BQL.
  */
@@ -37,6 +38,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(AmdPsp, AMD_PSP)
  * @machine: the firmware, which lives as long as this function does
  * @buffer: registers C2PMSG_56 and 57
  * @command: register C2PMSG_32
+ * @waiting: what was written there and is to be done; 0: nothing
+ * @ready: when @waiting can be
  * @enable, @status: registers P2CMSG_INTEN and P2CMSG_INTSTS
  */
 struct AmdPsp {
@@ -46,6 +49,8 @@ struct AmdPsp {
     PspHostMachine *machine;
     uint64_t buffer;
     uint32_t command;
+    uint32_t waiting;
+    QEMUBH *ready;
     uint32_t enable;
     uint32_t status;
 };
@@ -64,11 +69,24 @@ static void interrupt(AmdPsp *psp)
     }
 }
 
+static void firmware_is_ready(void *opaque)
+{
+    AmdPsp *psp = opaque;
+
+    qemu_bh_schedule(psp->ready);
+}
+
 static void run(AmdPsp *psp, uint32_t value)
 {
     unsigned command = extract32(value, PSP_COMMAND_SHIFT, PSP_COMMAND_BITS);
     int status;
 
+    if (!psp_host_machine_is_ready(psp->machine, command, psp->buffer,
+                                   firmware_is_ready, psp)) {
+        psp->waiting = value;
+        psp->command = value;
+        return;
+    }
     trace_psp_mailbox_command(command, psp_host_command_name(command) ?: "",
                               psp->buffer);
     status = psp_host_command(psp_host_machine(psp->machine), command,
@@ -78,6 +96,18 @@ static void run(AmdPsp *psp, uint32_t value)
     if (value & PSP_COMMAND_IOC) {
         psp->status |= PSP_INT_COMMAND;
         interrupt(psp);
+    }
+}
+
+/* A reset may have come first. */
+static void run_waiting(void *opaque)
+{
+    AmdPsp *psp = opaque;
+    uint32_t value = psp->waiting;
+
+    psp->waiting = 0;
+    if (value) {
+        run(psp, value);
     }
 }
 
@@ -126,7 +156,7 @@ static void registers_write(void *opaque, hwaddr offset, uint64_t value,
         break;
     case PSP_REG_COMMAND:
         /* DONE is the firmware's: who sets it asks for nothing. */
-        if (!(value & PSP_COMMAND_DONE)) {
+        if (!(value & PSP_COMMAND_DONE) && !psp->waiting) {
             run(psp, value);
         }
         break;
@@ -153,6 +183,7 @@ static void amd_psp_reset(Object *obj, ResetType type)
 
     psp->buffer = 0;
     psp->command = 0;
+    psp->waiting = 0;
     psp->enable = 0;
     psp->status = 0;
     psp_host_machine_reset(psp->machine);
@@ -170,6 +201,8 @@ static void amd_psp_realize(PCIDevice *pci, Error **errp)
     if (!psp->machine) {
         return;
     }
+    psp->ready = qemu_bh_new_guarded(run_waiting, psp,
+                                     &DEVICE(psp)->mem_reentrancy_guard);
     memory_region_init_io(&psp->registers, OBJECT(psp), &registers_ops, psp,
                           TYPE_AMD_PSP, BAR_SIZE);
     pci_register_bar(pci, BAR_REGISTERS, PCI_BASE_ADDRESS_SPACE_MEMORY |
@@ -187,6 +220,7 @@ static void amd_psp_realize(PCIDevice *pci, Error **errp)
 fail:
     psp_host_machine_free(psp->machine);
     psp->machine = NULL;
+    g_clear_pointer(&psp->ready, qemu_bh_delete);
 }
 
 static void amd_psp_exit(PCIDevice *pci)
@@ -197,6 +231,7 @@ static void amd_psp_exit(PCIDevice *pci)
     msix_uninit_exclusive_bar(pci);
     psp_host_machine_free(psp->machine);
     psp->machine = NULL;
+    g_clear_pointer(&psp->ready, qemu_bh_delete);
 }
 
 /* Guests' keys do not leave the machine. */

@@ -118,9 +118,6 @@ bool psp_chip_load(PspChip *chip, const char *folder, Error **errp);
  * store.c: a folder without a key has no chip, one with it has all of a chip.
  */
 
-/** psp_chip_is_made: is there a chip in @folder? */
-bool psp_chip_is_made(const char *folder);
-
 /**
  * psp_chip_check_room: there is a chip in @folder, or could be one: nothing is
  * in the way that would be written over

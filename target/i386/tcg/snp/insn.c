@@ -215,8 +215,14 @@ void helper_snp_rmpquery(CPUX86State *env)
 
 void helper_snp_vmgexit(CPUX86State *env, uint32_t length)
 {
+    uint64_t rip = env->eip;
+
     env->eip = svm_rip_after(env, length);
-    snp_world()->vmgexit(env);
+    if (!snp_world()->vmgexit(env)) {
+        env->eip = rip;
+        env_cpu(env)->exception_index = EXCP_INTERRUPT;
+        cpu_loop_exit(env_cpu(env));
+    }
     snp_leave(env);
 }
 

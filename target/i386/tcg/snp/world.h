@@ -192,7 +192,8 @@ typedef struct SnpOperand {
  *     traps on hardware (HLT, PAUSE) are moved on by the world.  NULL where
  *     nothing exits.
  * @vmgexit: VMGEXIT; env is up to date and env->eip behind the instruction.
- *     The processor leaves afterwards.  May leave.
+ *     The processor leaves afterwards.  May leave.  False: not now, and nothing
+ *     has changed; the instruction begins again once others had their turn.
  * @hypercall: VMMCALL of an encrypted guest whose registers are not; env is
  *     up to date, env->eip at the instruction, and RAX is set afterwards.
  *     False: #UD, as where it is NULL.  May leave, behind the instruction.
@@ -252,7 +253,7 @@ typedef struct SnpWorldOps {
                            uintptr_t ra);
     G_NORETURN void (*exit)(CPUX86State *env, uint64_t code, uint64_t info1,
                             uintptr_t ra);
-    void (*vmgexit)(CPUX86State *env);
+    bool (*vmgexit)(CPUX86State *env);
     bool (*hypercall)(CPUX86State *env);
     bool (*holds_nmi)(CPUX86State *env);
     bool (*restricted)(CPUX86State *env);

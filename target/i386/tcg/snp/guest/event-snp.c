@@ -12,6 +12,9 @@
 #include "tcg/snp/guest/page-state.h"
 #include "trace.h"
 
+/* Nobody else waits that long for a vCPU that waits for the firmware. */
+#define FIRMWARE_POLL_US 1000
+
 /* AP Reset Hold, 4.3.2: the vCPU goes to sleep once the answer is written. */
 void snp_nae_reset_hold(CPUX86State *env, SnpNae *nae)
 {
@@ -70,6 +73,12 @@ void snp_nae_guest_request(CPUX86State *env, SnpNae *nae)
     if (!snp_guest_request(&request, &result)) {
         snp_nae_error(nae, GHCB_ERROR_INVALID_INPUT,
                       "no place for certificates");
+        return;
+    }
+    /* As with a hypervisor whose firmware takes its time */
+    if (request.again) {
+        g_usleep(FIRMWARE_POLL_US);
+        nae->again = true;
         return;
     }
     /* EIO of KVM_RUN: snp_handle_guest_req() of Linux 6.12 */

@@ -72,6 +72,12 @@ void snp_nae_read(SnpNae *nae)
     }
 }
 
+void snp_nae_unread(SnpNae *nae)
+{
+    memcpy(nae->page.host + GHCB_VALID, nae->save + GHCB_VALID,
+           GHCB_VALID_SIZE);
+}
+
 void snp_nae_answer(SnpNae *nae, uint64_t info2)
 {
     nae->answer1 = INFO1_DONE;

@@ -72,6 +72,7 @@
  * @regs: RAX, RCX, RDX and RBX as R_EAX to R_EBX; 0 where the guest gave none
  * @guest_regs: what the vCPU has in them, while helpers work on @regs
  * @answer1, @answer2: SW_EXITINFO1 and SW_EXITINFO2 of the answer
+ * @again: there is no answer yet, and the guest asks for it once more
  * @raises, @vector: behind the answer the guest gets this exception
  */
 struct SnpNae {
@@ -82,6 +83,7 @@ struct SnpNae {
     uint64_t regs[4];
     target_ulong guest_regs[4];
     uint64_t answer1, answer2;
+    bool again;
     bool raises;
     int vector;
 };
@@ -98,6 +100,9 @@ uint32_t snp_ghcb_usage(const SnpNae *nae);
 
 /** snp_nae_read: copy the guest's part of the page, once */
 void snp_nae_read(SnpNae *nae);
+
+/** snp_nae_unread: as if it had not been, for a guest that asks again */
+void snp_nae_unread(SnpNae *nae);
 
 /** snp_nae_has: did the guest mark the field at @offset valid? */
 bool snp_nae_has(const SnpNae *nae, unsigned offset);
@@ -206,6 +211,7 @@ uint64_t snp_ghcb_msr_hold_response(bool by_sipi);
  * @data: guest-physical address of the room for certificates
  * @pages: its size; set to what is needed where that is more
  * @no_memory: set where one of the pages turns out to be none
+ * @again: set where the firmware is not ready, and nothing has happened
  */
 typedef struct SnpGuestRequest {
     uint64_t request, response;
@@ -213,6 +219,7 @@ typedef struct SnpGuestRequest {
     bool has_data;
     uint64_t data, pages;
     bool no_memory;
+    bool again;
 } SnpGuestRequest;
 
 /**

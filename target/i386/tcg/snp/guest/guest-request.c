@@ -112,6 +112,10 @@ bool snp_guest_request(SnpGuestRequest *request, uint64_t *result)
         return true;
     }
     *result = 0;
+    if (!sev_firmware_is_ready(message)) {
+        request->again = true;
+        return true;
+    }
     if (request->extended && sev_firmware_is_report_request(message)) {
         if (!request->has_data || request->data % PAGE) {
             return false;

@@ -219,7 +219,7 @@ bool snp_guest_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
  *
  * Does not return where the guest asked for an AP reset hold.
  */
-void snp_vmgexit(CPUX86State *env);
+bool snp_vmgexit(CPUX86State *env);
 
 /** snp_guest_holds_nmi: see world.h */
 bool snp_guest_holds_nmi(CPUX86State *env);

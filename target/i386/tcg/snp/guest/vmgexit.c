@@ -12,7 +12,8 @@
 #include "tcg/snp/guest/ghcb.h"
 #include "trace.h"
 
-static void serve_page(CPUX86State *env, uint64_t gpa)
+/* Returns: false where it is to be asked for again. */
+static bool serve_page(CPUX86State *env, uint64_t gpa)
 {
     int cpu = env_cpu(env)->cpu_index;
     SnpNae nae = { };
@@ -20,18 +21,23 @@ static void serve_page(CPUX86State *env, uint64_t gpa)
     /* Nowhere to put an error: the guest goes on, as with KVM. */
     if (!gpa || !snp_ghcb_map(&nae, gpa)) {
         trace_snp_ghcb_unusable(cpu, gpa);
-        return;
+        return true;
     }
     snp_nae_read(&nae);
     trace_snp_nae(cpu, nae.code, nae.info1, nae.info2);
     snp_nae_serve(env, &nae);
+    if (nae.again) {
+        snp_nae_unread(&nae);
+        return false;
+    }
     snp_nae_finish(env, &nae);
     if (nae.raises) {
         raise_exception(env, nae.vector);
     }
+    return true;
 }
 
-void snp_vmgexit(CPUX86State *env)
+bool snp_vmgexit(CPUX86State *env)
 {
     SnpVcpu *vcpu = snp_vcpu(env);
     SnpVmpl *vmpl = snp_vmpl(env);
@@ -41,8 +47,8 @@ void snp_vmgexit(CPUX86State *env)
     if (snp_ghcb_is_request(request)) {
         vmpl->ghcb_msr = snp_ghcb_msr_serve(env, request);
         trace_snp_ghcb_msr(env_cpu(env)->cpu_index, request, vmpl->ghcb_msr);
-    } else {
-        serve_page(env, request);
+    } else if (!serve_page(env, request)) {
+        return false;
     }
     if (vcpu->switched) {
         snp_vmpl_go_on(env);
@@ -50,4 +56,5 @@ void snp_vmgexit(CPUX86State *env)
     if (vcpu->reset_hold != SNP_RESET_HOLD_NONE) {
         snp_reset_hold_enter(env);
     }
+    return true;
 }

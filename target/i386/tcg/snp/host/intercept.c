@@ -86,10 +86,11 @@ void snp_host_exit(CPUX86State *env, uint64_t code, uint64_t info1,
     cpu_vmexit(env, code, info1, 0);
 }
 
-void snp_host_vmgexit(CPUX86State *env)
+bool snp_host_vmgexit(CPUX86State *env)
 {
     env->hflags &= ~HF_INHIBIT_IRQ_MASK;
     cpu_vmexit(env, SVM_EXIT_VMGEXIT, 0, 0);
+    return true;
 }
 
 static void trap_write(CPUX86State *env, uint64_t code, uint64_t value,

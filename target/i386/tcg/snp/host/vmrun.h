@@ -48,7 +48,7 @@ bool snp_host_io_intercepted(CPUX86State *env, uint32_t port, uint32_t param,
                              uintptr_t ra);
 G_NORETURN void snp_host_exit(CPUX86State *env, uint64_t code, uint64_t info1,
                               uintptr_t ra);
-void snp_host_vmgexit(CPUX86State *env);
+bool snp_host_vmgexit(CPUX86State *env);
 
 /**
  * snp_host_guest_rdmsr, snp_host_guest_wrmsr: the MSR of the GHCB in a guest
