@@ -79,6 +79,9 @@ VARIANTS = {
                    for name, options in POLICIES.items()},
     'ap': {'plain': {'smp': 4}, 'single': {'smp': 4, **SINGLE}},
     'in_use': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
+    'halted': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'in_use_code': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
+    'in_use_large': {'large': {'smp': 2, **LARGE}},
     'in_use_kept': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'vmpl': {'plain': {'smp': 2, **VMPLS},
              'single': {'smp': 2, **VMPLS, **SINGLE}},
@@ -98,7 +101,7 @@ VARIANTS = {
     'race': {'plain': {'smp': 2}},
 }
 # About what KVM does not offer, or does otherwise by design
-GUEST_WORLD = ('in_use_kept', 'vmpl', 'vmpl_write', 'vmpl_exec_user',
+GUEST_WORLD = ('in_use_kept', 'in_use_code', 'in_use_large', 'vmpl', 'vmpl_write', 'vmpl_exec_user',
                'vmpl_exec_super', 'vmpl_walk', 'debug_swap', 'vmpl_hv')
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.  Those that KVM ends a guest for go on with

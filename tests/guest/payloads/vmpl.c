@@ -19,7 +19,7 @@ enum { SECOND = 1, LOW = 2, SECOND_LOW = 3, MIDDLE = 1 };
 
 static volatile bool second_begins;
 static volatile u64 rounds[2], first_msr, started;
-static u8 *low_page;
+static u8 *low_page, *second_page;
 
 /* ---- at VMPL 1 and 2 ---- */
 
@@ -278,7 +278,10 @@ static void check_two(void)
     vmpl_prepare(LOW, 2, 0);
     second_begins = true;
     rounds[0] = 0;
-    ap_start(SECOND);
+    second_page = ap_vmsa(SECOND);
+    rmpadjust(second_page, 0, VMPL_VMSA | 1);
+    ap_request(AP_CREATE, SECOND, (u64)second_page, SEV_FEATURES);
+    ap_signal_once(SECOND);
     for (unsigned i = 0; i < ROUNDS; i++) {
         low(count, NULL, 0);
     }
@@ -286,20 +289,26 @@ static void check_two(void)
     check(T("two-second"), wait_for(&rounds[1], ROUNDS));
 }
 
-/* What one vCPU asks for another that runs elsewhere is done at once. */
+/*
+ * What one vCPU asks for another that runs elsewhere is done at once.  That one
+ * is halted, and its page was refilled, which is nobody's to write over.
+ */
 static void check_other_vcpu(void)
 {
+    volatile u64 *refilled = (volatile u64 *)(second_page + 0x378);
     u64 before = started;
     u8 *page;
 
     check_eq(T("destroy-other"), ap_request(AP_DESTROY | 2 << 16, 1, 0, 0), 0);
     second_begins = false;
+    *refilled = MARK;
     vmpl_calls[SECOND_LOW].fn = count;
     page = vmpl_page(SECOND_LOW, 1);
     check_eq(T("create-other"), ap_request(AP_CREATE | 1 << 16, 1, (u64)page,
                                            SEV_FEATURES), 0);
     check(T("other-runs"), wait_for(&started, before + 1));
     check(T("other-has-counted"), wait_for(&rounds[1], ROUNDS + 1));
+    check_eq(T("other-page-stays"), *refilled, MARK);
 }
 
 static void check_destruction(void)

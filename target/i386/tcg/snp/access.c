@@ -184,10 +184,11 @@ bool snp_walk_fault(CPUX86State *env, vaddr addr, MMUAccessType type,
     if (outcome == SNP_ACCESS_FAULT) {
         snp_world()->fault(env, &access, true, retaddr);
         /*
-         * Where nothing is validated the walk begins again, and succeeds: an
-         * exception that is being delivered must not get lost.
+         * An exception that is being delivered must not get lost.  The walk
+         * begins again, and succeeds, but where a table was converted: it is
+         * not validated.
          */
-        if (!(env->svm.sev & SVM_SEV_SNP)) {
+        if (!(env->svm.sev & SVM_SEV_SNP) || access.bits & SNP_FAULT_RMP) {
             return true;
         }
         outcome = SNP_ACCESS_NOT_VALIDATED;

@@ -56,6 +56,23 @@ static void set_result(CPUX86State *env, uint32_t eax, bool carry)
     CC_OP = CC_OP_EFLAGS;
 }
 
+/*
+ * In the RMP, behind all checks but those that only hold at that moment.  What
+ * another vCPU has taken away meanwhile is met by an instruction that begins
+ * again.
+ */
+static SnpChange set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
+                     uint32_t value, uintptr_t ra)
+{
+    SnpChange change = snp_world()->set(env, operand, mask, value);
+
+    if (change == SNP_OUTDATED) {
+        cpu_restore_state(env_cpu(env), ra);
+        cpu_loop_exit_noexc(env_cpu(env));
+    }
+    return change;
+}
+
 static uint32_t result_of(SnpChange change)
 {
     return change == SNP_IN_USE ? SNP_FAIL_INUSE : SNP_SUCCESS;
@@ -121,8 +138,8 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
         set_result(env, SNP_FAIL_SIZEMISMATCH, false);
         return;
     }
-    change = snp_world()->set(env, &operand, SNP_RMP_VALIDATED,
-                              validate ? SNP_RMP_VALIDATED : 0);
+    change = set(env, &operand, SNP_RMP_VALIDATED,
+                 validate ? SNP_RMP_VALIDATED : 0, GETPC());
     set_result(env, result_of(change), change == SNP_UNCHANGED);
     leave_if_flushed(env, &operand, length);
 }
@@ -154,11 +171,13 @@ static bool permission_operand(CPUX86State *env, bool large,
     return true;
 }
 
-static unsigned own_permissions(CPUX86State *env, const SnpOperand *operand)
+/* Whoever gives permissions has them, but VMPL0, which has all. */
+static uint32_t required(CPUX86State *env, uint8_t permissions)
 {
     unsigned vmpl = env->svm.vmpl;
 
-    return vmpl ? (operand->rmp >> SNP_RMP_PERM_SHIFT(vmpl)) & 0xff : 0xff;
+    return SNP_RMP_VALIDATED |
+           (vmpl ? (uint32_t)permissions << SNP_RMP_PERM_SHIFT(vmpl) : 0);
 }
 
 void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
@@ -179,7 +198,8 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
     if (!permission_operand(env, large, &operand, GETPC())) {
         return;
     }
-    if (RMP_ATTR_PERM(rdx) & ~own_permissions(env, &operand)) {
+    operand.required = required(env, RMP_ATTR_PERM(rdx));
+    if (operand.required & ~operand.rmp) {
         set_result(env, SNP_FAIL_PERMISSION, false);
         return;
     }
@@ -192,7 +212,7 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
     mask = 0xffu << shift | (env->svm.vmpl ? 0 : SNP_RMP_VMSA);
     value = RMP_ATTR_PERM(rdx) << shift;
     value |= rdx & RMP_ATTR_VMSA ? SNP_RMP_VMSA : 0;
-    change = snp_world()->set(env, &operand, mask, value & mask);
+    change = set(env, &operand, mask, value & mask, GETPC());
     set_result(env, result_of(change), false);
     leave_if_flushed(env, &operand, length);
 }

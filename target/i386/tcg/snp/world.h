@@ -19,6 +19,7 @@
 
 #include "cpu.h"
 #include "exec/mmu-access-type.h"
+#include "tcg/snp/rmp-word.h"
 
 typedef struct MemoryRegion MemoryRegion;
 
@@ -113,41 +114,13 @@ typedef struct SnpWalkOps {
  * The RMP as the guest's instructions see it
  */
 
-/* APM volume 2, 15.36.3; an entry that is clear is the hypervisor's. */
-#define SNP_RMP_ASSIGNED    (1U << 0)
-#define SNP_RMP_VALIDATED   (1U << 1)
-#define SNP_RMP_PAGE_2M     (1U << 2)
-#define SNP_RMP_VMSA        (1U << 3)
-#define SNP_RMP_IMMUTABLE   (1U << 4)
-/*
- * The guest world's own: was validated, so that there may be translations; the
- * page state is shared, as the map says
- */
-#define SNP_RMP_STALE       (1U << 5)
-#define SNP_RMP_SHARED      (1U << 7)
-/* A vCPU runs with the VMSA there */
-#define SNP_RMP_IN_USE      (1U << 6)
-/* Permissions of VMPL 1 to 3, a byte each; VMPL0 has all, always. */
-#define SNP_RMP_PERM_SHIFT(vmpl) ((vmpl) * 8)
-#define SNP_VMPLS 4
-
-/**
- * SnpChange: what SnpWorldOps.set() comes to
- * @SNP_UNCHANGED: the entries had that value
- * @SNP_CHANGED: any bit of any of them has changed
- * @SNP_IN_USE: nothing has changed, since one is in use
- */
-typedef enum SnpChange {
-    SNP_UNCHANGED,
-    SNP_CHANGED,
-    SNP_IN_USE,
-} SnpChange;
-
 /**
  * SnpOperand: the page that PVALIDATE, RMPADJUST or RMPQUERY names
  * @gva: RAX
  * @gpa: guest-physical address, without C-bit; any byte of the page
  * @rmp: its RMP entry, SNP_RMP_*, when it was found
+ * @required: bits of it that the instruction was let go on for:
+ *     SnpWorldOps.set() changes no entry that has lost one
  * @entry: where the world keeps that: a host address, or a system-physical
  *     one (the world's own)
  * @count: 4 KiB entries that SnpWorldOps.set() changes: 1, or 512 once
@@ -159,6 +132,7 @@ typedef struct SnpOperand {
     uint64_t gva;
     hwaddr gpa;
     uint32_t rmp;
+    uint32_t required;
     union {
         void *host;
         hwaddr spa;
@@ -230,10 +204,10 @@ typedef struct SnpOperand {
  *     the hypervisor splits it.  May leave, as if the instruction had not
  *     begun.
  * @set: give the bits of @mask in the entry the values in @value, in one go
- *     as far as others can see, and end translations with rights that are
- *     taken away on all vCPUs; those of a page that is validated no more may
- *     stay until it is converted, or the guest has ended them.  Must not
- *     leave, see @flushed.
+ *     as far as others can see, where it has @required; and end translations
+ *     with rights that are taken away on all vCPUs; those of a page that is
+ *     validated no more may stay until it is converted, or the guest has ended
+ *     them.  Must not leave, see @flushed.
  *
  * @memory: root of a vCPU's physical memory; NULL: as without a world
  * @realize: finish a vCPU's set-up.  BQL.

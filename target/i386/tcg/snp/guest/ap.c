@@ -372,6 +372,24 @@ static G_NORETURN void stay_halted(CPUState *cs)
     cpu_loop_exit(cs);
 }
 
+void snp_ap_wake(CPUX86State *env)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+    hwaddr gpa = snp_vmpl(env)->vmsa;
+    const char *why;
+
+    if (vcpu->in_vmsa) {
+        return;
+    }
+    /* VMRUN: what is there now may have interrupts disabled, for one. */
+    why = snp_vmsa_enter(env, gpa, vcpu->vmpl);
+    if (why) {
+        go_offline(env_archcpu(env), gpa, why);
+        stay_halted(env_cpu(env));
+    }
+    cpu_loop_exit_noexc(env_cpu(env));
+}
+
 bool snp_guest_init_signal(X86CPU *cpu)
 {
     CPUState *cs = CPU(cpu);

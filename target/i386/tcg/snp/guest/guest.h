@@ -319,7 +319,7 @@ void snp_vmsa_leave(CPUX86State *env, uint64_t code);
  * snp_vmsa_switch: leave one VMSA for another
  *
  * Returns: NULL, or why it cannot: then the vCPU stays in the one it is in,
- * to which its state has been written.
+ * to which its state has been written.  One that is in none writes nothing.
  */
 const char *snp_vmsa_switch(CPUX86State *env, hwaddr gpa, unsigned vmpl,
                             uint64_t code);
@@ -358,6 +358,14 @@ void snp_wait_for_init(X86CPU *cpu);
 
 /** snp_ap_is_leaving: is a vCPU about to run with another VMSA, or none? */
 bool snp_ap_is_leaving(CPUX86State *env);
+
+/**
+ * snp_ap_wake: an interrupt is about to be taken
+ *
+ * A vCPU that was halted may have left its VMSA.  In the execution loop, with
+ * the BQL.  Leaves where it had: the interrupt is looked at again.
+ */
+void snp_ap_wake(CPUX86State *env);
 
 /** snp_guest_init_signal, snp_guest_sipi_signal: see world.h */
 bool snp_guest_init_signal(X86CPU *cpu);

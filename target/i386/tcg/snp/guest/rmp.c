@@ -15,6 +15,7 @@
 #include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
+#include "tcg/snp/guest/entry.h"
 #include "tcg/snp/guest/guest.h"
 #include "trace.h"
 
@@ -33,11 +34,8 @@ static bool no_memory_ends(bool private)
     return private && !snp_guest()->rules.specification;
 }
 
-static G_NORETURN void end_guest(CPUX86State *env, hwaddr gpa, uintptr_t ra)
+static G_NORETURN void end_guest(CPUX86State *env, hwaddr gpa)
 {
-    if (ra) {
-        cpu_restore_state(env_cpu(env), ra);
-    }
     snp_stop(env, "private use of 0x%" HWADDR_PRIx ", where no private memory "
              "is", gpa);
     cpu_loop_exit_noexc(env_cpu(env));
@@ -114,20 +112,12 @@ SnpOutcome snp_guest_access(CPUX86State *env, SnpAccess *access)
     return check(access, env->svm.vmpl);
 }
 
-/*
- * An implicit conversion; KVM sees KVM_EXIT_MEMORY_FAULT.  Inside a
- * translation block the instruction starts again; while an exception is
- * being delivered there is none to return to, and delivery goes on.
- */
-static void convert(CPUX86State *env, hwaddr gpa, bool to_private,
-                    uintptr_t ra)
+/* An implicit conversion; KVM sees KVM_EXIT_MEMORY_FAULT. */
+static void convert(CPUX86State *env, hwaddr gpa, bool to_private)
 {
     CPUState *cs = env_cpu(env);
 
     gpa &= ~(UPM_FRAME_SIZE - 1);
-    if (ra) {
-        cpu_restore_state(cs, ra);
-    }
     trace_snp_implicit(cs->cpu_index, gpa, to_private);
     if (snp_convert(env, gpa, UPM_FRAME_SIZE, to_private, UPM_CAUSE_FAULT)) {
         g_autofree char *reason = g_strdup_printf(
@@ -137,16 +127,10 @@ static void convert(CPUX86State *env, hwaddr gpa, bool to_private,
         snp_stop_guest(reason);
         cpu_loop_exit_noexc(cs);
     }
-    if (ra) {
-        cpu_loop_exit_noexc(cs);
-    }
 }
 
-static G_NORETURN void stop(CPUX86State *env, uintptr_t ra, const char *reason)
+static G_NORETURN void stop(CPUX86State *env, const char *reason)
 {
-    if (ra) {
-        cpu_restore_state(env_cpu(env), ra);
-    }
     snp_stop_guest(reason);
     cpu_loop_exit_noexc(env_cpu(env));
 }
@@ -173,46 +157,38 @@ static void evict(void *opaque)
     snp_vmsa_evict(*(hwaddr *)opaque);
 }
 
-/* As convert() does it */
-static void make_room(CPUX86State *env, hwaddr gpa, uintptr_t ra)
-{
-    CPUState *cs = env_cpu(env);
-
-    if (ra) {
-        cpu_restore_state(cs, ra);
-    }
-    snp_exclusive(cs, evict, &gpa);
-    if (ra) {
-        cpu_loop_exit_noexc(cs);
-    }
-}
-
 /*
  * The VMSA of a vCPU that runs.  Hardware faults, and the hypervisor lets the
  * guest try again, for as long as it takes: sev_handle_rmp_fault() of Linux
  * 6.12.  Nobody else waits meanwhile.
  */
-static void stall(CPUX86State *env, hwaddr gpa, uintptr_t ra)
+static G_NORETURN void stall(CPUX86State *env, hwaddr gpa)
 {
     CPUState *cs = env_cpu(env);
 
-    gpa &= ~(UPM_FRAME_SIZE - 1);
-    if (snp_vmsa_is_idle(gpa)) {
-        make_room(env, gpa, ra);
-        return;
-    }
-    if (!ra) {
-        g_autofree char *reason = g_strdup_printf(
-            "vCPU %d cannot deliver an exception through guest frame 0x%"
-            HWADDR_PRIx ", the VMSA of a vCPU that runs", cs->cpu_index, gpa);
-
-        stop(env, 0, reason);
-    }
-    cpu_restore_state(cs, ra);
     tell_stall(env, gpa);
     g_usleep(STALL_US);
     cs->exception_index = EXCP_INTERRUPT;
     cpu_loop_exit(cs);
+}
+
+/* @gpa is a VMSA in use.  Leaves, or it is not in use any more. */
+static void wait_for_page(CPUX86State *env, hwaddr gpa, bool can_restart)
+{
+    g_autofree char *reason = NULL;
+
+    gpa &= ~(UPM_FRAME_SIZE - 1);
+    if (snp_vmsa_is_idle(gpa)) {
+        snp_exclusive(env_cpu(env), evict, &gpa);
+        return;
+    }
+    if (can_restart) {
+        stall(env, gpa);
+    }
+    reason = g_strdup_printf("vCPU %d cannot deliver an exception through "
+                             "guest frame 0x%" HWADDR_PRIx ", the VMSA of a "
+                             "vCPU that runs", env_cpu(env)->cpu_index, gpa);
+    stop(env, reason);
 }
 
 static const char *what_it_does(const SnpAccess *access, bool is_walk)
@@ -236,14 +212,24 @@ static const char *what_it_does(const SnpAccess *access, bool is_walk)
  * for any that it knows nothing to do about; a guest that is over says more.
  */
 static G_NORETURN void deny(CPUX86State *env, const SnpAccess *access,
-                            bool is_walk, uintptr_t ra)
+                            bool is_walk)
 {
     g_autofree char *reason = g_strdup_printf(
         "VMPL%d of vCPU %d has no right to %s guest frame 0x%" HWADDR_PRIx,
         env->svm.vmpl, env_cpu(env)->cpu_index, what_it_does(access, is_walk),
         access->gpa & ~(hwaddr)(UPM_FRAME_SIZE - 1));
 
-    stop(env, ra, reason);
+    stop(env, reason);
+}
+
+/*
+ * An instruction begins again, and so does the fetch of one, for which env is
+ * up to date.  Of what else has no @ra, exceptions that are being delivered,
+ * nothing is left to return to: delivery goes on.
+ */
+static bool can_restart(const SnpAccess *access, uintptr_t ra)
+{
+    return ra || access->type == MMU_INST_FETCH;
 }
 
 void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
@@ -251,18 +237,25 @@ void snp_guest_fault(CPUX86State *env, const SnpAccess *access, bool is_walk,
 {
     SnpFrame frame;
 
+    /* While its translation block is there for sure */
+    if (ra) {
+        cpu_restore_state(env_cpu(env), ra);
+    }
     if (no_memory_ends(access->private) &&
         !snp_frame_find(access->gpa, &frame)) {
-        end_guest(env, access->gpa, ra);
+        end_guest(env, access->gpa);
     }
     if (access->bits & SNP_FAULT_VMPL) {
-        deny(env, access, is_walk, ra);
+        deny(env, access, is_walk);
     }
     if (access->bits & SNP_FAULT_RMP) {
-        stall(env, access->gpa, ra);
-        return;
+        wait_for_page(env, access->gpa, can_restart(access, ra));
+    } else {
+        convert(env, access->gpa, access->private);
     }
-    convert(env, access->gpa, access->private, ra);
+    if (can_restart(access, ra)) {
+        cpu_loop_exit_noexc(env_cpu(env));
+    }
 }
 
 /*
@@ -275,12 +268,14 @@ bool snp_guest_operand(CPUX86State *env, SnpOperand *operand, uintptr_t ra)
 
     if (!snp_frame_find(operand->gpa, &frame)) {
         if (no_memory_ends(true)) {
-            end_guest(env, operand->gpa, ra);
+            cpu_restore_state(env_cpu(env), ra);
+            end_guest(env, operand->gpa);
         }
         return false;
     }
     if (qatomic_read(frame.rmp) & SNP_RMP_SHARED) {
-        convert(env, operand->gpa, true, ra);
+        cpu_restore_state(env_cpu(env), ra);
+        convert(env, operand->gpa, true);
         cpu_loop_exit_noexc(env_cpu(env));
     }
     operand->gpa = frame.extent.gpa;
@@ -319,49 +314,44 @@ static bool is_in_use(const SnpOperand *operand)
     return false;
 }
 
+/* Is a VMSA there that its vCPU leaves as soon as somebody comes? */
+static bool find_leaving(const SnpOperand *operand, hwaddr *gpa)
+{
+    const uint32_t *entry = operand->entry.host;
+    size_t i;
+
+    for (i = 0; i < operand->count; i++) {
+        *gpa = operand->gpa + (i << UPM_FRAME_BITS);
+        if (qatomic_read(&entry[i]) & SNP_RMP_IN_USE &&
+            snp_vmsa_is_leaving(*gpa)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool snp_guest_fit(CPUX86State *env, SnpOperand *operand, bool large,
                    uintptr_t ra)
 {
     SnpFrame frame;
+    hwaddr gpa;
 
-    if (is_in_use(operand) && snp_vmsa_is_leaving(operand->gpa)) {
-        stall(env, operand->gpa, ra);
-    }
     if (!snp_frame_find(operand->gpa, &frame)) {
         return false;
     }
+    if (large && !is_large(&frame)) {
+        return false;
+    }
+    operand->count = large ? SNP_FRAMES_PER_2M : 1;
+    if (find_leaving(operand, &gpa)) {
+        cpu_restore_state(env_cpu(env), ra);
+        wait_for_page(env, gpa, true);
+        cpu_loop_exit_noexc(env_cpu(env));
+    }
     if (!large) {
         snp_frame_split(&frame);
-        return true;
     }
-    operand->count = SNP_FRAMES_PER_2M;
-    return is_large(&frame);
-}
-
-/*
- * A translation of what is validated no more may be in use, as on hardware:
- * the conversion that follows ends it, see snp_mark().
- */
-static SnpChange change(uint32_t *entry, uint32_t mask, uint32_t value)
-{
-    uint32_t word = qatomic_read(entry), old, new;
-
-    /* Meanwhile a vCPU may enter it, or split the large page. */
-    do {
-        old = word;
-        new = (old & ~mask) | value;
-        if (old & SNP_RMP_IN_USE) {
-            return SNP_IN_USE;
-        }
-        if (old == new) {
-            return SNP_UNCHANGED;
-        }
-        if (old & ~new & SNP_RMP_VALIDATED) {
-            new |= SNP_RMP_STALE;
-        }
-        word = qatomic_cmpxchg(entry, old, new);
-    } while (word != old);
-    return SNP_CHANGED;
+    return true;
 }
 
 static void flush_others(void *opaque)
@@ -382,7 +372,8 @@ SnpChange snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
     }
     for (i = 0; i < operand->count; i++) {
         takes_rights |= qatomic_read(&entry[i]) & mask & ~value & ALL_PERMS;
-        result = MAX(result, change(&entry[i], mask, value));
+        result = MAX(result, snp_entry_change(&entry[i], mask, value,
+                                              operand->required));
     }
     if (takes_rights) {
         snp_exclusive(env_cpu(env), flush_others, NULL);

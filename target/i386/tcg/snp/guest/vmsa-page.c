@@ -5,22 +5,20 @@
  * AMD64 APM volume 2, 15.36.12.  From where a vCPU enters it to where it
  * leaves it nobody else can use the page, and the vCPU's state is written
  * there at the end.  Hardware leaves it at each #VMEXIT, and so for as long as
- * a vCPU is halted; here a halted vCPU leaves it when somebody else comes.  It
- * goes on with its registers then, whatever became of the page.
+ * a vCPU is halted; here a halted vCPU leaves it when somebody else comes, and
+ * enters it again before it goes on.  So a vCPU that runs is in its VMSA.
  *
  * The VMSA that the launch has made is the hypervisor's own: it has no
  * guest-physical address, and nobody can look at it.
  */
 #include "qemu/osdep.h"
-#include "qemu/atomic.h"
 #include "qemu/bswap.h"
 #include "cpu.h"
 #include "exec/memory.h"
 #include "hw/core/cpu.h"
 #include "target/i386/upm-compat.h"
+#include "tcg/snp/guest/entry.h"
 #include "tcg/snp/guest/guest.h"
-
-#define VMSA_FLAGS (SNP_RMP_ASSIGNED | SNP_RMP_VALIDATED | SNP_RMP_VMSA)
 
 /*
  * Pages
@@ -29,26 +27,13 @@
 /* Returns: why the page cannot be entered, or NULL, and nobody else can. */
 static const char *take(hwaddr gpa, SnpFrame *frame)
 {
-    uint32_t word, seen;
-
     if (gpa == SNP_NO_VMSA) {
         return "destroyed by the guest";
     }
     if (!snp_frame_find(gpa, frame)) {
         return "not a VMSA page";
     }
-    word = qatomic_read(frame->rmp);
-    do {
-        if ((word & VMSA_FLAGS) != VMSA_FLAGS) {
-            return "not a VMSA page";
-        }
-        if (word & SNP_RMP_IN_USE) {
-            return "in use by another vCPU";
-        }
-        seen = word;
-        word = qatomic_cmpxchg(frame->rmp, seen, seen | SNP_RMP_IN_USE);
-    } while (word != seen);
-    return NULL;
+    return snp_entry_take(frame->rmp);
 }
 
 static void release(hwaddr gpa)
@@ -56,7 +41,7 @@ static void release(hwaddr gpa)
     SnpFrame frame;
 
     if (gpa != SNP_LAUNCH_VMSA && snp_frame_find(gpa, &frame)) {
-        qatomic_and(frame.rmp, ~SNP_RMP_IN_USE);
+        snp_entry_release(frame.rmp);
     }
 }
 
@@ -187,12 +172,8 @@ const char *snp_vmsa_switch(CPUX86State *env, hwaddr gpa, unsigned vmpl,
     SnpVcpu *vcpu = snp_vcpu(env);
     hwaddr old = snp_vmpl(env)->vmsa;
     const char *why;
-    SnpFrame frame;
 
-    /* Somebody may have come while it was halted. */
-    if (!vcpu->in_vmsa) {
-        vcpu->in_vmsa = !take(old, &frame);
-    }
+    /* One that is halted may have left it, and its page is another's now. */
     if (vcpu->in_vmsa) {
         save(env, code);
     }

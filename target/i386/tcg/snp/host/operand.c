@@ -140,6 +140,9 @@ static SnpChange set_locked(CPUX86State *env, SnpOperand *operand,
     if (snp_rmp_is_in_use(host, operand->entry.spa, operand->count)) {
         return SNP_IN_USE;
     }
+    if (operand->required & ~to_operand(&entry)) {
+        return SNP_OUTDATED;
+    }
     old = entry;
     if (!change(&entry, mask, value)) {
         return SNP_UNCHANGED;
