@@ -9,6 +9,9 @@ import threading
 
 PAGE = 4096
 MIB = 1 << 20
+# The vCPU that comes and goes, of two that there can be
+UNPLUGGED = {'driver': 'EPYC-v4-x86_64-cpu', 'id': 'other', 'socket-id': 0,
+             'core-id': 1, 'thread-id': 0}
 
 
 class Host:
@@ -235,6 +238,10 @@ class Host:
             return None
         if verb == 'fill':
             self.write(start, bytes([value]) * size)
+        elif verb == 'unplug':
+            self.monitor.command('device_del', id=UNPLUGGED['id'])
+        elif verb == 'plug':
+            self.monitor.command('device_add', **UNPLUGGED)
         elif verb == 'expect':
             return self.compare(gpa, size, value)
         elif verb == 'kept':

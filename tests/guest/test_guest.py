@@ -13,7 +13,7 @@ import time
 import pytest
 
 import payload as guest
-from host_side import PAGE
+from host_side import PAGE, UNPLUGGED
 
 # Payload, then its variants by name.  Which half of a page is discarded
 # shows in what the host can read, so some run under every policy.
@@ -82,6 +82,13 @@ VARIANTS = {
     'halted': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'in_use_code': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'in_use_large': {'large': {'smp': 2, **LARGE}},
+    'unplug': {'plain': {
+        # TCG has room for as many threads as there can ever be.
+        'smp': '1,maxcpus=4',
+        'extra': ('-device', ','.join([UNPLUGGED['driver'], *(
+            f'{key}={value}' for key, value in UNPLUGGED.items()
+            if key != 'driver')])),
+    }},
     'in_use_kept': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'vmpl': {'plain': {'smp': 2, **VMPLS},
              'single': {'smp': 2, **VMPLS, **SINGLE}},
@@ -101,7 +108,7 @@ VARIANTS = {
     'race': {'plain': {'smp': 2}},
 }
 # About what KVM does not offer, or does otherwise by design
-GUEST_WORLD = ('in_use_kept', 'in_use_code', 'in_use_large', 'vmpl', 'vmpl_write', 'vmpl_exec_user',
+GUEST_WORLD = ('in_use_kept', 'in_use_code', 'in_use_large', 'unplug', 'vmpl', 'vmpl_write', 'vmpl_exec_user',
                'vmpl_exec_super', 'vmpl_walk', 'debug_swap', 'vmpl_hv')
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.  Those that KVM ends a guest for go on with

@@ -310,12 +310,19 @@ static const char *check_request(CPUX86State *env, CPUState *target,
     }
 }
 
+/* One that is being unplugged, which lets the BQL go, takes no more work. */
+static CPUState *find_target(uint32_t apic_id)
+{
+    CPUState *target = cpu_by_arch_id(apic_id);
+
+    return target && !target->unplug ? target : NULL;
+}
+
 static void create(CPUState *target, unsigned vmpl, uint32_t request,
                    uint64_t vmsa_gpa)
 {
     SnpVcpu *vcpu = snp_vcpu(cpu_env(target));
 
-    bql_lock();
     vcpu->vmpls[vmpl].pending_vmsa = request == SNP_AP_DESTROY
                                      ? SNP_NO_VMSA : vmsa_gpa;
     vcpu->vmpls[vmpl].pending = true;
@@ -323,7 +330,6 @@ static void create(CPUState *target, unsigned vmpl, uint32_t request,
     if (request != SNP_AP_DESTROY) {
         vcpu->target_vmpl = vmpl;
     }
-    bql_unlock();
     /* However often the guest asks, there is one in the queue. */
     if (request != SNP_AP_CREATE_ON_INIT &&
         !qatomic_xchg(&vcpu->replace_queued, true)) {
@@ -347,10 +353,13 @@ bool snp_ap_create(CPUX86State *env, uint64_t info1, uint64_t vmsa_gpa,
                    uint64_t sev_features)
 {
     uint32_t request = snp_ap_request(info1), apic_id = info1 >> 32;
-    CPUState *target = cpu_by_arch_id(apic_id);
     unsigned vmpl = vmpl_of(info1);
+    CPUState *target;
     const char *why;
 
+    /* Nobody is unplugged meanwhile. */
+    BQL_LOCK_GUARD();
+    target = find_target(apic_id);
     why = check_request(env, target, vmpl, request, vmsa_gpa, sev_features);
     trace_snp_ap_create(env_cpu(env)->cpu_index, apic_id, vmpl, request,
                         vmsa_gpa, why ?: "done");

@@ -4,6 +4,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
+#include "qemu/rcu.h"
 #include "qapi/error.h"
 #include "cpu.h"
 #include "hw/i386/apic_internal.h"
@@ -82,6 +83,26 @@ void snp_guest_realize(CPUState *cs)
     }
     /* What monitor and gdbstub call physical memory is the shared half. */
     cs->as = &address_space_memory;
+}
+
+/*
+ * A vCPU's APIC goes when its thread has ended, and before the vCPU loses its
+ * number.  Another one may come in its place, for which nothing is on its way.
+ */
+void snp_guest_unplugged(DeviceListener *listener, DeviceState *dev)
+{
+    CPUX86State *env;
+    SnpVcpu *vcpu;
+
+    if (!object_dynamic_cast(OBJECT(dev), TYPE_APIC_COMMON)) {
+        return;
+    }
+    env = &APIC_COMMON(dev)->cpu->env;
+    vcpu = snp_vcpu(env);
+    RCU_READ_LOCK_GUARD();
+    snp_vmsa_leave(env, SVM_EXIT_INTR);
+    g_free(vcpu->launch_vmsa);
+    *vcpu = (SnpVcpu) { };
 }
 
 /*

@@ -9,11 +9,24 @@
 #include "system/upm/compat.h"
 #include "tcg/snp/guest/ghcb.h"
 
+/*
+ * A device may wait for another vCPU's thread, as one that unplugs a vCPU does,
+ * and that for all vCPUs to leave guest code: this one has left it.
+ */
 static void port_io(CPUX86State *env, unsigned port, uint8_t *data,
                     unsigned size, bool in)
 {
+    CPUState *cs = env_cpu(env);
+    bool alone = cpu_in_exclusive_context(cs);
+
+    if (!alone) {
+        cpu_exec_end(cs);
+    }
     address_space_rw(&address_space_io, port, cpu_get_mem_attrs(env), data,
                      size, !in);
+    if (!alone) {
+        cpu_exec_start(cs);
+    }
 }
 
 static void string_io(CPUX86State *env, SnpNae *nae, unsigned port,

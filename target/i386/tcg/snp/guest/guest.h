@@ -8,6 +8,7 @@
 #define TARGET_I386_TCG_SNP_GUEST_H
 
 #include "cpu.h"
+#include "hw/qdev-core.h"
 #include "qom/object.h"
 #include "tcg/snp/processor.h"
 #include "tcg/snp/guest/launch.h"
@@ -117,6 +118,7 @@ typedef struct SnpVcpu {
  *     (atomic)
  * @migration_control: MSR 4B56_4D08, of guests that find KVM's signature
  *     (atomic)
+ * @unplug: hears of vCPUs that go
  */
 typedef struct SnpGuest {
     Object parent_obj;
@@ -127,6 +129,7 @@ typedef struct SnpGuest {
     uint32_t phys_bits;
     uint64_t ap_jump_table;
     uint64_t migration_control;
+    DeviceListener unplug;
 } SnpGuest;
 
 /** snp_guest: the guest of this machine; in this world only */
@@ -164,6 +167,10 @@ static inline SnpVmpl *snp_vmpl(CPUX86State *env)
 
 MemoryRegion *snp_guest_memory(CPUState *cs);
 void snp_guest_realize(CPUState *cs);
+
+/** snp_guest_unplugged: DeviceListener.unrealize of SnpGuest.unplug */
+void snp_guest_unplugged(DeviceListener *listener, DeviceState *dev);
+
 uint64_t snp_guest_reserved(CPUX86State *env, int ptw_idx, uint64_t mask);
 void snp_guest_reset(X86CPU *cpu);
 void snp_guest_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,

@@ -233,6 +233,8 @@ static bool make_guest(MachineState *machine, uint32_t cbitpos,
         snp_provider_init(kind->sev & SVM_SEV_SNP);
     }
     qemu_register_reset(reset_guest, guest);
+    guest->unplug.unrealize = snp_guest_unplugged;
+    device_listener_register(&guest->unplug);
     return true;
 }
 
