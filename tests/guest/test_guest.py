@@ -79,6 +79,7 @@ VARIANTS = {
                    for name, options in POLICIES.items()},
     'ap': {'plain': {'smp': 4}, 'single': {'smp': 4, **SINGLE}},
     'in_use': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
+    'task_switch': {'plain': {'smp': 2}},
     'halted': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'in_use_code': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'in_use_large': {'large': {'smp': 2, **LARGE}},

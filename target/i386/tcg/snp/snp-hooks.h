@@ -99,6 +99,13 @@ void snp_change_cpuid(CPUX86State *env, uint32_t *eax, uint32_t *ebx,
 void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
                    uintptr_t retaddr);
 
+/**
+ * snp_task_switch: the same for a task switch, on any guest
+ *
+ * The new TSS was looked at, and nothing has changed.
+ */
+void snp_task_switch(CPUX86State *env, uintptr_t retaddr);
+
 /** snp_intercept_io: the same for IN, OUT, INS and OUTS */
 void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
                       uintptr_t retaddr);
@@ -155,6 +162,10 @@ static inline uint32_t snp_iret_clears(CPUX86State *env, uint32_t flags)
 static inline bool snp_pending(CPUX86State *env, int *request)
 {
     return false;
+}
+
+static inline void snp_task_switch(CPUX86State *env, uintptr_t retaddr)
+{
 }
 
 static inline void snp_change_cpuid(CPUX86State *env, uint32_t *eax,

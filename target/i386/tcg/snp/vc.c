@@ -84,6 +84,13 @@ void snp_intercept(CPUX86State *env, uint32_t type, uint64_t param,
     snp_raise_vc(env, type, retaddr);
 }
 
+void snp_task_switch(CPUX86State *env, uintptr_t retaddr)
+{
+    if (env->hflags & HF_SNP_MASK) {
+        snp_intercept(env, SVM_EXIT_TASK_SWITCH, 0, retaddr);
+    }
+}
+
 void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
                       uintptr_t retaddr)
 {

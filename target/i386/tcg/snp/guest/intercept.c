@@ -62,6 +62,7 @@ bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
     case SVM_EXIT_VMSAVE:
     case SVM_EXIT_SKINIT:
     case SVM_EXIT_INVLPGA:
+    case SVM_EXIT_TASK_SWITCH:
         return true;
     default:
         return false;
