@@ -116,6 +116,10 @@ def test_json(kernel):
     assert said['digest'] == chain(pages) == oracle.launch(
         image, SIGNATURES['EPYC-Milan'], 3, 1, kernel[1])
     assert said['page-count'] == len(pages)
+    assert pages[-4]['digest'] == said['seed']
+    assert [page['type'] for page in pages[-4:]][1:] == ['vmsa'] * 3
+    table = oracle.firmware_table(image)
+    assert said['ap-eip'] == struct.unpack('<I', table[oracle.RESET])[0]
     assert (said['vcpus'], said['cpu-signature'], said['sev-features']) == \
         (3, SIGNATURES['EPYC-Milan'], 1)
     assert said['firmware'].endswith('/OVMF.amdsev.fd')
@@ -142,6 +146,30 @@ def test_json(kernel):
     assert [p['type'] for p in pages if 'vcpu' in p] == ['vmsa'] * 3
     assert {p['type'] for p in pages if 'section' in p} == {
         'normal', 'zero', 'secrets', 'cpuid'}
+
+
+@pytest.mark.parametrize('vcpus', [1, 3])
+def test_variants(vcpus):
+    """Other models and numbers of vCPUs have digests of their own."""
+    image = (FIRMWARE / 'OVMF.fd').read_bytes()
+    said = measured('json', vcpus=vcpus, cpu='EPYC-Rome')
+    found = {(variant['cpu-model'], variant['vcpus']): variant
+             for variant in said['variants']}
+    assert len(found) == len(said['variants'])
+    counts = sorted({vcpus for _, vcpus in found})
+    models = {model for model, _ in found}
+    assert counts[:8] == [1, 2, 3, 4, 6, 8, 12, 16] and counts[-1] == 256
+    assert len(found) == len(counts) * len(models)
+    assert not [model for model in models if '-v' in model]
+    for model, signature in SIGNATURES.items():
+        model = model.removesuffix('-v4')
+        for count in (1, 2, 3, 16, 64, 256):
+            variant = found[model, count]
+            assert variant['cpu-signature'] == signature
+            assert variant['digest'] == oracle.launch(image, signature, count,
+                                                      1)
+    assert found['EPYC-Rome', vcpus]['digest'] == said['digest']
+
 
 
 def test_before_it_runs(start):

@@ -106,6 +106,19 @@ static bool chain_range(Chain *chain, const SevLaunchRange *range,
     return true;
 }
 
+/* All that comes before vCPUs */
+static bool chain_ranges(Chain *chain, const SevLaunchPlan *plan,
+                         Error **errp)
+{
+    memset(chain->digest, 0, PSP_DIGEST_SIZE);
+    for (unsigned i = 0; i < sev_plan_ranges(plan); i++) {
+        if (!chain_range(chain, sev_plan_range(plan, i), errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool chain_vcpu(Chain *chain, const SevLaunchPlan *plan,
                        unsigned index, Error **errp)
 {
@@ -147,14 +160,63 @@ bool sev_plan_digest(const SevLaunchPlan *plan,
     if (!can_be_told(plan, errp)) {
         return false;
     }
-    memset(digest, 0, PSP_DIGEST_SIZE);
-    for (unsigned i = 0; i < sev_plan_ranges(plan); i++) {
-        if (!chain_range(&chain, sev_plan_range(plan, i), errp)) {
-            return false;
-        }
+    if (!chain_ranges(&chain, plan, errp)) {
+        return false;
     }
     for (unsigned i = 0; i < sev_plan_vcpus(plan); i++) {
         if (!chain_vcpu(&chain, plan, i, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Digests of other guests from the same firmware
+ */
+
+bool sev_plan_seed(const SevLaunchPlan *plan, uint8_t seed[PSP_DIGEST_SIZE],
+                   Error **errp)
+{
+    Chain chain = { .digest = seed };
+
+    return can_be_told(plan, errp) && chain_ranges(&chain, plan, errp);
+}
+
+static bool other_vmsa(const SevLaunchPlan *plan, const PspVcpuReset *reset,
+                       uint8_t contents[PSP_DIGEST_SIZE], Error **errp)
+{
+    SevVmsa vmsa;
+
+    psp_vmsa_init(&vmsa, reset);
+    if (plan->without_fpu) {
+        psp_vmsa_without_fpu(&vmsa);
+    }
+    return psp_digest_contents(&vmsa, contents, errp);
+}
+
+bool sev_plan_chain_vcpus(const SevLaunchPlan *plan, unsigned count,
+                          uint32_t signature, uint32_t ap_eip,
+                          uint8_t digest[PSP_DIGEST_SIZE], Error **errp)
+{
+    Chain chain = { .digest = digest };
+    uint8_t contents[PSP_DIGEST_SIZE];
+    SevLaunchPageInfo page = {
+        .type = PSP_PAGE_VMSA, .gpa = PSP_VMSA_GPA, .contents = contents,
+    };
+    PspVcpuReset reset;
+
+    plan->vcpus->reset(0, &reset);
+    reset.signature = signature;
+    reset.sev_features = plan->sev_features;
+    /* The first one, and others, of which each is as the second one. */
+    for (page.vcpu = 0; page.vcpu < count; page.vcpu++) {
+        if (page.vcpu == 1) {
+            reset.cs_base = ap_eip & 0xffff0000;
+            reset.rip = ap_eip & 0xffff;
+        }
+        if ((page.vcpu < 2 && !other_vmsa(plan, &reset, contents, errp)) ||
+            !chain_page(&chain, &page, errp)) {
             return false;
         }
     }

@@ -215,6 +215,27 @@ bool sev_plan_digest(const SevLaunchPlan *plan,
                      uint8_t digest[PSP_DIGEST_SIZE], SevLaunchPageFn *fn,
                      void *opaque, Error **errp);
 
+/**
+ * sev_plan_seed: the launch digest before vCPUs are measured
+ *
+ * Returns: as sev_plan_digest().
+ */
+bool sev_plan_seed(const SevLaunchPlan *plan, uint8_t seed[PSP_DIGEST_SIZE],
+                   Error **errp);
+
+/**
+ * sev_plan_chain_vcpus: measure vCPUs as another guest may have them
+ * @count: number of vCPUs
+ * @signature: of them, CPUID leaf 1, EAX
+ * @ap_eip: where all but the first start; not looked at where @count is 1
+ * @digest: what sev_plan_seed() has given; set to the launch digest
+ *
+ * Returns: false with @errp set where SHA-384 is not to be had.
+ */
+bool sev_plan_chain_vcpus(const SevLaunchPlan *plan, unsigned count,
+                          uint32_t signature, uint32_t ap_eip,
+                          uint8_t digest[PSP_DIGEST_SIZE], Error **errp);
+
 /*
  * populate.c
  */

@@ -19,8 +19,9 @@
 #include "sev.h"
 #include "state.h"
 #include "upm-guest.h"
+#include "variants.h"
 
-static char *to_hex(const uint8_t *digest, size_t size)
+char *sev_launch_hex(const uint8_t *digest, size_t size)
 {
     GString *hex = g_string_sized_new(2 * size + 1);
 
@@ -62,9 +63,10 @@ static void add_page(const SevLaunchPageInfo *info, void *opaque)
                           info->range->vmpl_perms[SEV_LAUNCH_VMPLS - 1 - i] :
                           0);
     }
-    page->contents = info->contents ? to_hex(info->contents, PSP_DIGEST_SIZE)
-                                    : NULL;
-    page->digest = to_hex(info->digest, PSP_DIGEST_SIZE);
+    if (info->contents) {
+        page->contents = sev_launch_hex(info->contents, PSP_DIGEST_SIZE);
+    }
+    page->digest = sev_launch_hex(info->digest, PSP_DIGEST_SIZE);
     QAPI_LIST_APPEND(*tail, page);
 }
 
@@ -114,7 +116,7 @@ static SevLaunch *describe(bool with_pages, Error **errp)
         return NULL;
     }
     info->has_pages = with_pages;
-    info->digest = to_hex(digest, PSP_DIGEST_SIZE);
+    info->digest = sev_launch_hex(digest, PSP_DIGEST_SIZE);
     info->policy = decode_policy(get_policy());
     describe_base(qapi_SevLaunch_base(info), plan);
     return g_steal_pointer(&info);
@@ -123,6 +125,21 @@ static SevLaunch *describe(bool with_pages, Error **errp)
 SevLaunch *sev_launch_query(void)
 {
     return describe(false, NULL);
+}
+
+/* What others need to compute digests, and those of some guests */
+static bool describe_variants(SevLaunch *info, Error **errp)
+{
+    const SevLaunchPlan *plan = sev_launch_measured_plan(errp);
+    uint8_t seed[PSP_DIGEST_SIZE];
+
+    if (!plan || !sev_plan_seed(plan, seed, errp)) {
+        return false;
+    }
+    info->seed = sev_launch_hex(seed, sizeof(seed));
+    info->has_ap_eip = sev_launch_ap_eip(&info->ap_eip);
+    info->has_variants = true;
+    return sev_launch_variants(plan, seed, &info->variants, errp);
 }
 
 static SevGuestPolicy *decode_guest_policy(uint32_t policy)
@@ -154,8 +171,8 @@ static SevLaunchPage *encrypted_page(const SevEncryptedPage *info)
         page->has_offset = info->source == SEV_LAUNCH_SOURCE_FIRMWARE;
         page->offset = info->offset;
     }
-    page->contents = to_hex(info->contents, sizeof(info->contents));
-    page->digest = to_hex(info->digest, sizeof(info->digest));
+    page->contents = sev_launch_hex(info->contents, sizeof(info->contents));
+    page->digest = sev_launch_hex(info->digest, sizeof(info->digest));
     return page;
 }
 
@@ -324,7 +341,10 @@ static char *measurement(bool json, Error **errp)
         return text_of_encrypted(encrypted, json);
     }
     info = describe(json, errp);
-    return info ? text_of(info, json) : NULL;
+    if (!info || (json && !describe_variants(info, errp))) {
+        return NULL;
+    }
+    return text_of(info, json);
 }
 
 void sev_launch_measure_only(void)
