@@ -93,6 +93,7 @@ VARIANTS = {
     'in_use_kept': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'vmpl': {'plain': {'smp': 2, **VMPLS},
              'single': {'smp': 2, **VMPLS, **SINGLE}},
+    'vmpl_report': {'plain': VMPLS},
     'vmpl_refused': {'plain': {'smp': 2}},
     'debug_swap': {'plain': {'smp': 2, **FEATURES},
                    'single': {'smp': 2, **FEATURES, **SINGLE}},
@@ -109,7 +110,8 @@ VARIANTS = {
     'race': {'plain': {'smp': 2}},
 }
 # About what KVM does not offer, or does otherwise by design
-GUEST_WORLD = ('in_use_kept', 'in_use_code', 'in_use_large', 'unplug', 'vmpl', 'vmpl_write', 'vmpl_exec_user',
+GUEST_WORLD = ('in_use_kept', 'in_use_code', 'in_use_large', 'unplug', 'vmpl',
+               'vmpl_report', 'vmpl_write', 'vmpl_exec_user',
                'vmpl_exec_super', 'vmpl_walk', 'debug_swap', 'vmpl_hv')
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.  Those that KVM ends a guest for go on with
