@@ -64,6 +64,8 @@ VARIANTS = {
     'tables_la57': {name: {**POLICIES[name], 'cpu': 'max'}
                     for name in ('both', 'none')},
     'area': POLICIES,
+    'ciphertext': {name: {**POLICIES[name], 'smp': 2}
+                   for name in ('both', 'none')},
     'counters': POLICIES,
     'convert': PLAIN,
     'devices': PLAIN,

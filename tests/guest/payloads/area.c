@@ -79,6 +79,10 @@ static void implicit(void)
 {
     unsigned faults = 0;
 
+    /* Private, and not used yet */
+    rescind(priv(FOCUS), FOCUS_SIZE);
+    change(PSC_SHARED);
+    change(PSC_PRIVATE);
     host_fill(FOCUS, FOCUS_SIZE, HOST);
     check_bytes(T("implicit-guest-reads-host's"), shar(FOCUS), FOCUS_SIZE,
                 HOST);

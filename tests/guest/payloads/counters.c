@@ -10,6 +10,11 @@ static void read_byte(void *va)
     *(volatile u8 *)va;
 }
 
+static void write_byte(void *va)
+{
+    *(volatile u8 *)va = 3;
+}
+
 void payload(void)
 {
     u64 gpa = AREA_GPA;
@@ -43,7 +48,7 @@ void payload(void)
     host_counted(T("one-back-by-msr"), EXPLICIT, PAGE, 0);
 
     for (i = 0; i < 10; i++) {
-        read_byte(shar(gpa + i * PAGE));
+        write_byte(shar(gpa + i * PAGE));
     }
     host_counted(T("ten-implicit-to-shared"), IMPLICIT, 0, 10 * PAGE);
     for (i = 0; i < 10; i++) {

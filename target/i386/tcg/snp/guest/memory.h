@@ -38,7 +38,9 @@ typedef struct SnpMap SnpMap;
 /**
  * SnpMemory: a guest's physical memory
  * @root: what a vCPU's physical addresses resolve to: @shared below the
- *     C-bit, @private above it
+ *     C-bit, @private above it, and @ciphertext behind both
+ * @ciphertext: a page of noise: what the guest reads of private memory without
+ *     the C-bit; SNP guests have it
  * @map: what readers see of the windows; replaced as a whole (RCU)
  * @windows, @changed: all of them, and whether the transaction at hand
  *     changes them (BQL)
@@ -50,6 +52,7 @@ typedef struct SnpMemory {
     MemoryRegion root;
     MemoryRegion shared;
     MemoryRegion private;
+    MemoryRegion ciphertext;
     SnpMap *map;
     QTAILQ_HEAD(, SnpWindow) windows;
     bool changed;
@@ -79,6 +82,9 @@ typedef struct SnpFrame {
 
 /** snp_memory_init: prepare the private half of the physical address space */
 void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos);
+
+/** snp_memory_add_ciphertext: make SnpMemory.ciphertext */
+void snp_memory_add_ciphertext(SnpMemory *mem, Object *owner);
 
 /**
  * snp_block_map: map the private half of a block, if it is not

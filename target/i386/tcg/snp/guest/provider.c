@@ -69,8 +69,9 @@ static int snp_mark(const UpmExtent *extent, bool to_private)
         }
     }
     for (i = first; i < first + count; i++) {
+        /* Of what is assigned there may be one to its ciphertext. */
         mem->stale |= to_private ||
-                      snp->rmp[i] & (SNP_RMP_VALIDATED | SNP_RMP_STALE);
+                      snp->rmp[i] & (SNP_RMP_ASSIGNED | SNP_RMP_STALE);
     }
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "qemu/rcu.h"
 #include "qemu/timer.h"
 #include "cpu.h"
+#include "exec/page-protection.h"
 #include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
@@ -53,6 +54,25 @@ static SnpOutcome check_vmpl(SnpAccess *access, uint32_t word, unsigned vmpl)
     return snp_check_vmpl(access, perm_of(word, vmpl), user, !user);
 }
 
+/*
+ * Reads of private memory without the C-bit are not checked (APM volume 2,
+ * 15.36.10): where the hypervisor has mapped a page they find what its key has
+ * made of it.  Where it has not there is a nested page fault, and Linux 6.12
+ * asks for a conversion, kvm_faultin_pfn().
+ */
+static bool is_read_of_ciphertext(const SnpAccess *access, uint32_t word)
+{
+    return !access->private && access->type == MMU_DATA_LOAD &&
+           word & SNP_RMP_ASSIGNED;
+}
+
+static void read_ciphertext(SnpAccess *access)
+{
+    access->paddr = snp_guest()->mem.ciphertext.addr |
+                    (access->paddr & (UPM_FRAME_SIZE - 1));
+    access->prot &= PAGE_READ;
+}
+
 static SnpOutcome check(SnpAccess *access, unsigned vmpl)
 {
     bool is_write = access->type == MMU_DATA_STORE;
@@ -71,6 +91,10 @@ static SnpOutcome check(SnpAccess *access, unsigned vmpl)
     }
     /* All that there is to know, in one load */
     word = qatomic_read(frame.rmp);
+    if (is_read_of_ciphertext(access, word)) {
+        read_ciphertext(access);
+        return SNP_ACCESS_OK;
+    }
     if (!(word & SNP_RMP_SHARED) != private) {
         return SNP_ACCESS_FAULT;
     }

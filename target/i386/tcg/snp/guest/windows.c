@@ -11,6 +11,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
+#include "qemu/guest-random.h"
 #include "qemu/madvise.h"
 #include "qemu/rcu.h"
 #include "qapi/error.h"
@@ -240,12 +241,24 @@ UpmBlock *snp_memory_find(SnpMemory *mem, hwaddr gpa, uint64_t *offset)
     return NULL;
 }
 
+void snp_memory_add_ciphertext(SnpMemory *mem, Object *owner)
+{
+    hwaddr behind = memory_region_size(&mem->root) / 2;
+
+    memory_region_init_ram_nomigrate(&mem->ciphertext, owner, "snp-ciphertext",
+                                     UPM_FRAME_SIZE, &error_fatal);
+    qemu_guest_getrandom_nofail(memory_region_get_ram_ptr(&mem->ciphertext),
+                                UPM_FRAME_SIZE);
+    memory_region_set_readonly(&mem->ciphertext, true);
+    memory_region_add_subregion(&mem->root, behind, &mem->ciphertext);
+}
+
 void snp_memory_init(SnpMemory *mem, Object *owner, uint32_t cbitpos)
 {
     uint64_t half = 1ULL << cbitpos;
 
     QTAILQ_INIT(&mem->windows);
-    memory_region_init(&mem->root, owner, "snp-root", 2 * half);
+    memory_region_init(&mem->root, owner, "snp-root", 4 * half);
     memory_region_init_alias(&mem->shared, owner, "snp-shared",
                              get_system_memory(), 0, half);
     memory_region_add_subregion(&mem->root, 0, &mem->shared);

@@ -227,6 +227,9 @@ static bool make_guest(MachineState *machine, uint32_t cbitpos,
     object_property_add_child(OBJECT(machine), "snp-guest-world", obj);
     guest->vcpus = g_new0(SnpVcpu, machine->smp.max_cpus);
     snp_memory_init(&guest->mem, obj, cbitpos);
+    if (kind->sev & SVM_SEV_SNP) {
+        snp_memory_add_ciphertext(&guest->mem, obj);
+    }
     if (kind->views) {
         snp_view_init();
     } else {
