@@ -4,13 +4,13 @@
 A guest is Debian's cloud kernel with an initramfs that holds busybox and one
 shell script.  It talks on its serial port, and to us by QMP.
 """
-import lzma
 import os
 import pathlib
 import re
 import sys
 import time
 
+from kernel_modules import Modules
 from patience import Patience
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -63,40 +63,38 @@ def cpio(entries):
     return bytes(archive)
 
 
-def initramfs(path, script='', modules=()):
-    """Write an initramfs that loads modules and runs a shell script."""
+def initramfs(path, script='', modules=(), folder=None, more=()):
+    """Write an initramfs that loads modules, with those that they need, and
+    runs a shell script.
+
+    folder has the modules of another kernel than the usual one; more are
+    entries for cpio().
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries = [(folder, 0o40755, b'') for folder in
+    entries = [(name, 0o40755, b'') for name in
                ('bin', 'dev', 'proc', 'sys', 'tmp', 'run')]
     entries.append(('bin/busybox', 0o100755,
                     (BUILD / 'kernel/busybox').read_bytes()))
     entries.append(('init', 0o100755, (INIT % script).encode()))
-    names = []
-    for module in modules:
-        name, content = kernel_module(module)
-        entries.append((name, 0o100644, content))
-        names.append(name)
-    entries.append(('modules', 0o100644, '\n'.join(names).encode()))
-    path.write_bytes(cpio(entries))
+    loaded = modules and Modules(
+        folder or (BUILD / 'kernel/modules').resolve()).take(modules)
+    entries += [(f'{name}.ko', 0o100644, content)
+                for name, content, _ in loaded]
+    entries.append(('modules', 0o100644, '\n'.join(
+        f'{name}.ko' for name, *_ in loaded).encode()))
+    path.write_bytes(cpio([*entries, *more]))
     return path
 
 
-def module_content(path):
-    """Return the content of a module's file, as Debian compresses it or not."""
-    content = path.read_bytes()
-    return lzma.decompress(content) if path.suffix == '.xz' else content
+def linux(folder, script='', modules=(), append='', kernel=None, more=()):
+    """Return the arguments that boot Linux into a script.
 
-
-def kernel_module(name):
-    """Return (file name, content) of a module of the guest's kernel."""
-    folder = (BUILD / 'kernel/modules').resolve()
-    return f'{name}.ko', module_content(next(folder.rglob(f'{name}.ko*')))
-
-
-def linux(folder, script='', modules=(), append=''):
-    """Return the arguments that boot Linux into a script."""
-    image = initramfs(folder / 'initramfs', script, modules)
-    return ['-kernel', str(KERNEL), '-initrd', str(image),
+    kernel is (image, folder of its modules) of another one than the usual.
+    """
+    image, from_folder = kernel or (KERNEL, None)
+    initrd = initramfs(folder / 'initramfs', script, modules, from_folder,
+                       more)
+    return ['-kernel', str(image), '-initrd', str(initrd),
             '-append', f'{COMMAND_LINE} {append}'.rstrip()]
 
 
@@ -144,16 +142,34 @@ class GuestError(Exception):
 class Guest(QEMUMachine):
     """A guest whose serial port goes to a file below build/logs."""
 
-    def __init__(self, name, *args, binary=QEMU):
+    def __init__(self, name, *args, binary=QEMU, keyboard=False):
+        """With a keyboard its serial port takes what type() is given."""
         self.folder = LOGS / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.serial_log = self.folder / 'serial.log'
         self.serial_log.unlink(missing_ok=True)
+        self.keys = None
+        serial = ['-serial', f'file:{self.serial_log}']
+        if keyboard:
+            serial = self.plug_keyboard()
         super().__init__(str(binary), [
-            '-nodefaults', '-no-reboot',
-            '-serial', f'file:{self.serial_log}', *map(str, args)],
+            '-nodefaults', '-no-reboot', *serial, *map(str, args)],
             name='qemu', base_temp_dir=str(self.folder),
             log_dir=str(self.folder))
+
+    def plug_keyboard(self):
+        """Return arguments for a serial port that can be typed at."""
+        pipe = self.folder / 'keyboard'
+        pipe.unlink(missing_ok=True)
+        os.mkfifo(pipe)
+        # QEMU would wait for somebody who has it open to write.
+        self.keys = pipe.open('r+b', buffering=0)
+        return ['-chardev', f'file,id=console,path={self.serial_log},'
+                f'input-path={pipe}', '-serial', 'chardev:console']
+
+    def type(self, text):
+        """Type at the serial port."""
+        self.keys.write(text.encode())
 
     @property
     def serial(self):

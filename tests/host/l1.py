@@ -6,14 +6,14 @@ a small initramfs.  Its command line has nothing about SEV or the IOMMU.
 """
 import pathlib
 import re
-import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / 'tests/functional'))
 # pylint: disable=wrong-import-position
-from linux_guest import (COMMAND_LINE, LOGS, QEMU,  # noqa: E402
-                         module_content)
+from debian import debian_kernel  # noqa: E402
+from kernel_modules import ModuleError, Modules  # noqa: E402
+from linux_guest import COMMAND_LINE, LOGS, QEMU  # noqa: E402
 from shell_machine import MachineError, ShellMachine  # noqa: E402
 
 # Loaded at start in this order, and only there for modprobe
@@ -46,63 +46,6 @@ shell=/bin/sh
 [ -x /bin/bash ] && shell='/bin/bash --norc'
 exec $shell -i
 '''
-
-
-class Modules:
-    """The modules of a kernel's package, which has no list of what needs
-    what: that is made where a package is installed."""
-
-    def __init__(self, folder):
-        self.files = {path.name.split('.')[0].replace('-', '_'): path
-                      for path in folder.rglob('*.ko*')}
-        self.found = {}
-
-    def add(self, name):
-        """Find a module and, before it, those that it needs; the names of
-        all of these, as modprobe wants them: the last is loaded first.
-        """
-        key = name.replace('-', '_')
-        if key not in self.files:
-            return []
-        if key not in self.found:
-            path = self.files[key]
-            if path.suffix not in ('.ko', '.xz'):
-                raise MachineError(f'{path}: only modules that are not '
-                                   'compressed, or by xz, are taken')
-            content = module_content(path)
-            depends = re.search(rb'\0depends=([^\0]*)\0', content)
-            needs = []
-            for need in depends[1].decode().split(',') if depends else ():
-                needs += [more for more in self.add(need)
-                          if more not in needs]
-            self.found[key] = path.name.split('.')[0], content, needs
-        name, _, needs = self.found[key]
-        return [name, *needs]
-
-    def take(self, names):
-        """(name, content, names of what it needs) of each and of these."""
-        for name in names:
-            self.add(name)
-        return list(self.found.values())
-
-
-def fetch(what, suite, name):
-    """Have scripts/fetch get something; where it is."""
-    done = subprocess.run([TOP / 'scripts/fetch', what, suite, name],
-                          stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise MachineError(f'no {what} {name} from {suite}')
-    return pathlib.Path(done.stdout.strip())
-
-
-def debian_kernel(suite):
-    """(image, folder of modules) of a generic kernel as Debian has it."""
-    return fetch('kernel', suite, 'amd64'), fetch('modules', suite, 'amd64')
-
-
-def fetch_programs(suite, package):
-    """The folder of a package and of all that it depends on."""
-    return fetch('programs', suite, package)
 
 
 class Host(ShellMachine):
@@ -144,7 +87,10 @@ class Host(ShellMachine):
     def modules(self):
         if self.module_folder is None:
             return [], []
-        return Modules(self.module_folder).take(LOADED + READY), LOADED
+        try:
+            return Modules(self.module_folder).take(LOADED + READY), LOADED
+        except ModuleError as error:
+            raise MachineError(str(error)) from None
 
     def sev_lines(self):
         """What L1's kernel has said of SEV, without the times.

@@ -12,7 +12,7 @@ import pytest
 
 import l2
 import payloads
-from l1 import fetch_programs
+from debian import fetch_programs
 from linux_guest import FIRMWARE
 
 pytestmark = pytest.mark.at_length
