@@ -17,6 +17,7 @@ QEMUS := storage-daemon/qemu-storage-daemon tests/qtest/qmp-cmd-test \
 help:
 	@echo 'make demo             boot Linux as an SEV-SNP guest, on any machine'
 	@echo 'make check            build everything and test it'
+	@echo 'make check-full       more kernels, firmware and guests, at length'
 	@echo 'make all              build QEMU: build/qemu-system-x86_64'
 	@echo "make host             an SNP host (L1) for KVM's guests, emulated: login"
 	@echo "make host RUN='...'   the same for one command"
@@ -70,6 +71,12 @@ check: plain
 		--continue-on-collection-errors -m 'not at_length' \
 		tests/host tests/lab tests/functional tests/libvirt tests/guest \
 		tests/unit tests/qtest $(PYTEST_ARGS)
+
+# What of the guests takes longer, or is fetched for it alone; one at a time,
+# since some of them have as many vCPUs as this machine has and more.
+check-full: export PACKAGES += fakeroot e2fsprogs
+check-full: all
+	@$(PYTEST) -m at_length tests/functional $(PYTEST_ARGS)
 
 # Unit tests, qtests, and small guests that boot and end
 unit: export ALSO := $(TESTS)
@@ -172,6 +179,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help setup source all demo check docs lab host demo-host \
+.PHONY: help setup source all demo check check-full docs lab host demo-host \
 	check-host fuzz plain bench unit check-patches check-versions install \
 	clean

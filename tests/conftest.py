@@ -33,6 +33,12 @@ RESULT = re.compile(r'(?P<not>not )?ok \d+ (?P<path>\S+)'
                     r'(?: # (?P<skip>SKIP)\s*(?P<reason>.*))?')
 
 
+def pytest_configure(config):
+    """What "make check" leaves to "make check-full" and "make check-host"."""
+    config.addinivalue_line(
+        'markers', 'at_length: takes longer than "make check" may')
+
+
 class Alarm:
     """Wakes up a test that hangs, and then what it tidies up."""
 

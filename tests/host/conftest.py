@@ -12,12 +12,6 @@ from l1 import Host, MachineError, debian_kernel  # noqa: E402
 from linux_guest import LIMIT  # noqa: E402
 
 
-def pytest_configure(config):
-    """What "make check" leaves to "make check-host"."""
-    config.addinivalue_line(
-        'markers', 'at_length: takes longer than "make check" may')
-
-
 class Runs:
     """One L1, booted once; a new one where the last has ended.
 

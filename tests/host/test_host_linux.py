@@ -5,6 +5,7 @@ import os
 import pytest
 
 import l2
+from debian import fetch_package
 from linux_guest import FIRMWARE, PLAIN_QEMU
 
 pytestmark = pytest.mark.at_length
@@ -75,3 +76,19 @@ def test_sev(host, kind):
 def test_unpatched_qemu(host):
     """A VMM that knows nothing of us boots the same guest."""
     boot(host, 'snp', qemu=PLAIN_QEMU, backend='memory-backend-memfd')
+
+
+def test_old_firmware(host):
+    """OVMF 2022.11 ends where it does in the guest world: it uses its APIC as
+    private memory, which KVM leaves to QEMU, and QEMU has none there.
+    """
+    image = fetch_package('bookworm', 'ovmf') / 'usr/share/ovmf/OVMF.fd'
+    command = l2.command(l2.machine('snp', firmware=str(image)))
+    status, output = host.run(
+        f'{command} >$LAB/old.txt 2>&1 & '
+        'for i in $(seq 240); do sleep 1; '
+        'grep -q "guest stopped" $LAB/old.txt && break; done; '
+        'kill $!; cat $LAB/old.txt', LIMIT)
+    assert status == 0
+    assert ('guest stopped: a vCPU used memory as private, but QEMU cannot '
+            'convert 0xfee00000 +0x1000 to private') in output, output
