@@ -126,12 +126,14 @@ SnpOutcome snp_host_access(CPUX86State *env, SnpAccess *access)
         vcpu->resolved_spa = access->paddr;
         return SNP_ACCESS_RESOLVED;
     }
-    /* The pages of a world switch are looked at before it begins. */
-    if (!(vcpu->syscfg & SYSCFG_SNP_EN) ||
-        (env->svm.switching && access->mmu_idx == MMU_PHYS_IDX)) {
+    if (!(vcpu->syscfg & SYSCFG_SNP_EN)) {
         return SNP_ACCESS_OK;
     }
-    snp_mark(snp_host(), env_cpu(env), access);
+    snp_mark_translation(snp_host(), env_cpu(env), access);
+    /* The pages of a world switch are looked at before it begins. */
+    if (env->svm.switching && access->mmu_idx == MMU_PHYS_IDX) {
+        return SNP_ACCESS_OK;
+    }
     if (access->mmu_idx == MMU_NESTED_IDX) {
         outcome = check_nested(env, access);
         vcpu->nested_outcome = outcome;

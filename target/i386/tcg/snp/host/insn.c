@@ -50,7 +50,7 @@ void helper_snp_rmpupdate(CPUX86State *env)
     if (state.page_2m & 1) {
         snp_rmp_flush(snp_host());
     } else {
-        snp_mark_end(snp_host(), env_cpu(env), spa);
+        snp_end_translations(snp_host(), env_cpu(env), spa);
     }
 }
 

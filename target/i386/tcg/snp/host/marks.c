@@ -75,7 +75,8 @@ static uint64_t host_mark(CPUState *cs, const SnpAccess *access)
     return deposit64(mark, MARK_CPU_SHIFT, MARK_CPU_BITS, cs->cpu_index);
 }
 
-void snp_mark(SnpHost *host, CPUState *cs, const SnpAccess *access)
+void snp_mark_translation(SnpHost *host, CPUState *cs,
+                          const SnpAccess *access)
 {
     uint64_t *at = mark_of(host, access->paddr);
 
@@ -121,12 +122,15 @@ static void end_host(CPUState *cs, uint64_t mark)
                                             MARK_IDX_BITS));
 }
 
-void snp_mark_end(SnpHost *host, CPUState *cs, hwaddr spa)
+void snp_end_translations(SnpHost *host, CPUState *cs, hwaddr spa)
 {
-    uint64_t *at = mark_of(host, spa);
-    bool is_large = at && take_large(host, spa);
-    uint64_t mark = at ? qatomic_xchg(at, 0) : MARK_MANY;
+    uint64_t *at = mark_of(host, spa), mark;
+    bool is_large;
 
+    /* The entry is written before marks are read, as put() is before it. */
+    smp_mb();
+    is_large = at && take_large(host, spa);
+    mark = at ? qatomic_xchg(at, 0) : MARK_MANY;
     if (is_large || !is_known(cs, mark)) {
         snp_rmp_flush(host);
         return;

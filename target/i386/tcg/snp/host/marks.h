@@ -17,21 +17,22 @@
 #include "tcg/snp/world.h"
 
 /**
- * snp_mark: a translation is about to be looked up in the RMP
+ * snp_mark_translation: one is about to be looked up in the RMP
  *
  * In the vCPU's thread, before the entry is read: whoever changes it finds
  * the mark, or the reader finds the change.
  */
-void snp_mark(SnpHost *host, CPUState *cs, const SnpAccess *access);
+void snp_mark_translation(SnpHost *host, CPUState *cs,
+                          const SnpAccess *access);
 
 /**
- * snp_mark_end: RMPUPDATE has changed the entry of 4 KiB at @spa
+ * snp_end_translations: RMPUPDATE has changed the entry of 4 KiB at @spa
  *
  * Ends what the change may forbid: the host's translation for writing, and
  * those of guests, or all of them where that is not known so well.  In the
  * thread of a vCPU, which leaves its translation block soon.  Without the
  * table's lock.
  */
-void snp_mark_end(SnpHost *host, CPUState *cs, hwaddr spa);
+void snp_end_translations(SnpHost *host, CPUState *cs, hwaddr spa);
 
 #endif
