@@ -62,12 +62,15 @@ static void set_result(CPUX86State *env, uint32_t eax, bool carry)
  * again.
  */
 static SnpChange set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
-                     uint32_t value, uintptr_t ra)
+                     uint32_t value)
 {
     SnpChange change = snp_world()->set(env, operand, mask, value);
 
+    /*
+     * EIP and CC_OP are as the instruction began.  Its translation block may
+     * be gone: an exclusive section lets others flush.
+     */
     if (change == SNP_OUTDATED) {
-        cpu_restore_state(env_cpu(env), ra);
         cpu_loop_exit_noexc(env_cpu(env));
     }
     return change;
@@ -139,7 +142,7 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
         return;
     }
     change = set(env, &operand, SNP_RMP_VALIDATED,
-                 validate ? SNP_RMP_VALIDATED : 0, GETPC());
+                 validate ? SNP_RMP_VALIDATED : 0);
     set_result(env, result_of(change), change == SNP_UNCHANGED);
     leave_if_flushed(env, &operand, length);
 }
@@ -212,7 +215,7 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
     mask = 0xffu << shift | (env->svm.vmpl ? 0 : SNP_RMP_VMSA);
     value = RMP_ATTR_PERM(rdx) << shift;
     value |= rdx & RMP_ATTR_VMSA ? SNP_RMP_VMSA : 0;
-    change = set(env, &operand, mask, value & mask, GETPC());
+    change = set(env, &operand, mask, value & mask);
     set_result(env, result_of(change), false);
     leave_if_flushed(env, &operand, length);
 }

@@ -12,7 +12,7 @@
 
 /*
  * A translation of what is validated no more may be in use, as on hardware:
- * the conversion that follows ends it, see snp_mark().
+ * the conversion that follows ends it, see provider.c.
  */
 SnpChange snp_entry_change(uint32_t *entry, uint32_t mask, uint32_t value,
                            uint32_t required)

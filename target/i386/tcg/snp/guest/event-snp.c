@@ -12,8 +12,21 @@
 #include "tcg/snp/guest/page-state.h"
 #include "trace.h"
 
-/* Nobody else waits that long for a vCPU that waits for the firmware. */
 #define FIRMWARE_POLL_US 1000
+
+/* Outside of guest code, so that no exclusive section waits for this vCPU */
+static void wait_for_firmware(CPUState *cs)
+{
+    bool alone = cpu_in_exclusive_context(cs);
+
+    if (!alone) {
+        cpu_exec_end(cs);
+    }
+    g_usleep(FIRMWARE_POLL_US);
+    if (!alone) {
+        cpu_exec_start(cs);
+    }
+}
 
 /* AP Reset Hold, 4.3.2: the vCPU goes to sleep once the answer is written. */
 void snp_nae_reset_hold(CPUX86State *env, SnpNae *nae)
@@ -77,7 +90,7 @@ void snp_nae_guest_request(CPUX86State *env, SnpNae *nae)
     }
     /* As with a hypervisor whose firmware takes its time */
     if (request.again) {
-        g_usleep(FIRMWARE_POLL_US);
+        wait_for_firmware(env_cpu(env));
         nae->again = true;
         return;
     }
