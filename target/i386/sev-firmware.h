@@ -98,7 +98,8 @@ void sev_firmware_hold_vcpus(void);
  * @request: SEV_GUEST_MESSAGE_SIZE bytes that the guest cannot change
  * @response: as many; written only where the result is SEV_RET_SUCCESS
  *
- * May take seconds where sev_firmware_is_ready() would have said so.
+ * Takes seconds if it is the first to ask for a new chip's keys:
+ * sev_firmware_is_ready() has them made before.
  *
  * Locking: none needed.  Returns: firmware status, SEV_RET_*.
  */

@@ -34,6 +34,8 @@
 /* A page-table entry has no room for a C-bit elsewhere. */
 #define CBIT_MIN 32
 #define CBIT_MAX 51
+/* Who could not make keys need not try all the time. */
+#define CHIP_RETRY_US (10 * G_USEC_PER_SEC)
 
 #define TYPE_GUEST_WORLD_PSP "emulated-amd-sp"
 #define GUEST_WORLD_CHILD "amd-sp"
@@ -46,6 +48,8 @@
  * @cbitpos: constant once the machine is there
  * @message_lock: one guest message at a time; also keeps @chip, which is NULL
  *     until somebody needs it, and @maker, which is NULL but while it is made
+ * @chip_retry: making it has failed: nobody tries before this monotonic time;
+ *     0: it has not
  * @exit: QEMU ends
  */
 typedef struct GuestWorld {
@@ -58,6 +62,7 @@ typedef struct GuestWorld {
     QemuMutex message_lock;
     PspChip *chip;
     PspChipMaker *maker;
+    int64_t chip_retry;
     Notifier exit;
 } GuestWorld;
 
@@ -113,6 +118,11 @@ static PspChip *guest_world_chip(void *opaque, Error **errp)
 
     if (world->maker) {
         world->chip = psp_chip_maker_end(g_steal_pointer(&world->maker), errp);
+        world->chip_retry = world->chip ? 0
+                            : g_get_monotonic_time() + CHIP_RETRY_US;
+    } else if (world->chip_retry) {
+        error_setg(errp, "the keys of a chip could not be made, and are tried"
+                   " again in some seconds");
     } else if (!world->chip) {
         g_autofree char *folder = upm_guest_cert_dir();
 
@@ -130,7 +140,11 @@ static bool guest_world_chip_is_there(GuestWorld *world)
     if (world->maker) {
         return psp_chip_maker_is_over(world->maker);
     }
-    if (world->chip || psp_chip_is_made(folder)) {
+    if (world->chip_retry) {
+        if (g_get_monotonic_time() < world->chip_retry) {
+            return true;
+        }
+    } else if (world->chip || psp_chip_is_made(folder)) {
         return true;
     }
     world->maker = psp_chip_maker_new(folder, world->platform.product,

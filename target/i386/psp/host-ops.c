@@ -269,11 +269,11 @@ bool psp_host_machine_is_ready(PspHostMachine *machine, unsigned command,
 {
     g_autofree char *folder = NULL;
 
-    if (machine->maker) {
-        return psp_chip_maker_is_over(machine->maker);
-    }
     if (machine->chip || !psp_host_wants_chip(&machine->host, command, spa)) {
         return true;
+    }
+    if (machine->maker) {
+        return psp_chip_maker_is_over(machine->maker);
     }
     folder = chip_folder(machine);
     if (psp_chip_is_made(folder)) {

@@ -38,8 +38,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(AmdPsp, AMD_PSP)
  * @machine: the firmware, which lives as long as this function does
  * @buffer: registers C2PMSG_56 and 57
  * @command: register C2PMSG_32
- * @waiting: what was written there and is to be done; 0: nothing
- * @ready: when @waiting can be
+ * @waiting: what was written there and is to be done, if @is_waiting
+ * @ready: when it can be
  * @enable, @status: registers P2CMSG_INTEN and P2CMSG_INTSTS
  */
 struct AmdPsp {
@@ -50,6 +50,7 @@ struct AmdPsp {
     uint64_t buffer;
     uint32_t command;
     uint32_t waiting;
+    bool is_waiting;
     QEMUBH *ready;
     uint32_t enable;
     uint32_t status;
@@ -84,6 +85,7 @@ static void run(AmdPsp *psp, uint32_t value)
     if (!psp_host_machine_is_ready(psp->machine, command, psp->buffer,
                                    firmware_is_ready, psp)) {
         psp->waiting = value;
+        psp->is_waiting = true;
         psp->command = value;
         return;
     }
@@ -103,11 +105,10 @@ static void run(AmdPsp *psp, uint32_t value)
 static void run_waiting(void *opaque)
 {
     AmdPsp *psp = opaque;
-    uint32_t value = psp->waiting;
 
-    psp->waiting = 0;
-    if (value) {
-        run(psp, value);
+    if (psp->is_waiting) {
+        psp->is_waiting = false;
+        run(psp, psp->waiting);
     }
 }
 
@@ -156,7 +157,7 @@ static void registers_write(void *opaque, hwaddr offset, uint64_t value,
         break;
     case PSP_REG_COMMAND:
         /* DONE is the firmware's: who sets it asks for nothing. */
-        if (!(value & PSP_COMMAND_DONE) && !psp->waiting) {
+        if (!(value & PSP_COMMAND_DONE) && !psp->is_waiting) {
             run(psp, value);
         }
         break;
@@ -183,7 +184,7 @@ static void amd_psp_reset(Object *obj, ResetType type)
 
     psp->buffer = 0;
     psp->command = 0;
-    psp->waiting = 0;
+    psp->is_waiting = false;
     psp->enable = 0;
     psp->status = 0;
     psp_host_machine_reset(psp->machine);
