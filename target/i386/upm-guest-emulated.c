@@ -130,6 +130,10 @@ void upm_guest_add_features(ObjectClass *oc)
     const SevFeature *feature;
 
     for (unsigned i = 0; (feature = sev_feature(i)); i++) {
+        /* A QEMU that has it itself knows better. */
+        if (object_class_property_find(oc, feature->name)) {
+            continue;
+        }
         object_class_property_add(oc, feature->name, "bool", get_feature,
                                   set_feature, NULL, (void *)feature);
         object_class_property_set_description(oc, feature->name,

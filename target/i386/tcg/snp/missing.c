@@ -8,13 +8,15 @@
 #include "qemu/osdep.h"
 #include "cpu.h"
 #include "cpu-internal.h"
+#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "tcg/snp/snp-hooks.h"
 #include "tcg/snp/world.h"
 
-bool snp_cpu_tells_missing(X86CPU *cpu)
+bool snp_cpu_tells_missing(X86CPU *cpu, const char *why)
 {
-    return snp_world() && !cpu->enforce_cpuid;
+    return snp_world() && !cpu->enforce_cpuid && !cpu->force_features &&
+           strstart(why, "TCG ", NULL);
 }
 
 /* A name may be shared by several words; most bits have one. */
@@ -37,7 +39,8 @@ void snp_cpu_tell_missing(X86CPU *cpu)
     unsigned count = 0;
     FeatureWord word;
 
-    if (!cpu->check_cpuid || CPU(cpu)->cpu_index) {
+    if (!cpu->check_cpuid || cpu->enforce_cpuid || cpu->force_features ||
+        CPU(cpu)->cpu_index) {
         return;
     }
     for (word = 0; word < FEATURE_WORDS; word++) {

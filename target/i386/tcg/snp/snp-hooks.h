@@ -28,8 +28,9 @@ void snp_cpu_realize(CPUState *cs);
 /**
  * snp_cpu_tells_missing: that TCG lacks a feature is not told for each, on any
  * guest; snp_cpu_tell_missing() does
+ * @why: what QEMU would say before the feature's name
  */
-bool snp_cpu_tells_missing(X86CPU *cpu);
+bool snp_cpu_tells_missing(X86CPU *cpu, const char *why);
 
 /** snp_cpu_reset: finish a vCPU's reset, on any guest */
 void snp_cpu_reset(X86CPU *cpu);
@@ -174,7 +175,7 @@ static inline void snp_change_cpuid(CPUX86State *env, uint32_t *eax,
 {
 }
 
-static inline bool snp_cpu_tells_missing(X86CPU *cpu)
+static inline bool snp_cpu_tells_missing(X86CPU *cpu, const char *why)
 {
     return false;
 }

@@ -273,9 +273,6 @@ typedef struct SnpWorldOps {
 bool snp_world_enter(const SnpWorldOps *ops, void *opaque, uint32_t cbitpos,
                      Error **errp);
 
-/** snp_cpu_tell_missing: in one line, if @cpu is the first, where it matters */
-void snp_cpu_tell_missing(X86CPU *cpu);
-
 /** snp_cpu_tell_missing: features that TCG lacks, once, where asked for */
 void snp_cpu_tell_missing(X86CPU *cpu);
 
