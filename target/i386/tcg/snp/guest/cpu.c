@@ -85,24 +85,40 @@ void snp_guest_realize(CPUState *cs)
     cs->as = &address_space_memory;
 }
 
+/* In an exclusive section: another vCPU could evict this one meanwhile. */
+static void forget(void *opaque)
+{
+    CPUX86State *env = opaque;
+    SnpVcpu *vcpu = snp_vcpu(env);
+
+    RCU_READ_LOCK_GUARD();
+    snp_vmsa_leave(env, SVM_EXIT_INTR);
+    g_free(vcpu->launch_vmsa);
+    *vcpu = (SnpVcpu) { };
+}
+
 /*
  * A vCPU's APIC goes when its thread has ended, and before the vCPU loses its
  * number.  Another one may come in its place, for which nothing is on its way.
+ *
+ * It is the guest that ejects a vCPU, in the thread of another one.  One that
+ * is in no VMSA is evicted by nobody: such are those of a guest that has none,
+ * which goes on in the translation block that it is in, see snp_exclusive(),
+ * and those that could not be made, in whatever thread.
  */
 void snp_guest_unplugged(DeviceListener *listener, DeviceState *dev)
 {
     CPUX86State *env;
-    SnpVcpu *vcpu;
 
     if (!object_dynamic_cast(OBJECT(dev), TYPE_APIC_COMMON)) {
         return;
     }
     env = &APIC_COMMON(dev)->cpu->env;
-    vcpu = snp_vcpu(env);
-    RCU_READ_LOCK_GUARD();
-    snp_vmsa_leave(env, SVM_EXIT_INTR);
-    g_free(vcpu->launch_vmsa);
-    *vcpu = (SnpVcpu) { };
+    if (snp_vcpu(env)->in_vmsa && current_cpu) {
+        snp_exclusive(current_cpu, forget, env);
+    } else {
+        forget(env);
+    }
 }
 
 /*

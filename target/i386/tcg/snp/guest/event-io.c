@@ -11,7 +11,9 @@
 
 /*
  * A device may wait for another vCPU's thread, as one that unplugs a vCPU does,
- * and that for all vCPUs to leave guest code: this one has left it.
+ * and that for all vCPUs to leave guest code: this one has left it.  What it
+ * then takes from the vCPU that goes it takes in an exclusive section of its
+ * own, see snp_guest_unplugged().
  */
 static void port_io(CPUX86State *env, unsigned port, uint8_t *data,
                     unsigned size, bool in)

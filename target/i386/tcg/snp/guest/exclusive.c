@@ -37,7 +37,7 @@ void snp_flush_others(CPUState *self)
  */
 void snp_exclusive(CPUState *cs, void (*fn)(void *opaque), void *opaque)
 {
-    bool bql = bql_locked();
+    bool bql = bql_locked(), running = cs->running;
 
     /* An instruction that cannot be atomic is run alone, all of it. */
     if (cpu_in_exclusive_context(cs)) {
@@ -48,11 +48,16 @@ void snp_exclusive(CPUState *cs, void (*fn)(void *opaque), void *opaque)
     if (bql) {
         bql_unlock();
     }
-    cpu_exec_end(cs);
+    /* One that has left guest code for a device stays out of it. */
+    if (running) {
+        cpu_exec_end(cs);
+    }
     start_exclusive();
     fn(opaque);
     end_exclusive();
-    cpu_exec_start(cs);
+    if (running) {
+        cpu_exec_start(cs);
+    }
     if (bql) {
         bql_lock();
     }
