@@ -83,22 +83,41 @@ static void save(CPUX86State *env, uint64_t code)
 }
 
 /*
+ * DR0 to DR3 belong to the VMSA of before, which had DebugSwap, and not to the
+ * one that has been loaded, which has not: another VMPL must not see them.
+ */
+static void clear_debug(CPUX86State *env)
+{
+    target_ulong dr7 = env->dr[7];
+
+    /* What is armed is so with the addresses of before. */
+    cpu_x86_update_dr7(env, DR7_FIXED_1);
+    memset(env->dr, 0, 4 * sizeof(env->dr[0]));
+    cpu_x86_update_dr7(env, dr7);
+}
+
+/*
  * Each VMPL that the hypervisor offers has VMSAs of its own.  Without others
  * it does not look which one a VMSA is for.
  */
 static const char *load(CPUX86State *env, const SevVmsa *vmsa, unsigned vmpl)
 {
+    uint64_t before = snp_vcpu(env)->sev_features;
     const char *why;
 
     if (snp_guest()->rules.vmpls > 1 && vmsa->vmpl != vmpl) {
         return "for another VMPL";
     }
     why = snp_vmsa_load(env, vmsa, &snp_guest()->rules.vmsa);
-    if (!why) {
-        env->svm.vmpl = vmsa->vmpl;
-        snp_vcpu(env)->sev_features = le64_to_cpu(vmsa->sev_features);
+    if (why) {
+        return why;
     }
-    return why;
+    if (before & SEV_FEATURES_DEBUG_SWAP && !snp_vmsa_has_debug(vmsa)) {
+        clear_debug(env);
+    }
+    env->svm.vmpl = vmsa->vmpl;
+    snp_vcpu(env)->sev_features = le64_to_cpu(vmsa->sev_features);
+    return NULL;
 }
 
 /* Loads from a copy: nothing may change between check and use. */
