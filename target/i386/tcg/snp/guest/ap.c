@@ -238,7 +238,7 @@ static void replace_vmsa_work(CPUState *cs, run_on_cpu_data data)
  * guest was launched for; an SVSM leaves restricted injection to itself, and
  * another VMPL without.
  */
-static bool injects_so(unsigned vmpl, uint64_t sev_features)
+bool snp_ap_injects_so(unsigned vmpl, uint64_t sev_features)
 {
     uint64_t features = snp_guest()->rules.vmsa.features;
 
@@ -256,7 +256,8 @@ static const char *check_creation(CPUX86State *env, unsigned vmpl,
 {
     unsigned phys_bits = snp_guest()->phys_bits ?: env_archcpu(env)->phys_bits;
 
-    if (!injects_so(vmpl, sev_features)) {
+    /* What it says here, the page may not: see load_page(). */
+    if (!snp_ap_injects_so(vmpl, sev_features)) {
         return "interrupts are not injected like that";
     }
     if (vmsa_gpa % SEV_VMSA_PAGE_SIZE || vmsa_gpa >> phys_bits) {

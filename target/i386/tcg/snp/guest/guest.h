@@ -363,6 +363,9 @@ bool snp_vmsa_evict(hwaddr gpa);
  */
 void snp_wait_for_init(X86CPU *cpu);
 
+/** snp_ap_injects_so: may the guest ask for that at this VMPL? */
+bool snp_ap_injects_so(unsigned vmpl, uint64_t sev_features);
+
 /** snp_ap_is_leaving: is a vCPU about to run with another VMSA, or none? */
 bool snp_ap_is_leaving(CPUX86State *env);
 

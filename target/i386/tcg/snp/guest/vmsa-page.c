@@ -120,7 +120,11 @@ static const char *load(CPUX86State *env, const SevVmsa *vmsa, unsigned vmpl)
     return NULL;
 }
 
-/* Loads from a copy: nothing may change between check and use. */
+/*
+ * Loads from a copy: nothing may change between check and use.  The request
+ * for this page has said how interrupts are to come; what the guest has
+ * written into it can be something else.
+ */
 static const char *load_page(CPUX86State *env, hwaddr gpa, unsigned vmpl)
 {
     g_autofree SevVmsa *copy = NULL;
@@ -132,7 +136,11 @@ static const char *load_page(CPUX86State *env, hwaddr gpa, unsigned vmpl)
         return why;
     }
     copy = g_memdup2(frame.private_host, SEV_VMSA_PAGE_SIZE);
-    why = load(env, copy, vmpl);
+    if (snp_ap_injects_so(vmpl, le64_to_cpu(copy->sev_features))) {
+        why = load(env, copy, vmpl);
+    } else {
+        why = "SEV_FEATURES inject interrupts in another way";
+    }
     if (why) {
         release(gpa);
     }
