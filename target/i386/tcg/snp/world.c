@@ -139,8 +139,25 @@ static bool is_restricted(CPUX86State *env)
            world->restricted(env);
 }
 
+static void wake(CPUX86State *env)
+{
+    const SnpWorldOps *world = snp_world();
+
+    if (env->hflags & HF_SNP_MASK && world->wake) {
+        world->wake(env);
+    }
+}
+
+/*
+ * The execution loop also asks whether a halted vCPU has work.  Behind that it
+ * asks again, to serve it, and what there was may have gone meanwhile: the vCPU
+ * runs all the same.
+ */
 bool snp_pending(CPUX86State *env, int *request)
 {
+    if (!env_cpu(env)->halted) {
+        wake(env);
+    }
     if (!is_restricted(env)) {
         return false;
     }
@@ -150,6 +167,10 @@ bool snp_pending(CPUX86State *env, int *request)
 
 bool snp_inject(CPUX86State *env, int event)
 {
+    /* Not asked about by snp_pending() */
+    if (event & CPU_INTERRUPT_POLL) {
+        wake(env);
+    }
     if (!is_restricted(env) || event & NOT_INJECTED) {
         return false;
     }

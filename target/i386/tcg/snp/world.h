@@ -175,6 +175,9 @@ typedef struct SnpOperand {
  * @holds_nmi: is it the hypervisor, and not IRET, that ends the mask of an NMI?
  *     NULL: IRET does.
  *
+ * @wake: the vCPU is about to take an event, or has just found none to take; it
+ *     may have been halted until now.  BQL.  May leave: then it looks again.
+ *     NULL: nothing to be done.
  * @restricted: does the vCPU run with restricted injection?  NULL: none does.
  *     In its thread or while that sleeps, as the one that follows.
  * @pending: which one of CPU_INTERRUPT_NMI, MCE and HARD in @request can be
@@ -230,6 +233,7 @@ typedef struct SnpWorldOps {
     bool (*vmgexit)(CPUX86State *env);
     bool (*hypercall)(CPUX86State *env);
     bool (*holds_nmi)(CPUX86State *env);
+    void (*wake)(CPUX86State *env);
     bool (*restricted)(CPUX86State *env);
     int (*pending)(CPUX86State *env, int request);
     void (*inject)(CPUX86State *env, int event);

@@ -391,6 +391,10 @@ void snp_ap_wake(CPUX86State *env)
     if (vcpu->in_vmsa) {
         return;
     }
+    /* It waits for a signal, and was only asked to look at its APIC. */
+    if (!(env->hflags2 & HF2_GIF_MASK)) {
+        stay_halted(env_cpu(env));
+    }
     /* VMRUN: what is there now may have interrupts disabled, for one. */
     why = snp_vmsa_enter(env, gpa, vcpu->vmpl);
     if (why) {

@@ -370,10 +370,9 @@ bool snp_ap_injects_so(unsigned vmpl, uint64_t sev_features);
 bool snp_ap_is_leaving(CPUX86State *env);
 
 /**
- * snp_ap_wake: an interrupt is about to be taken
+ * snp_ap_wake: a vCPU goes on that was halted, and may have left its VMSA
  *
- * A vCPU that was halted may have left its VMSA.  In the execution loop, with
- * the BQL.  Leaves where it had: the interrupt is looked at again.
+ * See world.h.
  */
 void snp_ap_wake(CPUX86State *env);
 

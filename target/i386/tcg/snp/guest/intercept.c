@@ -41,10 +41,6 @@ bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
         return false;
     }
     switch (type) {
-    case SVM_EXIT_INTR:
-    case SVM_EXIT_NMI:
-        snp_ap_wake(env);
-        return false;
     case SVM_EXIT_MSR:
         return !snp_msr_is_direct(env->regs[R_ECX]);
     case SVM_EXIT_READ_DR0 + 7:

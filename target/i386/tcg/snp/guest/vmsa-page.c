@@ -264,5 +264,7 @@ bool snp_vmsa_evict(hwaddr gpa)
         return false;
     }
     snp_vmsa_leave(cpu_env(cs), SVM_EXIT_HLT);
+    /* It is in the VMSA; here a vCPU that wakes would raise #DB without it. */
+    cpu_env(cs)->eflags &= ~TF_MASK;
     return true;
 }

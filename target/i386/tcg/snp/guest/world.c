@@ -58,6 +58,7 @@ type_init(register_guest);
     .io_intercepted = snp_guest_io_intercepted,         \
     .vmgexit = snp_vmgexit,                             \
     .holds_nmi = snp_guest_holds_nmi,                   \
+    .wake = snp_ap_wake,                                \
     .restricted = snp_is_restricted,                    \
     .pending = snp_guest_pending,                       \
     .inject = snp_guest_inject,                         \
