@@ -48,7 +48,7 @@ static void release(hwaddr gpa)
 /* There may be code in the page, as in any other. */
 static void page_written(const SnpFrame *frame)
 {
-    const SnpBlock *snp = frame->extent.block->provider_data;
+    SnpBlock *snp = frame->extent.block->provider_data;
     ram_addr_t start = memory_region_get_ram_addr(&snp->region) +
                        frame->extent.offset;
 
