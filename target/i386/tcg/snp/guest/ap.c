@@ -388,11 +388,15 @@ void snp_ap_wake(CPUX86State *env)
     hwaddr gpa = snp_vmpl(env)->vmsa;
     const char *why;
 
+    /* It waits for a signal, and was only asked to look at its APIC. */
+    if (!(env->hflags2 & HF2_GIF_MASK)) {
+        stay_halted(env_cpu(env));
+    }
     if (vcpu->in_vmsa) {
         return;
     }
-    /* It waits for a signal, and was only asked to look at its APIC. */
-    if (!(env->hflags2 & HF2_GIF_MASK)) {
+    /* Its page may be an ordinary one by now: what is queued has another. */
+    if (snp_ap_is_leaving(env)) {
         stay_halted(env_cpu(env));
     }
     /* VMRUN: what is there now may have interrupts disabled, for one. */
@@ -457,6 +461,7 @@ bool snp_guest_sipi_signal(X86CPU *cpu)
     }
     /* Only after an INIT, and whatever its vector */
     if (vcpu->run_state != SNP_RUN_WAIT_SIPI) {
+        snp_ap_wake(env);
         return true;
     }
     if (is_created(&vcpu->vmpls[vcpu->target_vmpl])) {
