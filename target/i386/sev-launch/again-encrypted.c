@@ -12,7 +12,6 @@
 #include "exec/memory.h"
 #include "qemu/rcu.h"
 #include "system/upm/compat.h"
-#include "system/upm/host.h"
 #include "target/i386/sev-vcpus.h"
 #include "errors.h"
 #include "state.h"
@@ -63,7 +62,7 @@ void sev_launch_note_encrypted(SevLaunchState *launch, int command,
     case KVM_SEV_LAUNCH_FINISH:
         g_free(commands->digest);
         commands->digest = sev_plan_encrypted_digest(&launch->plan);
-        commands->vcpus = sev_vcpus();
+        launch->vcpus = sev_vcpus();
         break;
     }
 }
@@ -173,25 +172,10 @@ static bool check_digest(const SevLaunchState *launch, Error **errp)
     return true;
 }
 
-static bool check_vcpus(const SevEncryptedCommands *commands, Error **errp)
-{
-    if (sev_vcpus() != commands->vcpus) {
-        error_setg(errp, "it was launched with %u vCPUs, and has %u now",
-                   commands->vcpus, sev_vcpus());
-        return false;
-    }
-    return true;
-}
-
 bool sev_launch_encrypted_again(SevLaunchState *launch, Error **errp)
 {
     SevLaunchPlan *plan = &launch->plan;
 
-    if (!check_vcpus(&launch->encrypted, errp) ||
-        upm_reset_states(errp) < 0) {
-        return false;
-    }
-    sev_firmware_forget();
     return start(&launch->encrypted, errp) && encrypt(plan, errp) &&
            measure(plan, errp) && check_digest(launch, errp) && finish(errp);
 }

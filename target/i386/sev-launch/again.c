@@ -17,6 +17,7 @@
 #include "again.h"
 #include "errors.h"
 #include "state.h"
+#include "variants.h"
 
 /* A guest that reboots in a loop says so once a second, in us. */
 #define TELL_AGAIN 1000000
@@ -25,9 +26,11 @@
  * The first launch
  */
 
-static void note_finish(SevLaunchCommands *commands,
+static void note_finish(SevLaunchState *launch,
                         const struct kvm_sev_snp_launch_finish *finish)
 {
+    SevLaunchCommands *commands = &launch->commands;
+
     commands->finish = *finish;
     if (finish->id_block_en) {
         memcpy(&commands->id_block, (void *)(uintptr_t)finish->id_block_uaddr,
@@ -37,7 +40,7 @@ static void note_finish(SevLaunchCommands *commands,
         commands->finish.id_block_uaddr = (uintptr_t)&commands->id_block;
         commands->finish.id_auth_uaddr = (uintptr_t)&commands->id_auth;
     }
-    commands->vcpus = sev_vcpus();
+    launch->vcpus = sev_vcpus();
     commands->finished = sev_firmware_launch_digest(commands->digest);
 }
 
@@ -53,7 +56,7 @@ void sev_launch_note(SevLaunchState *launch, int command, const void *data)
         commands->start = *(const struct kvm_sev_snp_launch_start *)data;
         break;
     case KVM_SEV_SNP_LAUNCH_FINISH:
-        note_finish(commands, data);
+        note_finish(launch, data);
         break;
     }
 }
@@ -119,12 +122,20 @@ static bool check_digest(const SevLaunchCommands *commands, Error **errp)
     return true;
 }
 
-/* A vCPU more or less is another digest. */
-static bool check_vcpus(const SevLaunchCommands *commands, Error **errp)
+static bool launch_snp(SevLaunchState *launch, Error **errp)
 {
-    if (sev_vcpus() != commands->vcpus) {
+    SevLaunchCommands *commands = &launch->commands;
+
+    return start(commands, errp) && populate(&launch->plan, errp) &&
+           finish(commands, errp) && check_digest(commands, errp);
+}
+
+/* A vCPU more or less is another digest. */
+static bool check_vcpus(const SevLaunchState *launch, Error **errp)
+{
+    if (sev_vcpus() != launch->vcpus) {
         error_setg(errp, "it was launched with %u vCPUs, and has %u now",
-                   commands->vcpus, sev_vcpus());
+                   launch->vcpus, sev_vcpus());
         return false;
     }
     return true;
@@ -132,28 +143,19 @@ static bool check_vcpus(const SevLaunchCommands *commands, Error **errp)
 
 static bool launch_again(SevLaunchState *launch, Error **errp)
 {
-    SevLaunchCommands *commands = &launch->commands;
-
-    if (!check_vcpus(commands, errp) || upm_reset_states(errp) < 0) {
+    if (!check_vcpus(launch, errp) || upm_reset_states(errp) < 0) {
         return false;
     }
     sev_firmware_forget();
-    return start(commands, errp) && populate(&launch->plan, errp) &&
-           finish(commands, errp) && check_digest(commands, errp);
+    return sev_snp_enabled() ? launch_snp(launch, errp)
+                             : sev_launch_encrypted_again(launch, errp);
 }
 
 static char *digest_of(const SevLaunchState *launch)
 {
-    GString *hex;
-
-    if (!sev_snp_enabled()) {
-        return g_strdup(launch->encrypted.digest);
-    }
-    hex = g_string_new(NULL);
-    for (unsigned i = 0; i < PSP_DIGEST_SIZE; i++) {
-        g_string_append_printf(hex, "%02x", launch->commands.digest[i]);
-    }
-    return g_string_free(hex, false);
+    return sev_snp_enabled()
+           ? sev_launch_hex(launch->commands.digest, PSP_DIGEST_SIZE)
+           : g_strdup(launch->encrypted.digest);
 }
 
 static void tell(SevLaunchState *launch)
@@ -193,8 +195,7 @@ void sev_launch_again(ResetType type)
         !was_launched(launch)) {
         return;
     }
-    if (sev_snp_enabled() ? launch_again(launch, &err)
-                          : sev_launch_encrypted_again(launch, &err)) {
+    if (launch_again(launch, &err)) {
         tell(launch);
     } else {
         stop(err);

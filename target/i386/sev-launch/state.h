@@ -22,7 +22,6 @@ OBJECT_DECLARE_SIMPLE_TYPE(SevLaunchState, SEV_LAUNCH)
  * @init, @start, @finish: the commands' structures; @finish points to @id_block
  *     and @id_auth
  * @digest: the launch digest that came of it, valid once @finished
- * @vcpus: number of vCPUs in it
  *
  * Properties of the guest object may have been changed since.
  */
@@ -34,7 +33,6 @@ typedef struct SevLaunchCommands {
     PspIdAuth id_auth;
     bool finished;
     uint8_t digest[PSP_DIGEST_SIZE];
-    unsigned vcpus;
 } SevLaunchCommands;
 
 /**
@@ -43,7 +41,6 @@ typedef struct SevLaunchCommands {
  * @start: points to @dh_cert and @session, NULL where there is none
  * @has_secret: its owner has given it one, and would have to do so again
  * @digest: in hexadecimal; NULL until it is launched
- * @vcpus: number of vCPUs in it
  */
 typedef struct SevEncryptedCommands {
     int init_command;
@@ -52,7 +49,6 @@ typedef struct SevEncryptedCommands {
     void *dh_cert, *session;
     bool has_secret;
     char *digest;
-    unsigned vcpus;
 } SevEncryptedCommands;
 
 /**
@@ -64,6 +60,7 @@ typedef struct SevEncryptedCommands {
  *     sev_plan_measure()
  * @err: why measuring failed
  * @commands, @encrypted: to launch it again, by the kind of guest
+ * @vcpus: number of vCPUs that were launched
  * @told: when it was told last that this was done, in us
  */
 struct SevLaunchState {
@@ -80,6 +77,7 @@ struct SevLaunchState {
     Error *err;
     SevLaunchCommands commands;
     SevEncryptedCommands encrypted;
+    unsigned vcpus;
     int64_t told;
 };
 
@@ -108,7 +106,8 @@ void sev_launch_note_encrypted(SevLaunchState *launch, int command,
                                const void *data);
 
 /**
- * sev_launch_encrypted_again: launch an SEV-ES guest once more
+ * sev_launch_encrypted_again: launch an SEV-ES guest once more, which the
+ * platform has forgotten
  *
  * Locking: BQL, and no vCPU runs.  Returns: false with @errp set.
  */
