@@ -14,7 +14,6 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qom/object.h"
-#include "system/system.h"
 #include "system/upm/compat.h"
 #include "sev.h"
 #include "sev-features.h"
@@ -26,6 +25,7 @@
 #include "upm-guest.h"
 #include "upm-guest-options.h"
 #include "attest.h"
+#include "chip-source.h"
 #include "kvm-rules.h"
 #include "sev-guest.h"
 #include "sev-home.h"
@@ -34,8 +34,6 @@
 /* A page-table entry has no room for a C-bit elsewhere. */
 #define CBIT_MIN 32
 #define CBIT_MAX 51
-/* Who could not make keys need not try all the time. */
-#define CHIP_RETRY_US (10 * G_USEC_PER_SEC)
 
 #define TYPE_GUEST_WORLD_PSP "emulated-amd-sp"
 #define GUEST_WORLD_CHILD "amd-sp"
@@ -46,11 +44,7 @@
  * @vm, @sev: the one guest that there is; @sev is NULL for an SEV-SNP guest,
  *     which is @vm
  * @cbitpos: constant once the machine is there
- * @message_lock: one guest message at a time; also keeps @chip, which is NULL
- *     until somebody needs it, and @maker, which is NULL but while it is made
- * @chip_retry: making it has failed: nobody tries before this monotonic time;
- *     0: it has not
- * @exit: QEMU ends
+ * @message_lock: one guest message at a time; also keeps @chip
  */
 typedef struct GuestWorld {
     Object parent_obj;
@@ -60,10 +54,7 @@ typedef struct GuestWorld {
     PspSevKvm *sev;
     uint32_t cbitpos;
     QemuMutex message_lock;
-    PspChip *chip;
-    PspChipMaker *maker;
-    int64_t chip_retry;
-    Notifier exit;
+    PspChipSource chip;
 } GuestWorld;
 
 DECLARE_INSTANCE_CHECKER(GuestWorld, GUEST_WORLD, TYPE_GUEST_WORLD_PSP)
@@ -114,55 +105,11 @@ static const char *processor_vcpu_load(unsigned index, const SevVmsa *vmsa)
 /* With @message_lock */
 static PspChip *guest_world_chip(void *opaque, Error **errp)
 {
+    g_autofree char *folder = upm_guest_cert_dir();
     GuestWorld *world = opaque;
 
-    if (world->maker) {
-        world->chip = psp_chip_maker_end(g_steal_pointer(&world->maker), errp);
-        world->chip_retry = world->chip ? 0
-                            : g_get_monotonic_time() + CHIP_RETRY_US;
-    } else if (world->chip_retry) {
-        error_setg(errp, "the keys of a chip could not be made, and are tried"
-                   " again in some seconds");
-    } else if (!world->chip) {
-        g_autofree char *folder = upm_guest_cert_dir();
-
-        world->chip = psp_chip_open(folder, world->platform.product,
-                                    world->platform.vlek, errp);
-    }
-    return world->chip;
-}
-
-/* With @message_lock.  Returns: guest_world_chip() will not have to wait. */
-static bool guest_world_chip_is_there(GuestWorld *world)
-{
-    g_autofree char *folder = upm_guest_cert_dir();
-
-    if (world->maker) {
-        return psp_chip_maker_is_over(world->maker);
-    }
-    if (world->chip_retry) {
-        if (g_get_monotonic_time() < world->chip_retry) {
-            return true;
-        }
-    } else if (world->chip || psp_chip_is_made(folder)) {
-        return true;
-    }
-    world->maker = psp_chip_maker_new(folder, world->platform.product,
-                                      world->platform.vlek, NULL, NULL);
-    return false;
-}
-
-static void end_maker(GuestWorld *world)
-{
-    if (world->maker) {
-        psp_chip_free(psp_chip_maker_end(g_steal_pointer(&world->maker), NULL));
-    }
-}
-
-/* The libraries that it uses are about to be taken down. */
-static void guest_world_exit(Notifier *notifier, void *data)
-{
-    end_maker(container_of(notifier, GuestWorld, exit));
+    return psp_chip_source_get(&world->chip, folder, world->platform.product,
+                               world->platform.vlek, errp);
 }
 
 static const PspPlatformOps guest_world_ops = {
@@ -202,18 +149,15 @@ static void guest_world_instance_init(Object *obj)
     world->vm.processor = &processor;
     world->vm.guest.platform = &world->platform;
     qemu_mutex_init(&world->message_lock);
-    world->exit.notify = guest_world_exit;
-    qemu_add_exit_notifier(&world->exit);
+    psp_chip_source_init(&world->chip);
 }
 
 static void guest_world_finalize(Object *obj)
 {
     GuestWorld *world = GUEST_WORLD(obj);
 
-    qemu_remove_exit_notifier(&world->exit);
-    end_maker(world);
     psp_sev_kvm_free(world->sev);
-    psp_chip_free(world->chip);
+    psp_chip_source_destroy(&world->chip);
     qemu_mutex_destroy(&world->message_lock);
     psp_platform_destroy(&world->platform);
     explicit_bzero(&world->vm, sizeof(world->vm));
@@ -441,6 +385,7 @@ int sev_firmware_platform_command(int cmd, void *data, int *fw_error)
 
 bool sev_firmware_is_ready(const void *request)
 {
+    g_autofree char *folder = upm_guest_cert_dir();
     const PspMessage *message = request;
     GuestWorld *world = guest_world();
 
@@ -449,7 +394,9 @@ bool sev_firmware_is_ready(const void *request)
         return true;
     }
     QEMU_LOCK_GUARD(&world->message_lock);
-    return guest_world_chip_is_there(world);
+    return psp_chip_source_is_ready(&world->chip, folder,
+                                    world->platform.product,
+                                    world->platform.vlek, NULL, NULL);
 }
 
 uint32_t sev_firmware_guest_request(const void *request, void *response)

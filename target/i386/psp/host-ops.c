@@ -13,12 +13,12 @@
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/units.h"
-#include "system/system.h"
 #include "system/upm/compat.h"
 #include "tcg/snp/host/host.h"
 #include "tcg/snp/host/rmp.h"
 #include "upm-guest-options.h"
 #include "attest.h"
+#include "chip-source.h"
 #include "host-ops.h"
 
 /* AMD I/O Virtualization Technology (48882), section 3.4 */
@@ -31,17 +31,12 @@
 /**
  * PspHostMachine: the object
  * @snp: the machine's
- * @chip: made when it is first asked for
- * @maker: NULL but while it is made
- * @exit: QEMU ends
  */
 struct PspHostMachine {
     PspHost host;
     SnpHost *snp;
     char *cert_dir;
-    PspChip *chip;
-    PspChipMaker *maker;
-    Notifier exit;
+    PspChipSource chip;
 };
 
 /*
@@ -133,17 +128,10 @@ static char *chip_folder(PspHostMachine *machine)
 static PspChip *ops_chip(void *opaque, Error **errp)
 {
     PspHostMachine *machine = opaque;
+    g_autofree char *folder = chip_folder(machine);
 
-    if (machine->maker) {
-        machine->chip = psp_chip_maker_end(g_steal_pointer(&machine->maker),
-                                           errp);
-    } else if (!machine->chip) {
-        g_autofree char *folder = chip_folder(machine);
-
-        machine->chip = psp_chip_open(folder, machine->host.platform.product,
-                                      false, errp);
-    }
-    return machine->chip;
+    return psp_chip_source_get(&machine->chip, folder,
+                               machine->host.platform.product, false, errp);
 }
 
 static const PspPlatformOps platform_ops = {
@@ -269,33 +257,13 @@ bool psp_host_machine_is_ready(PspHostMachine *machine, unsigned command,
 {
     g_autofree char *folder = NULL;
 
-    if (machine->chip || !psp_host_wants_chip(&machine->host, command, spa)) {
+    if (!psp_host_wants_chip(&machine->host, command, spa)) {
         return true;
-    }
-    if (machine->maker) {
-        return psp_chip_maker_is_over(machine->maker);
     }
     folder = chip_folder(machine);
-    if (psp_chip_is_made(folder)) {
-        return true;
-    }
-    machine->maker = psp_chip_maker_new(folder, machine->host.platform.product,
-                                        false, over, opaque);
-    return false;
-}
-
-static void end_maker(PspHostMachine *machine)
-{
-    if (machine->maker) {
-        psp_chip_free(psp_chip_maker_end(g_steal_pointer(&machine->maker),
-                                         NULL));
-    }
-}
-
-/* The libraries that it uses are about to be taken down. */
-static void machine_exit(Notifier *notifier, void *data)
-{
-    end_maker(container_of(notifier, PspHostMachine, exit));
+    return psp_chip_source_is_ready(&machine->chip, folder,
+                                    machine->host.platform.product, false,
+                                    over, opaque);
 }
 
 QEMU_BUILD_BUG_ON(SNP_HOST_ASIDS >= PSP_ASID_LIMIT);
@@ -315,8 +283,7 @@ PspHostMachine *psp_host_machine_new(const char *cert_dir, Error **errp)
     machine->snp = snp;
     machine->cert_dir = g_strdup(cert_dir);
     psp_host_init(&machine->host, &platform_ops, &host_ops, machine);
-    machine->exit.notify = machine_exit;
-    qemu_add_exit_notifier(&machine->exit);
+    psp_chip_source_init(&machine->chip);
     return machine;
 }
 
@@ -325,10 +292,8 @@ void psp_host_machine_free(PspHostMachine *machine)
     if (!machine) {
         return;
     }
-    qemu_remove_exit_notifier(&machine->exit);
-    end_maker(machine);
     psp_host_destroy(&machine->host);
-    psp_chip_free(machine->chip);
+    psp_chip_source_destroy(&machine->chip);
     g_free(machine->cert_dir);
     g_free(machine);
 }
