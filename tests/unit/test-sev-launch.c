@@ -628,38 +628,59 @@ static void test_partial(const void *opaque)
     free_plan(&plan);
 }
 
-/* KVM's answer while a signal is pending; it has done nothing then. */
+/* KVM's answers while a signal is pending; it has done nothing then. */
+static const struct Interrupted {
+    int ret, status;
+} interrupted[] = {
+    { -EIO, SEV_RET_NO_FW_CALL }, { -EIO, SEV_RET_SUCCESS },
+    { -EAGAIN, SEV_RET_NO_FW_CALL }, { -EAGAIN, SEV_RET_SUCCESS },
+    { -EINTR, SEV_RET_NO_FW_CALL }, { -EINTR, SEV_RET_SUCCESS },
+};
+
 static void test_signal(const void *opaque)
 {
+    const struct Interrupted *answer = opaque;
     SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
     uint8_t digest[PSP_DIGEST_SIZE];
 
     sev_plan_digest(&plan, digest, NULL, NULL, &error_abort);
     refusals = 20;
-    refusal = -EIO;
-    refusal_status = GPOINTER_TO_INT(opaque);
+    refusal = answer->ret;
+    refusal_status = answer->status;
     launch(&plan);
     g_assert_cmpuint(calls, ==, 20 + 6);
     g_assert_cmpmem(vm.guest.digest, PSP_DIGEST_SIZE, digest, PSP_DIGEST_SIZE);
     free_plan(&plan);
 }
 
-static void test_signal_for_ever(void)
+static void test_signal_for_ever(const void *opaque)
 {
+    const struct Interrupted *answer = opaque;
     SevLaunchPlan plan = new_plan(UPM_DISCARD_POLICY_BOTH);
     g_autofree char *text = NULL;
     Error *err = NULL;
 
     refusals = -1;
-    refusal = -EIO;
-    refusal_status = SEV_RET_SUCCESS;
-    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==, -EIO);
+    refusal = answer->ret;
+    refusal_status = answer->status;
+    g_assert_cmpint(sev_plan_populate(&plan, FD, command, &err), ==,
+                    answer->ret);
     g_assert_cmpuint(calls, ==, 100);
     text = g_strdup(error_get_pretty(err));
     g_assert_nonnull(strstr(text, "LAUNCH_UPDATE of the normal page at"
                             " 0xffffc000"));
     error_free(err);
     free_plan(&plan);
+}
+
+static void add_interrupted(const char *path, size_t i,
+                            void (*test)(const void *opaque))
+{
+    g_autofree char *name =
+        g_strdup_printf("%s/%d-status%d", path, -interrupted[i].ret,
+                        interrupted[i].status);
+
+    g_test_add_data_func(name, &interrupted[i], test);
 }
 
 /* What no signal answers is not asked again. */
@@ -669,7 +690,7 @@ static void test_refusal(void)
         int ret, status;
     } refused[] = {
         { -EIO, SEV_RET_INVALID_PARAM }, { -EIO, SEV_RET_INVALID_ADDRESS },
-        { -EINVAL, SEV_RET_SUCCESS }, { -EAGAIN, SEV_RET_NO_FW_CALL },
+        { -EINVAL, SEV_RET_SUCCESS }, { -EINVAL, SEV_RET_NO_FW_CALL },
         { -EFAULT, SEV_RET_SUCCESS }, { -ENOTTY, SEV_RET_SUCCESS },
     };
 
@@ -1100,11 +1121,11 @@ int main(int argc, char **argv)
                          test_partial);
     g_test_add_data_func("/sev-launch/partial/2", GUINT_TO_POINTER(2),
                          test_partial);
-    g_test_add_data_func("/sev-launch/signal/no-status",
-                         GINT_TO_POINTER(SEV_RET_NO_FW_CALL), test_signal);
-    g_test_add_data_func("/sev-launch/signal/status-0",
-                         GINT_TO_POINTER(SEV_RET_SUCCESS), test_signal);
-    g_test_add_func("/sev-launch/signal/for-ever", test_signal_for_ever);
+    for (size_t i = 0; i < ARRAY_SIZE(interrupted); i++) {
+        add_interrupted("/sev-launch/signal", i, test_signal);
+        add_interrupted("/sev-launch/signal/for-ever", i,
+                        test_signal_for_ever);
+    }
     g_test_add_func("/sev-launch/refusal", test_refusal);
     g_test_add_func("/sev-launch/reset", test_reset);
     g_test_add_func("/sev-launch/twice", test_twice);

@@ -71,17 +71,20 @@ static int make_private(const SevLaunchPlan *plan,
 }
 
 /*
- * KVM does nothing while a signal is pending, and answers EIO with the status
- * that it had before, as it does where the firmware was not the cause.  The
- * other causes (a page that is not private or launched already, no memory, a
- * source that cannot be read) are there again at each try, and what they leave
- * behind is the same each time: trying costs time only.  Where the firmware
- * refuses a page, its status is not 0.
+ * KVM does nothing while a signal is pending, or work that an io_uring has for
+ * the thread.  For what is to be repeated its documentation has EAGAIN; Linux
+ * up to 7.3 answers EIO with the status that it had before, as it does where
+ * the firmware was not the cause.  The other causes (a page that is not
+ * private or launched already, no memory, a source that cannot be read) are
+ * there again at each try, and what they leave behind is the same each time:
+ * trying costs time only.  Where the firmware refuses a page, its status is
+ * not 0.
  */
 static bool may_be_signal(int ret, int status)
 {
-    return ret == -EIO && (status == SEV_RET_SUCCESS ||
-                           status == SEV_RET_NO_FW_CALL);
+    return ret == -EAGAIN || ret == -EINTR ||
+           (ret == -EIO && (status == SEV_RET_SUCCESS ||
+                            status == SEV_RET_NO_FW_CALL));
 }
 
 static bool wait_for_try(unsigned try)
