@@ -15,7 +15,7 @@ from linux_guest import BUILD, LIMIT, QEMU, TOP, QEMUMachine
 FOLDER = 'docs/system/i386'
 PAGES = ['amd-sev-emulated', 'amd-sev-snp-attestation', 'amd-sev-snp-emulated',
          'amd-sev-snp-host', 'amd-sev-snp-host-firmware',
-         'amd-sev-snp-launch', 'upm', 'upm-operation',
+         'amd-sev-snp-launch', 'upm', 'upm-build', 'upm-operation',
          'upm-tools']
 # A page of QEMU's own that ours point to
 NEIGHBOUR = 'amd-memory-encryption'

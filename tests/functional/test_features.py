@@ -13,11 +13,11 @@ DEVICES = ('tpm-crb', 'tpm-tis', 'vhost-vsock-pci', 'vhost-user-fs-pci',
            'usb-host', 'virtio-rng-pci', 'virtio-balloon-pci')
 
 
-def run(*arguments, feed=''):
-    """Return what QEMU prints; it has to end without an error."""
+def run(*arguments, feed='', status=0):
+    """Return what QEMU prints; it has to end with this exit status."""
     done = subprocess.run([QEMU, *arguments], input=feed, capture_output=True,
                           text=True, timeout=LIMIT, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done.stdout + done.stderr
 
 
@@ -34,7 +34,7 @@ def monitor(*arguments, commands=()):
 
 def test_tpm():
     """libvirt's default TPM, and systemd-vmspawn's"""
-    said = run('-tpmdev', 'help')
+    said = run('-tpmdev', 'help', status=1)
     assert 'emulator' in said and 'passthrough' in said
 
 
@@ -66,9 +66,40 @@ def test_vvfat(tmp_path):
             f'file=fat:{tmp_path}')
 
 
-def test_aio(tmp_path):
+@pytest.mark.parametrize('aio', ['native', 'io_uring'])
+def test_aio(tmp_path, aio):
     """The host's own ways to read and write"""
     disk = tmp_path / 'disk'
     disk.write_bytes(bytes(1 << 20))
-    monitor('-drive', f'if=virtio,format=raw,cache=none,aio=native,'
+    monitor('-drive', f'if=virtio,format=raw,cache=none,aio={aio},'
             f'file={disk}')
+
+
+@pytest.mark.parametrize('form', ['qcow2', 'vmdk', 'vdi', 'vhdx', 'vpc'])
+def test_disk(tmp_path, form):
+    """What a domain's disk may be"""
+    disk = tmp_path / 'disk'
+    subprocess.run([QEMU.resolve().parent / 'qemu-img', 'create', '-q', '-f',
+                    form, disk, '1M'], check=True, timeout=LIMIT)
+    monitor('-drive', f'if=virtio,format={form},file={disk}')
+
+
+def test_compression(tmp_path):
+    """qcow2 with zstd"""
+    disk = tmp_path / 'disk'
+    subprocess.run([QEMU.resolve().parent / 'qemu-img', 'create', '-q', '-f',
+                    'qcow2', '-o', 'compression_type=zstd', disk, '1M'],
+                   check=True, timeout=LIMIT)
+    monitor('-drive', f'if=virtio,format=qcow2,file={disk}')
+
+
+def test_vnc(tmp_path):
+    """A password of the host's users, as libvirt's vnc_sasl has it"""
+    monitor('-vnc', f'unix:{tmp_path}/vnc,sasl=on')
+
+
+def test_no_tpm(refusal):
+    """What is passed through has to be a TPM."""
+    said = refusal('-tpmdev', 'passthrough,id=tpm0,path=/dev/null',
+                   '-device', 'tpm-tis,tpmdev=tpm0')
+    assert 'TPM' in said
