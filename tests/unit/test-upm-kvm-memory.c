@@ -4,8 +4,6 @@
  * record: the guest is stopped, and what it goes on to tell is refused
  */
 #include "qemu/osdep.h"
-/* A part of it is enough. */
-#pragma GCC diagnostic ignored "-Wunused-function"
 #include "upm/fake-kvm.c.inc"
 
 /* Allocations by g_try_new0() until one fails, 0: none does */
