@@ -9,6 +9,7 @@ import os
 import re
 import struct
 import subprocess
+import typing
 import uuid
 
 import id_block
@@ -154,8 +155,15 @@ def kvm(kind='sev-guest', cbitpos=0, more=''):
     return arguments
 
 
-class Unit(str):
-    """Case of a unit test, as /PROGRAM/CASE without the first slash."""
+class Unit(typing.NamedTuple):
+    """Case /NAME/... of a unit test: the program is test-NAME and the part."""
+    case: str
+    part: str = ''
+
+    def program(self):
+        """Where it is built."""
+        name = self.case.split('/', maxsplit=1)[0]
+        return BUILD / f'qemu/build/tests/unit/test-{name}{self.part}'
 
 
 ERRORS = {
@@ -243,13 +251,14 @@ ERRORS = {
         Unit('sev-error/status/command'),
     # pages
     'LAUNCH_UPDATE of the ... page at ... (from ...; RAM block ..., offset '
-    '...): ..., firmware status ...': Unit('sev-launch/failure/middle'),
+    '...): ..., firmware status ...':
+        Unit('sev-launch/failure/middle', '-failure'),
     'SEV launch: LAUNCH_UPDATE_DATA of ... (from ...): ..., firmware status '
-    '...': Unit('sev-launch/encrypt/no-memory'),
+    '...': Unit('sev-launch/encrypt/no-memory', '-encrypt'),
     'SEV-ES launch: LAUNCH_UPDATE_VMSA of ... vCPUs: ..., firmware status ...':
-        Unit('sev-launch/encrypt/no-memory'),
+        Unit('sev-launch/encrypt/no-memory', '-encrypt'),
     "KVM locks the guest's memory": Unit('sev-error/locked'),
-    'The CPUID page was not accepted': Unit('sev-launch/cpuid'),
+    'The CPUID page was not accepted': Unit('sev-launch/cpuid', '-failure'),
     'KVM does not say why a page could not be launched':
         Unit('sev-error/update'),
     'KVM found no private memory (guest_memfd) at this address':
@@ -276,12 +285,11 @@ def matches(message, text):
     return re.search(pattern.replace(r'\ ', r'\s+'), text)
 
 
-def unit_test(name):
+def unit_test(unit):
     """What the functions say where this host has no such error."""
-    program = name.split('/')[0]
     return subprocess.run(
-        [BUILD / f'qemu/build/tests/unit/test-{program}', '--verbose', '-p',
-         f'/{name}'], stdin=subprocess.DEVNULL, text=True,
+        [unit.program(), '--verbose', '-p', f'/{unit.case}'],
+        stdin=subprocess.DEVNULL, text=True,
         stdout=subprocess.PIPE, timeout=LIMIT, check=True).stdout
 
 
