@@ -60,8 +60,8 @@ def test_oracle(row):
         TINY_KERNEL if row['hashes'] == 'on' else None)
 
 
-# QEMU takes no kernel of one line; tests/unit/test-sev-firmware.c launches
-# those rows.
+# QEMU takes no kernel of one line; tests/unit/test-sev-firmware-reference.c
+# launches those rows.
 @pytest.mark.parametrize(
     'row', [row for row in rows() if row['hashes'] == 'off'], ids=name)
 def test_firmware_digest(start, row):

@@ -172,7 +172,7 @@ static void test_finish(void)
     buffer.launch_finish.flags = cpu_to_le64(1ULL << 63);
     expect(PSP_SNP_LAUNCH_FINISH, buffer, PARAM);
 
-    /* ID blocks: what is in them is test-sev-firmware's matter. */
+    /* ID blocks: what is in them is test-sev-firmware-identity's matter. */
     buffer.launch_finish.flags = cpu_to_le64(PSP_LAUNCH_FINISH_ID_BLOCK);
     buffer.launch_finish.id_block_paddr = cpu_to_le64(NO_RAM);
     buffer.launch_finish.id_auth_paddr = cpu_to_le64(SOURCE);
