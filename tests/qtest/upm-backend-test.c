@@ -13,7 +13,7 @@
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_ids.h"
 #include "standard-headers/linux/virtio_ring.h"
-#include "upm/launch.h"
+#include "upm/query.h"
 
 /* More than any host has in huge pages, and a size that nothing allocates */
 #define HUGE "'size': 1099511627776, 'hugetlb': true, 'hugetlbsize': 2097152"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What qtests of unmapped private memory share: a guest of the emulated
- * SEV-SNP processor, its backends and what QMP says of them
+ * SEV-SNP processor and its backends, and what QEMU answers
  */
 #ifndef UPM_LAUNCH_H
 #define UPM_LAUNCH_H
@@ -14,6 +14,8 @@
 #include "qobject/qlist.h"
 
 #define TYPE "memory-backend-memfd-private"
+#define GUEST "-object sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1"
+#define MACHINE "-machine q35,confidential-guest-support=sev0"
 
 /* The launch wants firmware for it: UPM_OVMF names an OVMF image. */
 static inline bool can_launch(void)
@@ -25,14 +27,48 @@ static inline bool can_launch(void)
     return false;
 }
 
-/* @options go on after the machine's own, so they begin with "," or " ". */
-static inline QTestState *launch(const char *options)
+/*
+ * @guest_options go on after the guest's own, so they begin with ","; @options
+ * after the machine's, so they begin with "," or " ".
+ */
+static inline QTestState *launch_guest(const char *guest_options,
+                                       const char *options)
 {
     return qtest_initf("-accel tcg -S -nodefaults -bios %s "
-                       "-object sev-snp-guest,id=sev0,cbitpos=51,"
-                       "reduced-phys-bits=1,emulated=on "
-                       "-machine q35,confidential-guest-support=sev0%s",
-                       getenv("UPM_OVMF"), options);
+                       GUEST ",emulated=on%s " MACHINE "%s",
+                       getenv("UPM_OVMF"), guest_options, options);
+}
+
+static inline QTestState *launch(const char *options)
+{
+    return launch_guest("", options);
+}
+
+/* Run QEMU for its messages.  Returns true where it ended with status 0. */
+static inline bool run_qemu(const char *options, char **output)
+{
+    g_autofree char *line = g_strdup_printf("%s -display none %s",
+                                            getenv("QTEST_QEMU_BINARY"),
+                                            options);
+    g_autofree char *errors = NULL;
+    g_autofree char *text = NULL;
+    int status;
+
+    g_assert_true(g_spawn_command_line_sync(line, &text, &errors, &status,
+                                            NULL));
+    *output = g_strconcat(text, errors, NULL);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static inline void expect_exit(const char *options, const char *message)
+{
+    g_autofree char *output = NULL;
+
+    g_assert_false(run_qemu(options, &output));
+    if (!strstr(output, message)) {
+        g_test_message("%s: %s", options, output);
+    }
+    g_assert_nonnull(strstr(output, message));
 }
 
 static inline QDict *add_object(QTestState *qts, const char *type,
@@ -44,6 +80,12 @@ static inline QDict *add_object(QTestState *qts, const char *type,
 
     return qtest_qmp(qts, "{ 'execute': 'object-add', 'arguments': %p }",
                      qobject_from_json(json, &error_abort));
+}
+
+/* One with a private half, called r */
+static inline QDict *object_add(QTestState *qts, const char *options)
+{
+    return add_object(qts, TYPE, "r", options);
 }
 
 static inline QDict *del_object(QTestState *qts, const char *id)
@@ -87,37 +129,21 @@ static inline void expect_error(QDict *response, const char *message)
     g_assert_cmpstr(desc, ==, message);
 }
 
-/* Is there a memory backend of this name? */
-static inline bool has_backend(QTestState *qts, const char *id)
+/* The value of a property, as JSON */
+static inline void expect_option(QTestState *qts, const char *path,
+                                 const char *option, const char *value)
 {
-    QDict *response = qtest_qmp(qts, "{ 'execute': 'query-memdev' }");
-    bool found = false;
-    QListEntry *entry;
+    QDict *response = qtest_qmp(qts, "{ 'execute': 'qom-get', 'arguments': {"
+                                " 'path': %s, 'property': %s } }", path,
+                                option);
+    QObject *found = qdict_get(response, "return");
+    GString *json;
 
-    QLIST_FOREACH_ENTRY(qdict_get_qlist(response, "return"), entry) {
-        QDict *backend = qobject_to(QDict, qlist_entry_obj(entry));
-
-        found |= !g_strcmp0(qdict_get_try_str(backend, "id"), id);
-    }
+    g_assert_nonnull(found);
+    json = qobject_to_json(found);
+    g_assert_cmpstr(json->str, ==, value);
+    g_string_free(json, true);
     qobject_unref(response);
-    return found;
-}
-
-/* Are page states kept for a block of this name? */
-static inline bool has_block(QTestState *qts, const char *id)
-{
-    QDict *response = qtest_qmp(qts, "{ 'execute': 'query-upm' }");
-    bool found = false;
-    QListEntry *entry;
-
-    QLIST_FOREACH_ENTRY(qdict_get_qlist(qdict_get_qdict(response, "return"),
-                                        "blocks"), entry) {
-        QDict *block = qobject_to(QDict, qlist_entry_obj(entry));
-
-        found |= !strcmp(qdict_get_str(block, "id"), id);
-    }
-    qobject_unref(response);
-    return found;
 }
 
 #endif
