@@ -169,6 +169,18 @@ int command(unsigned number, void *buffer, size_t size)
     return status;
 }
 
+int run(unsigned number)
+{
+    return command(number, NULL, 0);
+}
+
+void no_snp(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(machine.msrs); i++) {
+        machine.msrs[i].syscfg &= ~PSP_SYSCFG_SNP;
+    }
+}
+
 PspPageState state_of(uint64_t spa)
 {
     SevRmpEntry entry;

@@ -50,6 +50,12 @@ void machine_stop(void);
 /** command: run one with @size bytes at BUFFER, which come back */
 int command(unsigned number, void *buffer, size_t size);
 
+/** run: one without a buffer */
+int run(unsigned number);
+
+/** no_snp: SNP is off on every processor */
+void no_snp(void);
+
 /** state_of, set_state: the page state of a page */
 PspPageState state_of(uint64_t spa);
 void set_state(uint64_t spa, PspPageState state);
