@@ -33,6 +33,9 @@
     "f235931d840ab9a0774b17ef6590be39606162636465666768696a6b6c6d6e6f" \
     "2e1cdd30c2847b1894996f077bac1adf9fab836769f06225227128fb6f0c7558" \
     "aedbe16253b873e081df31a0032d9a6bfd3a78548911da34aebba1a5e1726d77"
+/* A secret for the guest, "a secret of a guest owner, 32 B." */
+#define SECRET_DATA \
+    "ebcf380aff3e6fa47bd5ce9ba51cea0a808fd8053553d64f27018456f743168e"
 
 static inline void from_hex(void *to, const char *hex)
 {
@@ -80,6 +83,13 @@ static inline PspSevSession vector_session(void)
     return session;
 }
 
+static inline void vector_tik(uint8_t tik[PSP_SEV_KEY_SIZE])
+{
+    for (int i = 0; i < PSP_SEV_KEY_SIZE; i++) {
+        tik[i] = 0x40 + i;
+    }
+}
+
 /* A session for a guest of another policy than SEV-ES, no debugging */
 static inline PspSevSession session_for(uint32_t policy)
 {
@@ -88,9 +98,7 @@ static inline PspSevSession session_for(uint32_t policy)
     PspSevSession session = vector_session();
     uint8_t tik[PSP_SEV_KEY_SIZE];
 
-    for (int i = 0; i < PSP_SEV_KEY_SIZE; i++) {
-        tik[i] = 0x40 + i;
-    }
+    vector_tik(tik);
     g_byte_array_append(signed_data, (const uint8_t *)&bytes, sizeof(bytes));
     hmac(tik, signed_data, session.policy_mac);
     return session;
