@@ -82,6 +82,13 @@ def hello(qemu=QEMU):
     return command(payload_words('hello', qemu), qemu)
 
 
+def check_hello(status, output):
+    """The payload made all of its checks, and each was good."""
+    assert status == GOOD_END, output
+    assert sorted(re.findall('^ok (.*)', output.replace('\r', ''), re.M)) == \
+        sorted(payload.check_names('hello')), output
+
+
 def check_linux(output, kind, vcpus=1):
     """Linux came to userspace, knows what it is, and ended."""
     tail = output[-3000:]

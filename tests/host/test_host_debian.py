@@ -11,7 +11,6 @@ import shlex
 import pytest
 
 import l2
-import payloads
 from debian import fetch_programs
 from linux_guest import FIRMWARE
 
@@ -50,11 +49,7 @@ def test_snphost(host):
 def test_qemu_hello(host, qemu):
     """A guest of its KVM says what it says in the guest world."""
     words = l2.payload_words('hello', qemu)
-    status, output = host.run(l2.command(words, qemu), LIMIT)
-    assert status == l2.GOOD_END, output
-    names = payloads.guest.check_names('hello')
-    assert [f'ok {name}' for name in names] == \
-        re.findall('^ok .*', output.replace('\r', ''), re.M)
+    l2.check_hello(*host.run(l2.command(words, qemu), LIMIT))
 
 
 def test_qemu_linux(host, qemu):

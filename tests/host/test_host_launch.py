@@ -85,11 +85,7 @@ def test_io_uring(host, io_uring):
                     reason='unpatched QEMU is not built here: make plain')
 def test_unpatched_qemu(host):
     """A VMM that knows nothing of us launches the payload."""
-    status, output = host.run(l2.hello(PLAIN_QEMU))
-    assert status == l2.GOOD_END, output
-    names = payloads.guest.check_names('hello')
-    assert [f'ok {name}' for name in names] == \
-        re.findall('^ok .*', output.replace('\r', ''), re.M)
+    l2.check_hello(*host.run(l2.hello(PLAIN_QEMU)))
 
 
 def test_drivers_again(host):
