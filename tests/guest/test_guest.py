@@ -83,6 +83,14 @@ VARIANTS = {
     'in_use': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'task_switch': {'plain': {'smp': 2}},
     'halted': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'woken': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'replaced': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'halted_step': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'init_bsp': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'halted_hv': {'plain': {'smp': 2, **SVSM_FEATURES},
+                  'single': {'smp': 2, **SVSM_FEATURES, **SINGLE}},
+    'bad_injection': {'plain': {'smp': 2, **SVSM_FEATURES,
+                                'hypervisor': 'specification'}},
     'in_use_code': {'plain': {'smp': 3}, 'single': {'smp': 3, **SINGLE}},
     'in_use_large': {'large': {'smp': 2, **LARGE}},
     'unplug': {'plain': {
@@ -99,6 +107,7 @@ VARIANTS = {
     'vmpl_refused': {'plain': {'smp': 2}},
     'debug_swap': {'plain': {'smp': 2, **FEATURES},
                    'single': {'smp': 2, **FEATURES, **SINGLE}},
+    'vmpl_debug': {'plain': {'smp': 1, **VMPLS, 'features': ('debug-swap',)}},
     'vmpl_hv': {'plain': {'smp': 2, **VMPLS, **SVSM_FEATURES},
                 'single': {'smp': 2, **VMPLS, **SVSM_FEATURES, **SINGLE}},
     'bad_vmsa': SMP_SPECIFICATION,
@@ -114,7 +123,8 @@ VARIANTS = {
 # About what KVM does not offer, or does otherwise by design
 GUEST_WORLD = ('in_use_kept', 'in_use_code', 'in_use_large', 'unplug', 'vmpl',
                'vmpl_report', 'vmpl_write', 'vmpl_exec_user',
-               'vmpl_exec_super', 'vmpl_walk', 'debug_swap', 'vmpl_hv')
+               'vmpl_exec_super', 'vmpl_walk', 'debug_swap', 'vmpl_hv',
+               'vmpl_debug', 'halted_hv', 'bad_injection')
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.  Those that KVM ends a guest for go on with
 # another hypervisor, see above.
@@ -344,7 +354,8 @@ def test_events(tmp_path):
 
 
 @pytest.mark.parametrize('payload', [*{**VARIANTS, **STOPPED}, 'reboot',
-                                     'reset_busy', 'ap_flood', 'new_chip'])
+                                     'reset_busy', 'ap_flood', 'new_chip',
+                                     'no_chip'])
 def test_image(payload):
     """The image is one that any SNP host can launch."""
     subprocess.run([str(guest.HERE / 'check_image.py'),

@@ -2,7 +2,8 @@
 """What takes long, or never ends, keeps nobody but who has asked for it.
 
 Payload ap_flood asks for vCPUs for ever; payload new_chip wants a report of a
-chip whose keys are still to be made.
+chip whose keys are still to be made, payload no_chip of one for which they
+cannot be.
 """
 import contextlib
 import sys
@@ -101,3 +102,19 @@ def test_quit_while_it_is_made(tmp_path):
         assert machine.exitcode() == 0
     files = {path.name for path in chip.iterdir()} - {'.lock'}
     assert not files or 'vcek.key' in files
+
+
+def test_no_chip(tmp_path):
+    """Keys that cannot be made are an error, which keeps nobody waiting."""
+    file = tmp_path / 'file'
+    file.touch()
+    with started('no_chip', tmp_path, cert_dir=file / 'chip',
+                 reboot=True) as (machine, serial):
+        wait_for_lines(machine, serial, '# refused', 2)
+        assert seconds(machine, 'system_reset') < PROMPT
+        wait_for_lines(machine, serial, '# begins', 2)
+        refused = serial.read_text().count('# refused')
+        wait_for_lines(machine, serial, '# refused', refused + 2)
+        assert seconds(machine, 'stop') < PROMPT
+    assert '# answered' not in serial.read_text()
+    assert 'can not make the folder: Not a directory' in machine.get_log()

@@ -4,30 +4,21 @@
  * by #HV and a doorbell page, or not at all, while VMPL2 has them as ever; two
  * vCPUs
  *
- * APM volume 2, 15.36.16; GHCB specification, NAE events 80000014h and
- * 80000015h.  What coconut-svsm asks of SEV_STATUS is here: RestrictedInjection
- * and DebugSwap.
+ * What coconut-svsm asks of SEV_STATUS is here: RestrictedInjection and
+ * DebugSwap.
  */
+#include "hv.h"
 #include "vmpls.h"
-
-#define NAE_DOORBELL    0x80000014
-#define NAE_HV_IPI      0x80000015
-enum { PREFERRED, SET, QUERY, CLEAR };
 
 #define FEATURES        0x29
 #define STATUS          (FEATURES << 2 | 3)
 #define FEATURES_LOW    0x21
 #define HV_FEATURES     0x27
 
-#define HV              28
 #define NONE            (-1ULL)
 #define ERROR_INPUT     (2ULL << 32 | GHCB_ERR_INPUT)
-#define SELF            (1 << 18)
-#define NMI_TO(id)      ((u64)(id) << 32 | 1 << 14 | 4 << 8)
-#define FIXED_TO(id, v) ((u64)(id) << 32 | 1 << 14 | (v))
 #define APIC            0xfee00000ULL
 
-#define FLAG_NMI        0x01
 #define FLAG_NO_SIGNAL  0x80
 
 enum { LOW = 2 };
@@ -74,35 +65,16 @@ static bool on_hv(struct frame *frame)
     }
     flags = __atomic_fetch_and(&page[1], keep_silent ? FLAG_NO_SIGNAL : 0,
                                __ATOMIC_SEQ_CST);
-    nmis[index] += flags & FLAG_NMI;
+    nmis[index] += flags & BELL_NMI;
     if (!keep_vector) {
         vectors[index] = __atomic_exchange_n(&page[0], 0, __ATOMIC_SEQ_CST);
     }
     return true;
 }
 
-static u64 event(u64 code, u64 info1, u64 info2)
-{
-    u64 error;
-
-    ghcb_clear();
-    error = ghcb_call(code, info1, info2);
-    return error << 32 | ghcb_get(GHCB_INFO2);
-}
-
-static void send(u64 command)
-{
-    event(NAE_HV_IPI, command, 0);
-}
-
 static void end_of_interrupt(void)
 {
     mmio_write(APIC + 0xb0, 4, 0);
-}
-
-static u64 ring_at(u64 gpa)
-{
-    return event(NAE_DOORBELL, SET, gpa);
 }
 
 /* ---- elsewhere ---- */
@@ -115,7 +87,7 @@ void ap_main(unsigned index)
     }
     ghcb_setup();
     mmio_write(APIC + 0xf0, 4, 0x1ff);
-    ring_at(DOORBELL(1));
+    hv_ring_at(DOORBELL(1));
     in_other = rdmsr(MSR_SEV_STATUS);
     for (;;) {
         asm volatile("hlt");
@@ -130,7 +102,7 @@ static void begin_low(struct vmpl_call *call)
 
 static void query_low(struct vmpl_call *call)
 {
-    call->answer = event(NAE_DOORBELL, QUERY, 0);
+    call->answer = hv_event(NAE_DOORBELL, QUERY, 0);
 }
 
 /* What was sent to the vCPU comes here, as soon as interrupts are on. */
@@ -160,13 +132,13 @@ static void check_offered(void)
 
     check_eq(T("status"), rdmsr(MSR_SEV_STATUS), STATUS);
     check_eq(T("features"), vmgexit(0x80) >> 12, HV_FEATURES);
-    check_eq(T("preferred"), event(NAE_DOORBELL, PREFERRED, 0), NONE);
-    check_eq(T("query-none"), event(NAE_DOORBELL, QUERY, 0), NONE);
-    check_eq(T("set-misaligned"), ring_at(DOORBELL(0) + 8), ERROR_INPUT);
-    check_eq(T("set-in-mmio"), ring_at(APIC), ERROR_INPUT);
-    check_eq(T("set-nowhere"), ring_at(1ULL << 40), ERROR_INPUT);
-    check_eq(T("unknown-request"), event(NAE_DOORBELL, 4, 0), ERROR_INPUT);
-    check_eq(T("query-still-none"), event(NAE_DOORBELL, QUERY, 0), NONE);
+    check_eq(T("preferred"), hv_event(NAE_DOORBELL, PREFERRED, 0), NONE);
+    check_eq(T("query-none"), hv_event(NAE_DOORBELL, QUERY, 0), NONE);
+    check_eq(T("set-misaligned"), hv_ring_at(DOORBELL(0) + 8), ERROR_INPUT);
+    check_eq(T("set-in-mmio"), hv_ring_at(APIC), ERROR_INPUT);
+    check_eq(T("set-nowhere"), hv_ring_at(1ULL << 40), ERROR_INPUT);
+    check_eq(T("unknown-request"), hv_event(NAE_DOORBELL, 4, 0), ERROR_INPUT);
+    check_eq(T("query-still-none"), hv_event(NAE_DOORBELL, QUERY, 0), NONE);
     /* No exception is injected either. */
     ghcb_clear();
     ghcb_set(GHCB_RCX, 0);
@@ -180,8 +152,8 @@ static void check_offered(void)
 /* Neither an interrupt nor an NMI, with RFLAGS.IF or without */
 static void check_without(void)
 {
-    send(SELF | 0x41);
-    send(NMI_TO(0));
+    hv_send(SELF | 0x41);
+    hv_send(NMI_TO(0));
     open();
     delay_us(3000);
     open();
@@ -191,17 +163,17 @@ static void check_without(void)
 
 static void check_with(void)
 {
-    check_eq(T("set"), ring_at(DOORBELL(0)), DOORBELL(0));
+    check_eq(T("set"), hv_ring_at(DOORBELL(0)), DOORBELL(0));
     check_eq(T("held-one-hv"), signals[0], 1);
     check_eq(T("held-nmi"), nmis[0], 1);
     check_eq(T("held-vector"), vectors[0], 0x41);
-    check_eq(T("query"), event(NAE_DOORBELL, QUERY, 0), DOORBELL(0));
+    check_eq(T("query"), hv_event(NAE_DOORBELL, QUERY, 0), DOORBELL(0));
     end_of_interrupt();
 
-    send(SELF | 0x42);
+    hv_send(SELF | 0x42);
     check_eq(T("fixed"), signals[0] << 8 | vectors[0], 0x242);
     end_of_interrupt();
-    send(NMI_TO(0));
+    hv_send(NMI_TO(0));
     check_eq(T("nmi"), signals[0] << 8 | nmis[0], 0x302);
     mmio_write(APIC + 0x310, 4, 0);
     mmio_write(APIC + 0x300, 4, SELF | 0x43);
@@ -216,14 +188,14 @@ static void check_silence(void)
     u64 before = signals[0];
 
     keep_silent = true;
-    send(SELF | 0x51);
+    hv_send(SELF | 0x51);
     end_of_interrupt();
     check_eq(T("silent-first"), signals[0], before + 1);
     keep_vector = true;
-    send(SELF | 0x52);
+    hv_send(SELF | 0x52);
     check_eq(T("silent-no-hv"), signals[0], before + 1);
     check_eq(T("silent-vector"), doorbell()[0], 0x52);
-    send(SELF | 0x63);
+    hv_send(SELF | 0x63);
     check_eq(T("not-taken"), doorbell()[0], 0x52);
     doorbell()[0] = 0;
     end_of_interrupt();
@@ -232,7 +204,7 @@ static void check_silence(void)
     end_of_interrupt();
     keep_vector = keep_silent = false;
     doorbell()[1] = 0;
-    send(SELF | 0x54);
+    hv_send(SELF | 0x54);
     check_eq(T("heard-again"), signals[0] << 8 | vectors[0],
              (before + 2) << 8 | 0x54);
     end_of_interrupt();
@@ -261,9 +233,9 @@ static void check_other(void)
              ERROR_INPUT);
     ap_start(1);
     check(T("other-status"), wait_for(&in_other, STATUS));
-    send(FIXED_TO(1, 0x61));
+    hv_send(FIXED_TO(1, 0x61));
     check(T("other-hv"), wait_for(&vectors[1], 0x61));
-    send(NMI_TO(1));
+    hv_send(NMI_TO(1));
     check(T("other-nmi"), wait_for(&nmis[1], 1));
     check_eq(T("other-no-interrupt"), cpus[1].interrupts, 0);
 }
@@ -280,9 +252,9 @@ static void check_low(void)
     check_eq(T("low-status"), low(begin_low), FEATURES_LOW << 2 | 3);
     check_eq(T("low-doorbell"), low(query_low), NONE);
     check_eq(T("low-nothing"), low(open_low), 0);
-    check_eq(T("clear"), event(NAE_DOORBELL, CLEAR, 0), 0);
-    check_eq(T("query-cleared"), event(NAE_DOORBELL, QUERY, 0), NONE);
-    send(SELF | 0x47);
+    check_eq(T("clear"), hv_event(NAE_DOORBELL, CLEAR, 0), 0);
+    check_eq(T("query-cleared"), hv_event(NAE_DOORBELL, QUERY, 0), NONE);
+    hv_send(SELF | 0x47);
     open();
     check_eq(T("cleared-no-hv"), signals[0], before);
     check_eq(T("low-interrupt"), low(open_low), 1);

@@ -148,6 +148,15 @@ static void wake(CPUX86State *env)
     }
 }
 
+/* The execution loop serves it before all others, but takes it for no work. */
+static bool is_init_for_halted(CPUX86State *env, int request)
+{
+    const SnpWorldOps *world = snp_world();
+
+    return request & CPU_INTERRUPT_INIT && env_cpu(env)->halted &&
+           env->hflags & HF_SNP_MASK && world->init_signal;
+}
+
 /*
  * The execution loop also asks whether a halted vCPU has work.  Behind that it
  * asks again, to serve it, and what there was may have gone meanwhile: the vCPU
@@ -157,6 +166,10 @@ bool snp_pending(CPUX86State *env, int *request)
 {
     if (!env_cpu(env)->halted) {
         wake(env);
+    }
+    if (is_init_for_halted(env, *request)) {
+        *request = CPU_INTERRUPT_INIT;
+        return true;
     }
     if (!is_restricted(env)) {
         return false;

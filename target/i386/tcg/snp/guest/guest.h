@@ -67,6 +67,7 @@ typedef struct SnpVmpl {
  *     whatever its VMSA says
  * @vmpl: the one that runs, or is to go on
  * @in_vmsa: its VMSA is in use
+ * @steps: it is halted, and TF is set but in its flags
  * @sev_features: SEV_FEATURES of the VMSA that it was run with last
  * @target_vmpl: what AP creation was for last (BQL)
  * @launch_vmsa: the VMSA of the launch while another one runs; NULL where there
@@ -89,6 +90,7 @@ typedef struct SnpVcpu {
     SnpVmpl vmpls[SNP_VMPLS];
     uint8_t vmpl;
     bool in_vmsa;
+    bool steps;
     uint64_t sev_features;
     uint8_t target_vmpl;
     SevVmsa *launch_vmsa;
@@ -323,6 +325,16 @@ const char *snp_vmsa_enter(CPUX86State *env, hwaddr gpa, unsigned vmpl);
 void snp_vmsa_leave(CPUX86State *env, uint64_t code);
 
 /**
+ * snp_vmsa_halts, snp_vmsa_step_again: a vCPU is about to execute HLT, and goes
+ * on behind it
+ *
+ * HLT is intercepted, and the hypervisor goes on behind it: what TF raises
+ * comes after the next instruction.
+ */
+void snp_vmsa_halts(CPUX86State *env);
+void snp_vmsa_step_again(CPUX86State *env);
+
+/**
  * snp_vmsa_switch: leave one VMSA for another
  *
  * Returns: NULL, or why it cannot: then the vCPU stays in the one it is in,
@@ -354,7 +366,7 @@ bool snp_vmsa_is_idle(hwaddr gpa);
 bool snp_vmsa_evict(hwaddr gpa);
 
 /*
- * ap.c
+ * run-state.c
  */
 
 /**
@@ -363,8 +375,12 @@ bool snp_vmsa_evict(hwaddr gpa);
  */
 void snp_wait_for_init(X86CPU *cpu);
 
-/** snp_ap_injects_so: may the guest ask for that at this VMPL? */
-bool snp_ap_injects_so(unsigned vmpl, uint64_t sev_features);
+/**
+ * snp_run_created: the vCPU goes on with what was created for it
+ *
+ * Some time later, in its thread.  From any thread.
+ */
+void snp_run_created(CPUState *cs);
 
 /** snp_ap_is_leaving: is a vCPU about to run with another VMSA, or none? */
 bool snp_ap_is_leaving(CPUX86State *env);
@@ -379,6 +395,13 @@ void snp_ap_wake(CPUX86State *env);
 /** snp_guest_init_signal, snp_guest_sipi_signal: see world.h */
 bool snp_guest_init_signal(X86CPU *cpu);
 bool snp_guest_sipi_signal(X86CPU *cpu);
+
+/*
+ * ap.c
+ */
+
+/** snp_ap_injects_so: may the guest ask for that at this VMPL? */
+bool snp_ap_injects_so(unsigned vmpl, uint64_t sev_features);
 
 /* The requests of SNP AP Creation, SW_EXITINFO1 bits 31:0 */
 #define SNP_AP_CREATE_ON_INIT   0

@@ -41,6 +41,9 @@ bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
         return false;
     }
     switch (type) {
+    case SVM_EXIT_HLT:
+        snp_vmsa_halts(env);
+        return false;
     case SVM_EXIT_MSR:
         return !snp_msr_is_direct(env->regs[R_ECX]);
     case SVM_EXIT_READ_DR0 + 7:

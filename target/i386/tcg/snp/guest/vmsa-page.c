@@ -13,6 +13,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
+#include "qemu/main-loop.h"
 #include "cpu.h"
 #include "exec/memory.h"
 #include "hw/core/cpu.h"
@@ -72,6 +73,7 @@ static void save(CPUX86State *env, uint64_t code)
     hwaddr gpa = snp_vmpl(env)->vmsa;
     SnpFrame frame;
 
+    snp_vmsa_step_again(env);
     if (gpa != SNP_LAUNCH_VMSA) {
         if (snp_frame_find(gpa, &frame)) {
             store(env, (SevVmsa *)frame.private_host, code);
@@ -80,6 +82,34 @@ static void save(CPUX86State *env, uint64_t code)
     } else if (vcpu->launch_vmsa) {
         store(env, vcpu->launch_vmsa, code);
     }
+}
+
+/*
+ * What woke it may be gone by the time that the execution loop looks: with
+ * this one it does look, and asks snp_ap_wake().
+ */
+static void have_looked_at(CPUState *cs)
+{
+    BQL_LOCK_GUARD();
+    cs->interrupt_request |= CPU_INTERRUPT_EXITTB;
+}
+
+/* QEMU would raise #DB where a vCPU wakes that has halted with TF set. */
+void snp_vmsa_halts(CPUX86State *env)
+{
+    if (env->eflags & TF_MASK) {
+        env->eflags &= ~TF_MASK;
+        snp_vcpu(env)->steps = true;
+        have_looked_at(env_cpu(env));
+    }
+}
+
+void snp_vmsa_step_again(CPUX86State *env)
+{
+    SnpVcpu *vcpu = snp_vcpu(env);
+
+    env->eflags |= vcpu->steps ? TF_MASK : 0;
+    vcpu->steps = false;
 }
 
 /*
@@ -264,7 +294,8 @@ bool snp_vmsa_evict(hwaddr gpa)
         return false;
     }
     snp_vmsa_leave(cpu_env(cs), SVM_EXIT_HLT);
-    /* It is in the VMSA; here a vCPU that wakes would raise #DB without it. */
+    /* It is in the VMSA. */
     cpu_env(cs)->eflags &= ~TF_MASK;
+    have_looked_at(cs);
     return true;
 }
