@@ -97,6 +97,19 @@ def test_lacks_enforced():
     assert "doesn't support requested features" in messages[-1]
 
 
+@pytest.mark.parametrize('options, words, count', [
+    ('x-force-features=on', "TCG doesn't support requested feature: ", 12),
+    ('svm=off,npt=on', 'This feature depends on other features that were not '
+     'requested: ', 1),
+])
+def test_told_by_qemu(options, words, count):
+    """What is there all the same, and what depends on others, has its line."""
+    status, messages, _ = start(*HOST[:-1], f'EPYC-Milan,{options}',
+                                '-m', '512')
+    assert status == 0
+    assert sum(words in line for line in messages) == count
+
+
 def test_no_migration():
     """Its state is not all of it in the machine's."""
     status, _, answers = start(*HOST, '-m', '512', commands=[

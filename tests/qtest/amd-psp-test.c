@@ -22,6 +22,7 @@
 
 #define PLATFORM_STATUS     0x04
 #define GET_ID              0x0c
+#define ID_SIZE             64
 #define INVALID_COMMAND     0x11
 #define INVALID_ADDRESS     0x09
 
@@ -39,9 +40,9 @@ static void found(QPCIDevice *pci, int devfn, void *data)
     *(QPCIDevice **)data = pci;
 }
 
-static Psp start(void)
+static Psp start_with(const char *folder)
 {
-    Psp psp = { .qts = qtest_initf("-accel tcg -S " HOST, chip_dir) };
+    Psp psp = { .qts = qtest_initf("-accel tcg -S " HOST, folder) };
 
     psp.bus = qpci_new_pc(psp.qts, NULL);
     qpci_device_foreach(psp.bus, 0x1022, 0x14ca, found, &psp.pci);
@@ -49,6 +50,21 @@ static Psp start(void)
     qpci_device_enable(psp.pci);
     psp.bar = qpci_iomap(psp.pci, BAR, NULL);
     return psp;
+}
+
+static Psp start(void)
+{
+    return start_with(chip_dir);
+}
+
+/* Its registers are where they were. */
+static void reset(Psp *psp)
+{
+    qtest_system_reset(psp->qts);
+    qpci_device_enable(psp->pci);
+    qpci_config_writel(psp->pci, PCI_BASE_ADDRESS_0 + 4 * BAR, psp->bar.addr);
+    qpci_config_writel(psp->pci, PCI_BASE_ADDRESS_0 + 4 * BAR + 4,
+                       psp->bar.addr >> 32);
 }
 
 static void stop(Psp *psp)
@@ -94,17 +110,23 @@ static uint32_t wait_until_done(Psp *psp)
     return reply & 0xffff;
 }
 
+static void ask_for_id(Psp *psp)
+{
+    qtest_memset(psp->qts, BUFFER, 0, 0x2000);
+    qtest_writeq(psp->qts, BUFFER, BUFFER + 0x1000);
+    qtest_writel(psp->qts, BUFFER + 8, ID_SIZE);
+    set(psp, PSP_REG_BUFFER_LOW, BUFFER);
+    set(psp, PSP_REG_BUFFER_HIGH, 0);
+    set(psp, PSP_REG_COMMAND, GET_ID << PSP_COMMAND_SHIFT);
+}
+
 /* The keys of a new chip: the write returns at once, and all else is served. */
 static void test_new_chip(void)
 {
     Psp psp = start();
-    uint8_t id[64], again[64];
+    uint8_t id[ID_SIZE], again[ID_SIZE];
 
-    qtest_memset(psp.qts, BUFFER, 0, 0x2000);
-    qtest_writeq(psp.qts, BUFFER, BUFFER + 0x1000);
-    qtest_writel(psp.qts, BUFFER + 8, sizeof(id));
-    set(&psp, PSP_REG_BUFFER_LOW, BUFFER);
-    set(&psp, PSP_REG_COMMAND, GET_ID << PSP_COMMAND_SHIFT);
+    ask_for_id(&psp);
     g_assert_cmphex(get(&psp, PSP_REG_COMMAND), ==,
                     GET_ID << PSP_COMMAND_SHIFT);
     /* One at a time */
@@ -112,6 +134,14 @@ static void test_new_chip(void)
     g_assert_cmphex(get(&psp, PSP_REG_COMMAND), ==,
                     GET_ID << PSP_COMMAND_SHIFT);
     g_assert_cmphex(qtest_readb(psp.qts, BUFFER + 0x1000), ==, 0);
+
+    /* Who comes after a reset does not wait for what was asked for before it */
+    reset(&psp);
+    g_assert_cmphex(run(&psp, 0, BUFFER, false), ==, INVALID_COMMAND);
+    g_assert_cmphex(run(&psp, PLATFORM_STATUS, BUFFER, false), ==, 0);
+    ask_for_id(&psp);
+    g_assert_cmphex(get(&psp, PSP_REG_COMMAND), ==,
+                    GET_ID << PSP_COMMAND_SHIFT);
     g_assert_cmphex(wait_until_done(&psp), ==, 0);
     qtest_memread(psp.qts, BUFFER + 0x1000, id, sizeof(id));
     g_assert_false(buffer_is_zero(id, sizeof(id)));
@@ -120,6 +150,23 @@ static void test_new_chip(void)
     g_assert_cmphex(run(&psp, GET_ID, BUFFER, false), ==, 0);
     qtest_memread(psp.qts, BUFFER + 0x1000, again, sizeof(again));
     g_assert_cmpmem(id, sizeof(id), again, sizeof(again));
+    stop(&psp);
+}
+
+/* Keys that cannot be made are an error, before a reset and after it. */
+static void test_no_chip(void)
+{
+    g_autofree char *file = g_build_filename(chip_dir, "vcek.key", NULL);
+    Psp psp = start_with(file);
+
+    for (unsigned i = 0; i < 3; i++) {
+        ask_for_id(&psp);
+        g_assert_cmphex(wait_until_done(&psp), !=, 0);
+        g_assert_cmphex(run(&psp, PLATFORM_STATUS, BUFFER, false), ==, 0);
+        if (i) {
+            reset(&psp);
+        }
+    }
     stop(&psp);
 }
 
@@ -210,11 +257,7 @@ static void test_reset(void)
 
     set(&psp, PSP_REG_P2CMSG_INTEN, UINT32_MAX);
     run(&psp, PLATFORM_STATUS, BUFFER, true);
-    qtest_system_reset(psp.qts);
-    qpci_device_enable(psp.pci);
-    qpci_config_writel(psp.pci, PCI_BASE_ADDRESS_0 + 4 * BAR, psp.bar.addr);
-    qpci_config_writel(psp.pci, PCI_BASE_ADDRESS_0 + 4 * BAR + 4,
-                       psp.bar.addr >> 32);
+    reset(&psp);
     g_assert_cmphex(get(&psp, PSP_REG_FEATURES), ==, 1);
     g_assert_cmphex(get(&psp, PSP_REG_COMMAND), ==, 0);
     g_assert_cmphex(get(&psp, PSP_REG_BUFFER_LOW), ==, 0);
@@ -355,6 +398,8 @@ int main(int argc, char **argv)
     g_assert_nonnull(chip_dir);
     /* While there is none */
     qtest_add_func("/amd-psp/new-chip", test_new_chip);
+    /* ... and a file where a folder has to be */
+    qtest_add_func("/amd-psp/no-chip", test_no_chip);
     qtest_add_func("/amd-psp/registers", test_registers);
     qtest_add_func("/amd-psp/command", test_command);
     qtest_add_func("/amd-psp/no-ram", test_no_ram);

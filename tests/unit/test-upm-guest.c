@@ -96,6 +96,7 @@ bool sev_firmware_launch_digest(uint8_t digest[48])
 #define TYPE_SEV "sev-guest"
 #define TYPE_SNP "sev-snp-guest"
 #define TYPE_SW  "sw-protected-guest"
+#define TYPE_LATER "later-snp-guest"
 
 static void need_private_memory(Object *obj)
 {
@@ -118,6 +119,18 @@ static void sw_class_init(ObjectClass *oc, const void *data)
     upm_guest_add_mode(oc);
 }
 
+static bool always(Object *obj, Error **errp)
+{
+    return true;
+}
+
+/* A later QEMU's, which has one of the features itself */
+static void later_class_init(ObjectClass *oc, const void *data)
+{
+    object_class_property_add_bool(oc, "debug-swap", always, NULL);
+    upm_guest_add_features(oc);
+}
+
 /* Another one than QEMU's own, which takes the object model with it */
 static const TypeInfo guests[] = {
     {
@@ -135,6 +148,10 @@ static const TypeInfo guests[] = {
         .parent = TYPE_CONFIDENTIAL_GUEST_SUPPORT,
         .instance_init = need_private_memory,
         .class_init = (void *)snp_class_init,
+    }, {
+        .name = TYPE_LATER,
+        .parent = TYPE_CONFIDENTIAL_GUEST_SUPPORT,
+        .class_init = (void *)later_class_init,
     }, {
         .name = TYPE_SW,
         .parent = TYPE_CONFIDENTIAL_GUEST_SUPPORT,
@@ -431,6 +448,18 @@ static void test_feature_names(void)
     object_unref(guest);
 }
 
+/* Its own property is what counts; the others are added. */
+static void test_feature_of_qemu(void)
+{
+    Object *guest = guest_new(TYPE_LATER, NULL);
+
+    g_assert_true(object_property_get_bool(guest, "debug-swap", &error_abort));
+    g_assert_false(object_property_set_bool(guest, "debug-swap", false, NULL));
+    set_feature_of(guest, "restricted-injection", true);
+    g_assert_cmphex(upm_guest_options(guest)->sev_features, ==, 1 << 3);
+    object_unref(guest);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -447,5 +476,6 @@ int main(int argc, char **argv)
     g_test_add_func("/upm-guest/suspend", test_suspend);
     g_test_add_func("/upm-guest/features", test_features);
     g_test_add_func("/upm-guest/feature-names", test_feature_names);
+    g_test_add_func("/upm-guest/feature-of-qemu", test_feature_of_qemu);
     return g_test_run();
 }
