@@ -79,7 +79,8 @@ def test_hint_at_kernel_hashes(start, folder):
 # Where there is LA57, used or not, Linux 6.12 is wrong about it while it reads
 # the flags of the boot processor anew, and a tick just then finds no APIC.
 @pytest.mark.parametrize('cpu', ['EPYC-v4', 'EPYC-Milan',
-                                 'EPYC-Genoa,la57=off', 'max,la57=off'])
+                                 'EPYC-Genoa,la57=off',
+                                 'EPYC-Turin,la57=off', 'max,la57=off'])
 def test_cpu_model(start, folder, cpu):
     """CPU models need no flags to be added and keep their vector units."""
     guest = start(*snp(cpu=cpu), *linux(folder, FLAGS))

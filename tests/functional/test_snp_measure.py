@@ -15,7 +15,8 @@ from test_snp_launch import image_of, name, rows
 from test_snp_privacy import Gdb
 
 SIGNATURES = {'EPYC-v4': 0x800f12, 'EPYC-Rome': 0x830f10,
-              'EPYC-Milan': 0xa00f11, 'EPYC-Genoa': 0xa10f10}
+              'EPYC-Milan': 0xa00f11, 'EPYC-Genoa': 0xa10f10,
+              'EPYC-Turin': 0xb00f00}
 TYPES = {'normal': oracle.NORMAL, 'vmsa': oracle.VMSA, 'zero': oracle.ZERO,
          'unmeasured': oracle.UNMEASURED, 'secrets': oracle.SECRETS,
          'cpuid': oracle.CPUID}

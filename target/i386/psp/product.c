@@ -10,8 +10,11 @@
 #include "qemu/bswap.h"
 #include "product.h"
 
-/* CPUID leaf 1 EAX: extended and base family and model; 3:0 is the stepping */
-#define SIGNATURE_MASK  0x0fff0ff0U
+/*
+ * CPUID leaf 1 EAX: extended and base family, and extended model.  Each of the
+ * sixteen models below is of the same product: QEMU's EPYC-Turin has model 00h.
+ */
+#define SIGNATURE_MASK  0x0fff0f00U
 
 /* Patch levels are those of 2025, so that usual minimum policies are met. */
 static const PspProduct products[] = {
