@@ -26,6 +26,7 @@ def at_length_kernel(suite, flavour):
 # 6.1, 6.12, 7.x; the one for every check is that of the host's tests.
 @pytest.mark.parametrize('suite, flavour', [
     at_length_kernel('bookworm', 'cloud-amd64'),
+    at_length_kernel('bookworm', 'amd64'),
     ('trixie', 'amd64'),
     at_length_kernel('trixie-backports', 'cloud-amd64'),
     at_length_kernel('trixie-backports', 'amd64'),

@@ -131,7 +131,7 @@ void rescind(const volatile void *va, u64 size);
 
 #define MSR_GHCB        0xc0010130
 #define MSR_SEV_STATUS  0xc0010131
-/* GHCB specification, 2.3.1: hypervisor features */
+/* GHCB specification, MSR protocol: hypervisor features */
 #define GHCB_MSR_FEATURES 0x080
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SNP AP Creation, GHCB specification 4.1.9; to be run with four vCPUs. */
+/* SNP AP Creation, NAE event 80000013h; to be run with four vCPUs. */
 #include "snp.h"
 
 #define ERROR_INPUT (2ULL << 32 | GHCB_ERR_INPUT)

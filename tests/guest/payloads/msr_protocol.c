@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The GHCB MSR protocol, GHCB specification 2.3.1. */
+/* The GHCB MSR protocol, GHCB specification (56421). */
 #include "snp.h"
 
 static bool cpuid_page(u32 leaf, u32 *regs)

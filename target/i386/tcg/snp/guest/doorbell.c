@@ -3,7 +3,7 @@
  * Restricted injection: all that a hypervisor can inject is #HV, and a page
  * that it shares with the guest says what for
  *
- * AMD64 APM volume 2, 15.36; GHCB specification (56421), #HV doorbell page
+ * AMD64 APM volume 2, 15.36.16; GHCB specification (56421), #HV doorbell page
  * and NAE events 80000014h and 80000015h.  Linux 6.12 has none of it; AMD's
  * patches of 2024 for KVM are followed: one interrupt at a time, whatever
  * RFLAGS.IF says, and the next one when the guest has taken its vector.

@@ -28,7 +28,7 @@ static void wait_for_firmware(CPUState *cs)
     }
 }
 
-/* AP Reset Hold, 4.3.2: the vCPU goes to sleep once the answer is written. */
+/* AP Reset Hold: the vCPU goes to sleep once the answer is written. */
 void snp_nae_reset_hold(CPUX86State *env, SnpNae *nae)
 {
     snp_vcpu(env)->reset_hold = SNP_RESET_HOLD_NAE;

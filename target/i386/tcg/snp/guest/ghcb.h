@@ -2,8 +2,8 @@
 /*
  * The guest-hypervisor communication block and the events it carries
  *
- * GHCB specification (56421), version 2: the page in 2.3, the non-automatic
- * exit (NAE) events in 4.1, the MSR protocol in 2.3.1.
+ * GHCB specification (56421), version 2: the page, the MSR protocol, and the
+ * non-automatic exit (NAE) events, in 4.1.
  */
 #ifndef TARGET_I386_TCG_SNP_GUEST_GHCB_H
 #define TARGET_I386_TCG_SNP_GUEST_GHCB_H
@@ -58,7 +58,7 @@
 #define GHCB_ERROR_INVALID_INPUT    5
 #define GHCB_ERROR_INVALID_EVENT    6
 
-/* SEV-SNP and SNP AP Creation, #HV doorbell, and Run VMPL, 4.1.13 */
+/* SEV-SNP and SNP AP Creation, #HV doorbell, and Run VMPL */
 #define GHCB_FEATURES_SNP           3
 #define GHCB_FEATURES_DOORBELL      (1 << 2)
 #define GHCB_FEATURES_MULTI_VMPL    (1 << 5)

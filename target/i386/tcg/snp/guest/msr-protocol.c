@@ -2,7 +2,7 @@
 /*
  * The GHCB MSR protocol: requests that fit into MSR C001_0130 itself
  *
- * GHCB specification (56421), 2.3.1.
+ * GHCB specification (56421).
  */
 #include "qemu/osdep.h"
 #include "qemu/bitops.h"

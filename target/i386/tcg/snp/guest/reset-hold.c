@@ -2,7 +2,7 @@
 /*
  * AP reset hold: a vCPU sleeps until a SIPI or an interrupt
  *
- * GHCB specification (56421), 4.3.2.
+ * GHCB specification (56421).
  */
 #include "qemu/osdep.h"
 #include "cpu.h"
