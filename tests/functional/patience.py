@@ -48,12 +48,17 @@ def waited(process):
     """
     found = {}
     for member in below(process):
-        for task in (PROC / str(member) / 'task').glob('*'):
+        tasks = PROC / str(member) / 'task'
+        try:
+            names = os.listdir(tasks)
+        except OSError:
+            continue        # it has ended meanwhile
+        for name in names:
             try:
-                delay = (task / 'schedstat').read_text().split()[1]
+                delay = (tasks / name / 'schedstat').read_text().split()[1]
             except (OSError, IndexError):
                 continue
-            found[member, task.name] = int(delay) / 1e9
+            found[member, name] = int(delay) / 1e9
     return found
 
 

@@ -43,6 +43,14 @@ def test_waiting_for_a_cpu():
             process.wait()
 
 
+def test_ended(monkeypatch):
+    """A process that ends while others are counted has waited for nothing."""
+    ended = subprocess.Popen(['true'])
+    ended.wait()
+    monkeypatch.setattr('patience.below', lambda _: [ended.pid, os.getpid()])
+    assert {process for process, _ in waited(os.getpid())} == {os.getpid()}
+
+
 def test_sleeping():
     """Who sleeps is waited for in vain, whatever others do."""
     cpu = min(os.sched_getaffinity(0))
