@@ -175,19 +175,3 @@ char *upm_memory_describe(hwaddr gpa)
     return g_strdup_printf("%s '%s', which has no private half", kind,
                            mr->name);
 }
-
-/*
- * A hole in the file of a shared mapping takes the pages from every mapping,
- * so that the second look at QEMU's own that ram_block_discard_range() takes,
- * and KVM with it, can be saved.
- */
-int upm_memory_drop_shared(const UpmExtent *extent)
-{
-    RAMBlock *rb = extent->block->rb;
-
-    if (rb->fd < 0 || !qemu_ram_is_shared(rb)) {
-        return ram_block_discard_range(rb, extent->offset, extent->size);
-    }
-    return upm_punch_hole(rb->fd, rb->fd_offset + extent->offset,
-                          extent->size);
-}
