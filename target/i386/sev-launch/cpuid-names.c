@@ -7,19 +7,19 @@
 #include "cpu-internal.h"
 #include "explain-cpuid.h"
 
-/* A state component is there for the feature that uses it. */
-static const char *xsave_component_name(unsigned component)
-{
-    const ExtSaveArea *area;
-    int bit;
-
-    if (component < 2 || component >= XSAVE_STATE_AREA_COUNT) {
-        return NULL;
-    }
-    area = &x86_ext_save_areas[component];
-    bit = area->bits ? ctz32(area->bits) : -1;
-    return bit < 0 ? NULL : feature_word_info[area->feature].feat_names[bit];
-}
+/* A state component is there for the feature that uses it (SDM, 13.1). */
+static const char *const xsave_component_names[32] = {
+    [2] = "avx",
+    [3] = "mpx",
+    [4] = "mpx",
+    [5] = "avx512f",
+    [6] = "avx512f",
+    [7] = "avx512f",
+    [9] = "pku",
+    [15] = "arch-lbr",
+    [17] = "amx-tile",
+    [18] = "amx-tile",
+};
 
 const char *sev_cpuid_name(uint32_t leaf, uint32_t subleaf, unsigned reg,
                            unsigned bit)
@@ -27,7 +27,7 @@ const char *sev_cpuid_name(uint32_t leaf, uint32_t subleaf, unsigned reg,
     static const int regs[] = { R_EAX, R_EBX, R_ECX, R_EDX };
 
     if (leaf == 0xd && (subleaf == 0 ? reg == 0 : subleaf == 1 && reg == 2)) {
-        return xsave_component_name(bit);
+        return xsave_component_names[bit];
     }
     for (FeatureWord w = 0; w < FEATURE_WORDS; w++) {
         const FeatureWordInfo *info = &feature_word_info[w];
