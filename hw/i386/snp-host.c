@@ -14,7 +14,6 @@
 #include "hw/i386/pc.h"
 #include "hw/i386/snp-host.h"
 #include "hw/pci/pci_device.h"
-#include "hw/sysbus.h"
 #include "migration/blocker.h"
 #include "system/reset.h"
 #include "system/system.h"

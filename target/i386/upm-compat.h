@@ -42,4 +42,11 @@
 #include "accel/accel-cpu-ops.h"
 #endif
 
+#if QEMU_VERSION_MAJOR > 10 || QEMU_VERSION_MINOR > 0
+#define upm_apic_msr_write(apic, index, value) \
+    apic_msr_write(apic, index, value)
+#else
+#define upm_apic_msr_write(apic, index, value) apic_msr_write(index, value)
+#endif
+
 #endif

@@ -11,7 +11,6 @@
 #include "qemu/error-report.h"
 #include "qemu/notify.h"
 #include "hw/i386/snp-host.h"
-#include "hw/qdev-core.h"
 #include "system/system.h"
 #include "system/upm/compat.h"
 #include "upm-machine.h"

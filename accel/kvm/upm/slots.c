@@ -9,7 +9,6 @@
  */
 #include "qemu/osdep.h"
 #include <linux/kvm.h>
-#include "hw/qdev-core.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "system/kvm.h"

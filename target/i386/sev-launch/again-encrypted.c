@@ -9,7 +9,6 @@
 #include <linux/kvm.h>
 #include "qapi/error.h"
 #include "exec/cpu-common.h"
-#include "exec/memory.h"
 #include "qemu/rcu.h"
 #include "system/upm/compat.h"
 #include "target/i386/sev-vcpus.h"

@@ -13,6 +13,7 @@
 #include "system/upm/compat.h"
 #include "system/upm/host.h"
 #include "target/i386/sev-vcpus.h"
+#include "svm.h"
 #include "sev.h"
 #include "again.h"
 #include "errors.h"

@@ -5,7 +5,7 @@
 #ifndef TARGET_I386_SEV_LAUNCH_AGAIN_H
 #define TARGET_I386_SEV_LAUNCH_AGAIN_H
 
-#include "hw/resettable.h"
+#include "system/upm/compat.h"
 
 /**
  * sev_launch_again: the machine was reset, and with it an SEV-SNP or SEV-ES

@@ -13,9 +13,10 @@
 #include "qemu/bitops.h"
 #include "qemu/rcu.h"
 #include "cpu.h"
-#include "exec/memory.h"
 #include "hw/i386/apic.h"
 #include "hw/i386/apic-msidef.h"
+#include "system/upm/compat.h"
+#include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/guest/ghcb.h"
 #include "trace.h"
@@ -186,7 +187,8 @@ void snp_nae_hv_ipi(CPUX86State *env, SnpNae *nae)
     bool done;
 
     bql_lock();
-    done = !apic_msr_write(APIC_MSR_ICR, nae->info1);
+    done = !upm_apic_msr_write(env_archcpu(env)->apic_state, APIC_MSR_ICR,
+                               nae->info1);
     bql_unlock();
     if (!done) {
         write_apic(env, APIC_ICR_HIGH, nae->info1 >> 32 << 24);

@@ -8,8 +8,8 @@
 #define TARGET_I386_TCG_SNP_GUEST_H
 
 #include "cpu.h"
-#include "hw/qdev-core.h"
 #include "qom/object.h"
+#include "system/upm/compat.h"
 #include "tcg/snp/processor.h"
 #include "tcg/snp/guest/launch.h"
 #include "tcg/snp/guest/memory.h"
