@@ -3,7 +3,24 @@
 # The two commands are "make demo" and "make check"; "make help" has the rest.
 
 PREFIX ?= /usr/local
-BUILD := $(or $(UPM_BUILD),$(CURDIR)/build)
+
+# The version of QEMU that is built: the first one of patches/series, another
+# one of those, or that of an unpacked SOURCE, which is only read.  Another one
+# than the first has a folder of its own, such as build/10.2, and takes 2 GB.
+USUAL := $(word 2,$(shell grep '^supported ' patches/series))
+BASE := $(if $(SOURCE),$(shell \
+	cut -d. -f1,2 '$(SOURCE)/VERSION' 2>/dev/null),$(USUAL))
+ifeq ($(BASE),)
+$(error SOURCE=$(SOURCE) is no source of QEMU: it has no file VERSION)
+endif
+PRISTINE := $(if $(SOURCE),realpath -e '$(SOURCE)',scripts/fetch source $(BASE))
+
+ROOM := $(or $(UPM_BUILD),$(CURDIR)/build)
+BUILD := $(or $(UPM_BUILD),$(ROOM)$(addprefix /,\
+	$(filter-out $(USUAL),$(BASE))))
+ifneq ($(BASE),$(USUAL))
+export UPM_BUILD := $(BUILD)
+endif
 TREE := $(BUILD)/qemu
 PLAIN := $(BUILD)/plain
 OUT := $(TREE)/build
@@ -27,20 +44,19 @@ help:
 	@echo 'make fuzz             libFuzzer on what a guest or a file can say'
 	@echo 'make bench            measure, see build/bench.jsonl'
 	@echo 'make docs             the manual: build/docs/index.html'
-	@echo 'make check-patches    try the patches on each supported QEMU'
-	@echo 'make check-versions   build and try each supported QEMU'
+	@echo 'make check-patches    try the patches on each QEMU that apt offers'
+	@echo 'make check-versions   build each supported QEMU, test it, boot Linux'
+	@echo 'make ... BASE=10.2    the same with another supported QEMU'
+	@echo 'make ... SOURCE=DIR   the same with the unpacked source in DIR'
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
 	@echo 'make clean            remove build/; downloads and ccache stay'
 
 setup:
 	@scripts/setup $(PACKAGES)
 
-# The series of QEMU that is built, of those in patches/series
-SERIES := 10.0
-
 source: setup
-	@pristine=$$(scripts/fetch source $(SERIES)) && \
-		scripts/lay-over $$pristine $(TREE)
+	@pristine=$$($(PRISTINE)) && \
+		scripts/lay-over $(if $(SOURCE),-t) "$$pristine" $(TREE)
 
 all: source
 	@scripts/build $(TREE) qemu-system-x86_64 qemu-img $(ALSO)
@@ -85,17 +101,10 @@ unit: all
 	@$(PYTEST) tests/unit tests/qtest $(PYTEST_ARGS)
 	@$(PYTEST) tests/guest/test_guest.py -k 'hello or terminate'
 
-# Another version than the usual one has a folder of its own, such as
-# build/10.2, and takes 2 GB.  All are tried before a failure counts.
+# All supported versions, or SOURCE, are built and tried, with the above and a
+# boot of Linux as an SNP guest, before a failure counts.
 check-versions: setup
-	@failed=; for version in $$(sed -n 's/^supported //p' patches/series); do \
-		folder=$(BUILD)/$$version; \
-		[ $$version != $(SERIES) ] || folder=$(BUILD); \
-		echo "==> QEMU $$version in $$folder" >&2; \
-		UPM_BUILD=$$folder $(MAKE) --no-print-directory unit \
-			SERIES=$$version || failed="$$failed $$version"; \
-	done; [ -z "$$failed" ] || { echo "==> failed with QEMU$$failed" >&2; \
-		exit 1; }
+	@UPM_BUILD='$(ROOM)' scripts/check-patches --build $(if $(SOURCE),'$(SOURCE)')
 
 # Private memory on a real KVM, in an emulated machine.  The first time its
 # kernel is built, which takes some ten minutes of CPU time.
@@ -132,8 +141,8 @@ fuzz: all
 # QEMU as Debian has it, of the same version and with the same options, and
 # with one object that lets the lab run it.
 plain: setup
-	@pristine=$$(scripts/fetch source $(SERIES)) && \
-		scripts/lay-over -n $$pristine $(PLAIN)
+	@pristine=$$($(PRISTINE)) && \
+		scripts/lay-over -n $(if $(SOURCE),-t) "$$pristine" $(PLAIN)
 	@scripts/build $(PLAIN) qemu-system-x86_64
 	@scripts/equip $(PLAIN)
 
@@ -159,7 +168,7 @@ docs: source
 	@echo 'the manual is in $(BUILD)/docs/index.html'
 
 check-patches: setup
-	@scripts/check-patches
+	@scripts/check-patches $(if $(SOURCE),'$(SOURCE)')
 
 # What tests of an installed QEMU look with
 check: export PACKAGES += bash-completion man-db

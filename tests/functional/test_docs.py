@@ -16,7 +16,7 @@ FOLDER = 'docs/system/i386'
 PAGES = ['amd-sev-emulated', 'amd-sev-snp-attestation', 'amd-sev-snp-emulated',
          'amd-sev-snp-host', 'amd-sev-snp-host-firmware',
          'amd-sev-snp-launch', 'upm', 'upm-build', 'upm-operation',
-         'upm-tools']
+         'upm-tools', 'upm-versions']
 # A page of QEMU's own that ours point to
 NEIGHBOUR = 'amd-memory-encryption'
 # QOM type whose properties an option has, by the option's first value
