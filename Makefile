@@ -92,7 +92,7 @@ check: plain
 # since some of them have as many vCPUs as this machine has and more.
 check-full: export PACKAGES += fakeroot e2fsprogs
 check-full: all
-	@$(PYTEST) -m at_length tests/functional $(PYTEST_ARGS)
+	@$(PYTEST) -m at_length tests/functional tests/libvirt $(PYTEST_ARGS)
 
 # Unit tests, qtests, and small guests that boot and end
 unit: export ALSO := $(TESTS)
@@ -156,7 +156,7 @@ bench: plain
 # QEMU's manual with ours in it, made as QEMU's own build makes it.
 check docs: export PACKAGES += python3-sphinx python3-sphinx-rtd-theme
 # What libvirt's own packages need, which the tests only unpack
-check: export PACKAGES += libjson-c5 libvirt-clients procps
+check check-full: export PACKAGES += libjson-c5 libvirt-clients procps
 # What calls functions of a QEMU that runs
 check: export PACKAGES += gdb
 # What the programs for operators draw with

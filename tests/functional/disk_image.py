@@ -8,6 +8,8 @@ import os
 import pathlib
 import struct
 import subprocess
+import uuid
+import zlib
 
 from debian import fetch_package, fetch_programs, program
 
@@ -83,6 +85,42 @@ def write_disk(path, partitions):
         disk.truncate(sector * SECTOR)
         disk.seek(446)
         disk.write(entries.ljust(64, b'\0') + b'\x55\xaa')
+    return path
+
+
+# Type of a partition that systemd finds by itself, and a name of its own
+ROOT = uuid.UUID('4f68bce3-e8cd-4db1-96e7-fbcaf984b709')
+GPT_ENTRY = struct.Struct('<16s16sQQQ72s')
+GPT_HEADER = struct.Struct('<8sIIIIQQQQ16sQIII')
+GPT_ENTRIES = 128
+
+
+def gpt_header(table, mine, other, where, last):
+    """A header of a GPT, which has its own checksum."""
+    def pack(checksum):
+        return GPT_HEADER.pack(
+            b'EFI PART', 0x10000, GPT_HEADER.size, checksum, 0, mine, other,
+            2 + len(table) // SECTOR, last - 1 - len(table) // SECTOR,
+            ROOT.bytes_le, where, GPT_ENTRIES, GPT_ENTRY.size,
+            zlib.crc32(table))
+    return pack(zlib.crc32(pack(0))).ljust(SECTOR, b'\0')
+
+
+def root_disk(path, size=8 * MIB):
+    """Write a disk with a GPT and one root partition, with nothing in it."""
+    last = size // SECTOR - 1
+    table = GPT_ENTRY.pack(
+        ROOT.bytes_le, uuid.uuid4().bytes_le, START // SECTOR,
+        last - START // SECTOR, 0, 'root'.encode('utf-16le'))
+    table = table.ljust(GPT_ENTRIES * GPT_ENTRY.size, b'\0')
+    behind = last - len(table) // SECTOR
+    with path.open('wb') as disk:
+        disk.seek(446)
+        disk.write(PARTITION_ENTRY.pack(0, 0xee, 1, last))
+        disk.seek(SECTOR - 2)
+        disk.write(b'\x55\xaa' + gpt_header(table, 1, last, 2, last) + table)
+        disk.seek(behind * SECTOR)
+        disk.write(table + gpt_header(table, last, 1, behind, last))
     return path
 
 

@@ -18,8 +18,8 @@ from shell_machine import MachineError, ShellMachine  # noqa: E402
 
 # Loaded at start in this order, and only there for modprobe
 LOADED = ('ccp', 'kvm-amd', '9p', '9pnet_virtio', 'virtio_blk')
-READY = ('virtio_net', 'msr', 'cpuid', 'tun', 'vhost_net', 'overlay',
-         'vfio_iommu_type1')
+READY = ('virtio_net', 'msr', 'cpuid', 'tun', 'vhost_net', 'vhost_vsock',
+         'overlay', 'vfio_iommu_type1')
 SUITES = ('trixie', 'trixie-backports')
 CPU = 'EPYC-Milan'
 

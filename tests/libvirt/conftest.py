@@ -5,4 +5,5 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 # pylint: disable=wrong-import-position,unused-import
-from libvirt_room import old_room, room, tidy  # noqa: E402,F401
+from libvirt_room import (images, old_room, room, tidy,  # noqa: E402,F401
+                          write)

@@ -25,8 +25,20 @@ from patience import Patience  # noqa: E402
 PACKAGES = ['libvirt0', 'libvirt-common', 'libvirt-clients', 'libvirt-daemon',
             'libvirt-daemon-common', 'libvirt-daemon-driver-qemu',
             'libvirt-daemon-log']
+# What the newest libvirt needs besides, on a system that is older than it
+NEWEST = 'trixie-backports'
+LIBRARIES = ('libvirt0', 'libvirt-clients')
+# What libvirt starts by itself, and Debian only recommends
+SWTPM = ('swtpm', 'swtpm-tools')
 EMULATOR = '/usr/local/bin/qemu-system-x86_64-snp-emulated'
 NOBODY = 65534
+DOCS = TOP / 'docs/libvirt'
+README = (DOCS / 'README.md').read_text()
+README_BLOCKS = re.findall(r'^```sh\n(.*?)^```$', README, re.M | re.S)
+UP = 'waiting for the power button'
+SEV_LINES = ['Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP',
+             'SEV: Status: SEV SEV-ES SEV-SNP',
+             'SEV: SNP running at VMPL0']
 # What libvirt keeps, and where a file too many would be found
 KEPT = ['/run', '/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt',
         '/var/tmp', '/dev/shm']
@@ -36,6 +48,12 @@ FURNISH = '''
 set -eu
 echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/bin/false' >>/etc/passwd
 echo 'libvirt-qemu:x:64055:' >>/etc/group
+if ! getent passwd swtpm >/dev/null; then
+    echo 'swtpm:x:64058:64058::/var/lib/swtpm:/bin/false' >>/etc/passwd
+    echo 'swtpm:x:64058:' >>/etc/group
+fi
+mkdir -p /var/lib/swtpm-localca
+chown swtpm:swtpm /var/lib/swtpm-localca
 getent group kvm >/dev/null || echo 'kvm:x:64056:' >>/etc/group
 getent group libvirt >/dev/null || echo 'libvirt:x:64057:' >>/etc/group
 mkdir -p /var/lib/libvirt/images /var/log/libvirt/qemu
@@ -161,31 +179,49 @@ def listing():
     return set(found.stdout.splitlines())
 
 
-def layers():
-    """Return the unpacked packages of libvirt."""
-    release = re.search(r'^VERSION_ID="?(\d+)',
-                        pathlib.Path('/etc/os-release').read_text(), re.M)
-    suite = 'bookworm-backports' if release and release[1] == '12' \
-        else 'trixie'
-    found = []
-    for package in PACKAGES:
-        done = subprocess.run([TOP / 'scripts/fetch', 'package', suite,
-                               package], capture_output=True, text=True,
-                              check=False)
-        if done.returncode:
-            pytest.skip(f'libvirt cannot be had: {done.stderr.strip()}')
-        found.append(done.stdout.strip())
-    return found
+def release():
+    """The number of this Debian's release, or nothing."""
+    found = re.search(r'^VERSION_ID="?(\d+)',
+                      pathlib.Path('/etc/os-release').read_text(), re.M)
+    return found and found[1]
 
 
-@pytest.fixture(scope='session')
-def room():
-    """The room, with a libvirtd that serves qemu:///system."""
+def fetched(what, suite, *names):
+    """The folder of unpacked packages."""
+    done = subprocess.run([TOP / 'scripts/fetch', what, suite, *names],
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f'libvirt cannot be had: {done.stderr.strip()}')
+    return done.stdout.strip()
+
+
+def layers(version):
+    """The unpacked packages of libvirt, and of what it starts."""
+    old = release() == '12'
+    if version == 'own':
+        suite = 'bookworm-backports' if old else 'trixie'
+        below = []
+    else:
+        suite = NEWEST
+        # The newest libraries hide those of the system's own release.
+        below = [fetched('programs', NEWEST, *LIBRARIES),
+                 fetched('programs', 'bookworm' if old else 'trixie', *SWTPM)]
+    return [fetched('package', suite, name) for name in PACKAGES] + below
+
+
+@pytest.fixture(scope='session', params=[
+    'own', pytest.param('newest', marks=pytest.mark.at_length)])
+def room(request):
+    """The room, with a libvirtd that serves qemu:///system.
+
+    Debian's own libvirt of the release, or of its backports, and the newest
+    one that there is for Debian 13.
+    """
     if os.geteuid():
         pytest.skip('only root can make a room for libvirt')
     before = listing()
-    folders = layers()
-    place = Room(LOGS / 'libvirt', folders)
+    folders = layers(request.param)
+    place = Room(LOGS / f'libvirt-{request.param}', folders)
     try:
         place.shell(FURNISH.replace(
             '{packages}', str(pathlib.Path(folders[0]).parent)))
@@ -239,3 +275,37 @@ def query_upm(room, name, **options):
     reply = room.virsh('qemu-monitor-command', name,
                        '{"execute": "query-upm"}', **options)
     return json.loads(reply)['return']
+
+
+def text_of(name):
+    """Return the source of one of our domains."""
+    return (DOCS / f'{name}.xml').read_text()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def images(room):
+    """Kernel, initrd and disk where the domains look for them."""
+    room.shell(PROVIDE)
+
+
+@pytest.fixture
+def write(room):
+    """Write a file into the room for the time of a test."""
+    names = []
+
+    def write_file(name, text):
+        path = f'/var/tmp/{name}'
+        room.run('sh', '-c', f'cat >{path}; chmod 644 {path}', stdin=text)
+        names.append(path)
+        return path
+
+    yield write_file
+    room.run('rm', '-f', *names)
+
+
+def wait_until_up(room, console):
+    """Wait for user space, and look at what the kernel says."""
+    said = room.wait(UP, lambda: UP in room.read(console) and
+                     room.read(console))
+    assert [line for line in SEV_LINES if line not in said] == []
+    return said
