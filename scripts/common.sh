@@ -21,7 +21,11 @@ say() {
     fi
 }
 
+# Who was called in a wrong way says how he is called, and has a status for it.
 die() {
+    case $1 in
+    usage:*) printf '%s\n' "$*" >&2; exit 2 ;;
+    esac
     printf '%s: %s\n' "${0##*/}" "$*" >&2
     exit 1
 }

@@ -22,9 +22,25 @@ KERNEL = BUILD / 'kernel/vmlinuz'
 QEMU = BUILD / 'qemu-system-x86_64'
 PLAIN_QEMU = BUILD / 'plain/build/qemu-system-x86_64'
 
+
+
+class GuestError(Exception):
+    """A guest did not do what was waited for."""
+
+
 sys.path.insert(0, str(BUILD / 'qemu/python'))
 # pylint: disable=wrong-import-position
-from qemu.machine import QEMUMachine  # noqa: E402
+try:
+    from qemu.machine import QEMUMachine  # noqa: E402
+    from qemu.machine.machine import VMLaunchFailure  # noqa: E402
+except ModuleNotFoundError:
+    VMLaunchFailure = GuestError
+
+    class QEMUMachine:
+        """What stands for it where nothing was built."""
+
+        def __init__(self, *_, **__):
+            raise GuestError(f'{QEMU} is not built: make all')
 
 # Every wait ends, even where the machine is very busy: seconds.
 LIMIT = float(os.environ.get('UPM_TEST_LIMIT', 240))
@@ -133,10 +149,6 @@ def plain(memory='1G', vcpus=1, cpu='EPYC-v4', firmware='OVMF.fd'):
             '-machine', 'q35,memory-backend=ram0',
             '-object', f'memory-backend-memfd,id=ram0,size={memory},share=on',
             '-bios', firmware]
-
-
-class GuestError(Exception):
-    """A guest did not do what was waited for."""
 
 
 class Guest(QEMUMachine):

@@ -102,6 +102,8 @@ class ShellMachine:
 
     def __init__(self, folder_name, logs=LOGS, login=None):
         """login is a shell script for the console, instead of commands."""
+        if not os.access(QEMU, os.X_OK):
+            raise MachineError(f'{QEMU} is not built: make all')
         logs.mkdir(parents=True, exist_ok=True)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f'{folder_name}-',
                                                     dir=logs.resolve()))
@@ -187,8 +189,6 @@ class ShellMachine:
                        f'security_model=none,multidevs=remap{more}']
         console = 'mon:stdio' if self.login else \
             f'file:{self.folder}/console.log'
-        if not os.access(QEMU, os.X_OK):
-            raise MachineError(f'{QEMU} is not built: make all')
         with (self.folder / 'qemu.log').open('w') as messages:
             return subprocess.Popen(
                 [QEMU, *self.arguments(), '-nodefaults', '-display', 'none',

@@ -14,7 +14,11 @@ APT = '''#!/bin/sh
 echo "$*" >>"$ROOM/asked"
 case "$*" in
 *indextargets*) echo Debian Debian https://mirror.invalid/debian/ ;;
-*update*) ;;
+*update*)
+    [ -e "$ROOM/gone" ] || exit 0
+    echo "Err:1 mirror.invalid: Could not resolve" >&2
+    exit 100
+    ;;
 *) echo "E: Unable to locate package" >&2; exit 100 ;;
 esac
 '''
@@ -71,6 +75,42 @@ def test_what_is_not_there(room, words):
         assert (status, out) == (1, ''), err
         assert err
     assert not list((room.cache).rglob('.complete'))
+
+
+@pytest.mark.parametrize('words', [('source',), ('offers',),
+                                   ('package', 'trixie', 'nothing'),
+                                   ('kernel', 'trixie')])
+def test_vanished_mirror(room, words):
+    """Why is said, nothing is left that passes for lists, and a mirror that
+    comes back is asked again."""
+    (room.folder / 'gone').touch()
+    for count in 1, 2:
+        status, out, err = room.fetch(*words)
+        assert (status, out) == (1, ''), err
+        assert 'Could not resolve' in err
+        assert 'fetch: apt could not read the package lists' in err
+        assert room.updates() == count
+    (room.folder / 'gone').unlink()
+    room.fetch(*words)
+    assert room.updates() == 3
+    assert not list(room.cache.rglob('.complete'))
+
+
+def test_no_mirror(room):
+    """Who has no mirror is told how to get one."""
+    for name in ('apt-get', 'apt-cache'):
+        (room.folder / 'bin' / name).write_text('#!/bin/sh\n')
+    status, out, err = room.fetch('package', 'trixie', 'nothing')
+    assert (status, out) == (1, '')
+    assert "no Debian mirror in the system's apt sources" in err
+
+
+def test_read_only(room):
+    """A cache that cannot be written to is named."""
+    (room.folder / 'cache').write_text('a file, and no folder')
+    status, out, err = room.fetch('package', 'trixie', 'nothing')
+    assert (status, out) == (1, '')
+    assert f"{room.folder}/cache" in err
 
 
 def test_modules_that_are_not_there(room):

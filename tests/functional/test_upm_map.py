@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -247,6 +248,18 @@ RUN = {'gpa': 0, 'size': PAGE, 'state': 'private', 'block': 'ram0'}
     ('goes-in-circles', (GREETING, reply({}), reply(INFO),
                          reply({'ranges': [RUN], 'next': 0})),
      "not QEMU-UPM's"),
+    ('half-an-answer', (GREETING, reply({}), b'{"return": {"blo', None),
+     'no answer within 1 s'),
+    ('floods', (GREETING, reply({}), b'x' * (80 << 20)), ''),
+    ('no-number', (GREETING, reply({}), reply(INFO),
+                   reply({'ranges': [{**RUN, 'gpa': 'zero'}]})),
+     "not QEMU-UPM's"),
+    ('negative', (GREETING, reply({}), reply(INFO),
+                  reply({'ranges': [{**RUN, 'size': -PAGE}]})),
+     "not QEMU-UPM's"),
+    ('overlap', (GREETING, reply({}), reply(INFO),
+                 reply({'ranges': [RUN, RUN]})),
+     "not QEMU-UPM's"),
     ('strange-state', (GREETING, reply({}), reply(INFO),
                        reply({'ranges': [{**RUN, 'state': 'gone'}]})),
      "not QEMU-UPM's"),
@@ -286,6 +299,28 @@ def test_guest(start, folder):
     assert {'█', '░', 'L', '·'} <= set(cells_of(text))
     assert 'B/s converted' in text and 'MiB' in text
     assert guest.cmd('query-status')['status'] == 'paused'
+
+
+def test_guest_stalls(start, folder):
+    """QEMU that is stopped says nothing, and is none the worse for it."""
+    path = pathlib.Path(os.path.relpath(folder / 'stalls.qmp'))
+    path.unlink(missing_ok=True)
+    guest = start('-S', '-qmp', f'unix:{path},server=on,wait=off',
+                  *snp(memory='256M'))
+    os.kill(guest.get_pid(), signal.SIGSTOP)
+    try:
+        text = run('--qmp', path, '--timeout', 1, '--json', status=1)
+    finally:
+        os.kill(guest.get_pid(), signal.SIGCONT)
+    assert text.startswith(f'qemu-upm-map: {path}: ')
+    assert 'no answer within 1 s' in text
+    assert json.loads(run('--qmp', path, '--json'))['ranges']
+
+
+def test_nowhere_to_draw(log):
+    """A folder that takes no file is named, and there is no half a picture."""
+    text = run('--trace', log, '--png', '/proc/map.png', status=1)
+    assert text.startswith('qemu-upm-map: /proc/map.png: ')
 
 
 def test_guest_dies(start, folder):

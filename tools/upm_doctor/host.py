@@ -5,6 +5,7 @@ import fcntl
 import os
 import pathlib
 import resource
+import signal
 import struct
 import subprocess
 
@@ -104,11 +105,19 @@ class Host:
 
 def _run(command):
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, check=False,
-                              errors='replace', timeout=PATIENCE)
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, errors='replace',
+                              start_new_session=True) as process:
+            try:
+                out, err = process.communicate(timeout=PATIENCE)
+            except BaseException:
+                # What a script has started has our pipes as well.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
     except OSError as error:
         raise HostError(f'{command[0]}: {error.strerror}') from None
     except subprocess.TimeoutExpired:
         raise HostError(f'{command[0]}: no answer within {PATIENCE} s') \
             from None
+    return subprocess.CompletedProcess(command, process.returncode, out, err)

@@ -47,7 +47,8 @@ class QmpSource:
                 f'{self.address}: no answer within {self.patience:g} s; is '
                 f'another program connected?  A QMP socket serves one at a '
                 f'time') from None
-        except (QMPError, OSError, EOFError) as error:
+        except (QMPError, OSError, EOFError, ValueError) as error:
+            # The last one: more than anybody reads at a time.
             raise SourceError(f'{self.address}: {error}') from error
 
     def _ask(self, command, **arguments):
@@ -78,10 +79,7 @@ class QmpSource:
         while start is not None:
             reply = self._ask('query-upm-map', start=start, limit=LIMIT)
             for run in reply['ranges']:
-                if run['state'] not in STATES:
-                    raise ValueError(run['state'])
-                ranges.append(Range(int(run['gpa']), int(run['size']),
-                                    run['state'], run['block']))
+                ranges.append(range_of(run, ranges[-1] if ranges else None))
             following = reply.get('next')
             if following is not None and following <= start:
                 raise ValueError(f'next {following:#x} after {start:#x}')
@@ -103,6 +101,17 @@ class QmpSource:
                 pages.setdefault(page['type'], []).append(int(page['gpa']))
             self._launch = pages
         return self._launch
+
+
+def range_of(run, last):
+    """Return a range, which is behind the last one, if it can be one."""
+    found = Range(int(run['gpa']), int(run['size']), run['state'],
+                  run['block'])
+    if found.state not in STATES:
+        raise ValueError(found.state)
+    if found.size <= 0 or found.gpa < (last.gpa + last.size if last else 0):
+        raise ValueError(f'a range of {found.size} bytes at {found.gpa:#x}')
+    return found
 
 
 def conversions_of(info):
