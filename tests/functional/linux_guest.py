@@ -32,9 +32,9 @@ sys.path.insert(0, str(BUILD / 'qemu/python'))
 # pylint: disable=wrong-import-position
 try:
     from qemu.machine import QEMUMachine  # noqa: E402
-    from qemu.machine.machine import VMLaunchFailure  # noqa: E402
+    from qemu.machine.machine import QEMUMachineError  # noqa: E402
 except ModuleNotFoundError:
-    VMLaunchFailure = GuestError
+    QEMUMachineError = GuestError
 
     class QEMUMachine:
         """What stands for it where nothing was built."""

@@ -173,7 +173,8 @@ def test_interrupted(tmp_path):
             env={**os.environ, 'UPM_LOGS': str(tmp_path / 'logs')}) as demo:
         log = tmp_path / 'logs/demo/serial.log'
         for _ in range(int(10 * LIMIT)):
-            if log.exists() or demo.poll() is not None:
+            if demo.poll() is not None or log.exists() and \
+                    log.stat().st_size:
                 break
             time.sleep(0.1)
         demo.send_signal(signal.SIGINT)
