@@ -49,6 +49,8 @@ help:
 	@echo 'make ... BASE=10.2    the same with another supported QEMU'
 	@echo 'make ... SOURCE=DIR   the same with the unpacked source in DIR'
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
+	@echo 'make deb              a Debian package for this release: build/deb'
+	@echo 'make check-deb        install that in a Debian of its own, test it'
 	@echo 'make clean            remove build/; downloads and ccache stay'
 
 setup:
@@ -157,6 +159,8 @@ bench: plain
 check docs: export PACKAGES += python3-sphinx python3-sphinx-rtd-theme
 # What libvirt's own packages need, which the tests only unpack
 check check-full: export PACKAGES += libjson-c5 libvirt-clients procps
+# A TPM for guests
+check: export PACKAGES += swtpm
 # What calls functions of a QEMU that runs
 check: export PACKAGES += gdb
 # What the programs for operators draw with
@@ -185,9 +189,24 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/qemu/keymaps
 	scripts/install-tools $(TREE) $(DESTDIR)$(PREFIX)
 
+# A package of our own name, which replaces nothing.
+deb check-deb: export PACKAGES += debhelper dh-python help2man lintian \
+	pkg-config python3-sphinx python3-sphinx-rtd-theme
+deb: setup
+	@scripts/deb build $(BASE)
+	@lintian --fail-on error --suppress-tags \
+		bad-distribution-in-changes-file $(BUILD)/deb/*.changes
+
+# As root: the package goes into a debootstrap of this release.
+check-deb: export PACKAGES += debootstrap
+check-deb: source deb
+	@scripts/equip
+	@mkdir -p $(BUILD)/logs
+	@$(PYTEST) tests/deb $(PYTEST_ARGS)
+
 clean:
 	rm -rf $(BUILD)
 
 .PHONY: help setup source all demo check check-full docs lab host demo-host \
 	check-host fuzz plain bench unit check-patches check-versions install \
-	clean
+	deb check-deb clean
