@@ -168,7 +168,8 @@ def test_files(debian, installed):
                      r'|/usr/share/lintian/|/etc/alternatives/' + ALTERNATIVE +
                      r'|/etc/apparmor.d/abstractions|'
                      r'/usr/share/bash-completion(/completions)?$|'
-                     r'/etc/apparmor.d$')
+                     r'/etc/apparmor.d$|/usr/share/python3/runtime.d/' +
+                     PACKAGE)
     assert [path for path in installed if not own.match(path)] == []
     for name in NAMES[:2]:
         assert 'QEMU-UPM' in debian.run(name, '--version')
