@@ -11,6 +11,7 @@ import pytest
 
 from libvirt_room import (EMULATOR, README_BLOCKS, fetched, query_upm,
                           text_of, wait_until_up)
+from debian import debian_kernel
 from linux_guest import initramfs
 
 NEWEST_ROOM = pytest.mark.parametrize(
@@ -32,6 +33,7 @@ echo log: $(wc -c </sys/kernel/security/tpm0/binary_bios_measurements)
 echo rng: $(cat /sys/class/misc/hw_random/rng_available)
 echo virtio: $(cat /sys/bus/virtio/devices/*/device)
 echo 'waiting for the power button'
+sleep 10000
 '''
 # Numbers of virtio devices
 RNG, BALLOON = '0x0004', '0x0005'
@@ -39,14 +41,19 @@ RNG, BALLOON = '0x0004', '0x0005'
 
 @pytest.fixture(name='initrd')
 def fixture_initrd(room, tmp_path):
-    """An initrd that tells of its devices, where libvirt looks for it."""
+    """An initrd that tells of its devices, where libvirt looks for it, and a
+    kernel that knows TPMs, as Debian's for clouds does not.
+    """
+    image, folder = debian_kernel('trixie')
     path = initramfs(tmp_path / 'initrd',
                      'mount -t securityfs none /sys/kernel/security\n' +
-                     SCRIPT, ['virtio-rng', 'virtio_balloon'])
-    where = '/var/lib/libvirt/images/defaults.initrd'
-    room.run('install', '-m', '644', path, where)
-    yield where
-    room.run('rm', where)
+                     SCRIPT, ['virtio_pci', 'virtio-rng', 'virtio_balloon'],
+                     folder)
+    images = '/var/lib/libvirt/images/defaults'
+    room.run('install', '-m', '644', path, f'{images}.initrd')
+    room.run('install', '-m', '644', image, f'{images}.vmlinuz')
+    yield images
+    room.run('rm', f'{images}.initrd', f'{images}.vmlinuz')
 
 
 @NEWEST_ROOM
@@ -56,7 +63,8 @@ def test_defaults(room, write, initrd, model):
     text = text_of('snp-tiny').replace(
         "<memballoon model='none'/>", DEVICES.format(model=model))
     path = write('defaults.xml', text.replace(
-        '/var/lib/libvirt/images/initrd', initrd))
+        '/var/lib/libvirt/images/initrd', f'{initrd}.initrd').replace(
+            '/var/lib/libvirt/images/vmlinuz', f'{initrd}.vmlinuz'))
     assert 'validates' in room.run('virt-xml-validate', path)
     room.virsh('create', path)
     try:
