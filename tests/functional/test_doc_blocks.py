@@ -70,6 +70,7 @@ FOLLOWED = {
         'qemu-system-x86_64 -accel tcg -cpu EPYC-v4 -m 1G':
             HERE + 'test_firmware_comes_up',
         'memory-backend-memfd-private': OUTPUT, 'warning: ': OUTPUT},
+    'upm-build': {'make deb': LONG + 'tests/deb/test_deb.py installs it'},
     'upm-ci': {
         'guest=sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'
         'kernel-hashes=on\nqemu': HERE + 'test_ci',
@@ -86,6 +87,7 @@ FOLLOWED = {
         'qemu-upm-doctor': HERE + 'test_doctor'},
     'README': {
         'make demo       #': LONG + 'all else is built by these',
+        'make deb': LONG + 'tests/deb/test_deb.py installs it',
         'make demo-host': LONG + 'tests/host/test_host.py boots the same',
         'build/qemu-system-x86_64': HERE + 'test_boots',
         'userspace: ': OUTPUT, '-----': OUTPUT},

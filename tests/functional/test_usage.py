@@ -23,6 +23,8 @@ WRONG = {
     'scripts/check-hooks': [[], ['one', 'two'], ['--all']],
     'scripts/check-patches': [['--all']],
     'scripts/check-style': [[], ['one', 'two'], ['--all']],
+    'scripts/deb': [[], ['one', 'two', 'three']],
+    'scripts/debian-root': [[], ['--all']],
     'scripts/demo': [
         ['--fast'], ['surplus'], ['--accel', 'xen'], ['--vcpus', '0'],
         ['--vcpus', '-1'], ['--vcpus', '256'], ['--vcpus', 'two'],
