@@ -35,12 +35,13 @@ static bool becomes_a_page(u8 *vmsa)
 static bool replace(u8 **vmsa)
 {
     u8 *next = ap_vmsa(1), *old = *vmsa;
-    u64 before = starts;
+    u64 before;
 
     *vmsa = next;
     if (rmpadjust(next, 0, 0x10001).eax || !sleeper_halts(old)) {
         return false;
     }
+    before = starts;
     ap_sipi(1);
     return !ap_request(AP_CREATE, 1, (u64)next, own_features()) &&
            becomes_a_page(old) && wait_for(&starts, before + 1);
