@@ -20,8 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DELAYS      32
-#define STEP_NS     4000
+/* In turns: about as long as the way to the first page, and among pages */
+#define SHORT_NS    4000
+#define LONG_NS     400000
+#define DELAYS      8
 
 static struct io_uring ring;
 static unsigned commands, failures, parts;
@@ -46,7 +48,7 @@ static void tell(void)
 static void submit_timeout(unsigned number)
 {
     struct __kernel_timespec delay = {
-        .tv_nsec = number % DELAYS * STEP_NS,
+        .tv_nsec = number / 2 % DELAYS * (number % 2 ? LONG_NS : SHORT_NS),
     };
     struct io_uring_sqe *sqe;
     struct io_uring_cqe *cqe;
