@@ -48,7 +48,8 @@ static void tell(void)
 static void submit_timeout(unsigned number)
 {
     struct __kernel_timespec delay = {
-        .tv_nsec = number / 2 % DELAYS * (number % 2 ? LONG_NS : SHORT_NS),
+        .tv_nsec = (number / 2 % DELAYS + number % 2) *
+                   (number % 2 ? LONG_NS : SHORT_NS),
     };
     struct io_uring_sqe *sqe;
     struct io_uring_cqe *cqe;

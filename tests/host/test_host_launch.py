@@ -78,7 +78,8 @@ def test_io_uring(host, io_uring):
     counts = re.search(r'io_uring: (\d+) updates, (\d+) failed, '
                        r'(\d+) in part', output)
     updates, failed, parts = map(int, counts.groups())
-    assert failed > 0 and parts > 0 and updates > failed + parts, output
+    # Which of the two it was, the clock decides.
+    assert 0 < failed + parts < updates, output
 
 
 @pytest.mark.skipif(not PLAIN_QEMU.exists(),
