@@ -30,6 +30,12 @@ die() {
     exit 1
 }
 
+# features VERSION: the options of this version's configure, a line each
+features() {
+    sed -E "s/#.*//; s/^${1//./\\.}: //; /^[0-9.]+: /d" "$top/scripts/features" |
+        xargs -n 1
+}
+
 # run LOG COMMAND...: keep the output of a command in LOG, show its end only
 # where the command fails.
 run() {
