@@ -7,6 +7,10 @@ PREFIX ?= /usr/local
 # The version of QEMU that is built: the first one of patches/series, another
 # one of those, or that of an unpacked SOURCE, which is only read.  Another one
 # than the first has a folder of its own, such as build/10.2, and takes 2 GB.
+# The name SOURCE is common, so the environment's is not meant.
+ifneq ($(origin SOURCE),command line)
+SOURCE :=
+endif
 USUAL := $(word 2,$(shell grep '^supported ' patches/series))
 BASE := $(if $(SOURCE),$(shell \
 	cut -d. -f1,2 '$(SOURCE)/VERSION' 2>/dev/null),$(USUAL))
@@ -45,7 +49,7 @@ help:
 	@echo 'make bench            measure, see build/bench.jsonl'
 	@echo 'make docs             the manual: build/docs/index.html'
 	@echo 'make check-patches    try the patches on each QEMU that apt offers'
-	@echo 'make check-versions   build each supported QEMU, test it, boot Linux'
+	@echo 'make check-versions   build each of these, test it, boot Linux'
 	@echo 'make ... BASE=10.2    the same with another supported QEMU'
 	@echo 'make ... SOURCE=DIR   the same with the unpacked source in DIR'
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
@@ -103,8 +107,8 @@ unit: all
 	@$(PYTEST) tests/unit tests/qtest $(PYTEST_ARGS)
 	@$(PYTEST) tests/guest/test_guest.py -k 'hello or terminate'
 
-# All supported versions, or SOURCE, are built and tried, with the above and a
-# boot of Linux as an SNP guest, before a failure counts.
+# All versions that apt offers, or SOURCE, are built and tried, with the above
+# and a boot of Linux as an SNP guest, before a failure counts.
 check-versions: setup
 	@UPM_BUILD='$(ROOM)' scripts/check-patches --build $(if $(SOURCE),'$(SOURCE)')
 

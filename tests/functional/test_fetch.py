@@ -131,6 +131,16 @@ def test_modules(room, where):
     assert room.fetch('modules', 'bookworm') == (0, str(file.parents[1]), '')
 
 
+def test_newest_source(room):
+    """Of several sources the newest is taken that is complete."""
+    for version in '10.0.2', '10.0.8', '10.2.2', '10.2.10':
+        room.put(f'../qemu-{version}/.complete')
+    room.put('../qemu-10.0.13/VERSION')
+    for words, version in ([], '10.0.8'), (['10.2'], '10.2.10'):
+        assert room.fetch('source', *words) == (
+            0, f'{room.cache}/qemu-{version}', '')
+
+
 def test_programs(room):
     """Of several, all that are wanted have to be there."""
     complete = room.put('trixie/one+libraries/.complete', 'one two\n')

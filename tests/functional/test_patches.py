@@ -222,17 +222,20 @@ class Room:
         for name in SCRIPTS:
             shutil.copy(TOP / 'scripts' / name, folder / 'scripts')
         shutil.copytree(TOP / 'patches', folder / 'patches')
+        self.build = BUILD if 'UPM_BUILD' in os.environ else folder / 'build'
         self.pristine = (BUILD / 'qemu/.pristine').read_text().strip()
         self.version = pathlib.Path(self.pristine,
                                     'VERSION').read_text().strip()
 
-    def offer(self, *versions):
-        """Have apt name versions; it only gives the one that was built."""
+    def offer(self, *versions, older='none'):
+        """Have apt name versions; it only gives the one that was built, and
+        under the name of an older one as well.
+        """
         fetch = self.folder / 'scripts/fetch'
         fetch.write_text(f'''#!/bin/sh
 case $1,$2 in
 offers,*) printf '%s\\n' {' '.join(versions)} ;;
-source,{self.version}) echo {self.pristine} ;;
+source,{self.version} | source,{older}) echo {self.pristine} ;;
 *) echo "gone: $2" >&2; exit 1 ;;
 esac
 ''')
@@ -341,12 +344,25 @@ def test_check_build(room, works, said):
     assert table == {room.version: ['yes', 'yes'] + said}
     assert status == (0 if said[-1] == 'yes' else 1)
     series = room.version.rsplit('.', 1)[0]
-    build = BUILD if series == SUPPORTED[0] else BUILD / series
-    if 'UPM_BUILD' not in os.environ:
-        build = room.folder / build.relative_to(TOP)
+    build = room.build / room.version
     assert room.made() == [
         [target, series, room.pristine, str(build)] for target in
         ['all', 'unit', 'demo'][:3 - said.count('-')]]
+
+
+def test_check_build_offered(room):
+    """The newest that apt gives is built where make builds its version, and
+    an older one does not take its place.
+    """
+    room.can_make('all', 'unit', 'demo')
+    series = room.version.rsplit('.', 1)[0]
+    room.offer(f'1:{series}.0+ds-1', f'1:{room.version}+ds-1',
+               older=f'{series}.0')
+    _, table, _ = room.check('--build')
+    assert table[f'{series}.0'] == table[room.version] == ['yes'] * 5
+    usual = room.build if series == SUPPORTED[0] else room.build / series
+    assert [words[3] for words in room.made()] == \
+        3 * [str(room.build / f'{series}.0')] + 3 * [str(usual)]
 
 
 def test_check_no_source(room):
@@ -435,6 +451,20 @@ def test_make_versions(tmp_path, words):
     assert status == 0
     assert f"UPM_BUILD='{room}' scripts/check-patches --build" in out
     assert (f"'{tmp_path}/qemu'" in out) == ('SOURCE={}' in words)
+
+
+def test_make_environment(tmp_path):
+    """What is called SOURCE in the environment is not meant, and is not
+    handed on.
+    """
+    env = dict(os.environ, SOURCE='https://example.org/x.git')
+    for name in 'UPM_BUILD', 'MAKEFLAGS', 'MAKEOVERRIDES':
+        env.pop(name, None)
+    assert run('make', '-C', TOP, 'help', env=env)[0] == 0
+    status, out, _ = run('make', '-n', '-C', TOP, 'demo', 'check-patches',
+                         env=env)
+    assert (status, 'example.org' in out) == (0, False)
+    assert f'scripts/build {TOP}/build/qemu qemu-system-x86_64' in out
 
 
 def test_make_no_source(tmp_path):
