@@ -162,7 +162,8 @@ bench: plain
 # QEMU's manual with ours in it, made as QEMU's own build makes it.
 check docs: export PACKAGES += python3-sphinx python3-sphinx-rtd-theme
 # What libvirt's own packages need, which the tests only unpack
-check check-full: export PACKAGES += libjson-c5 libvirt-clients procps
+check check-full: export PACKAGES += libjson-c5 libvirt-clients \
+	libxml2-utils procps
 # A TPM for guests
 check: export PACKAGES += swtpm
 # What calls functions of a QEMU that runs

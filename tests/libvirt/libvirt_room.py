@@ -65,7 +65,8 @@ shift
 for package; do
     case $package in
     -*|*-backports) ;;
-    *) ls -d {packages}/$package >/dev/null || exit 1 ;;
+    *) ls -d {packages}/$package >/dev/null 2>&1 ||
+        dpkg -s $package >/dev/null || exit 1 ;;
     esac
 done
 END

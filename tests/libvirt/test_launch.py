@@ -135,6 +135,13 @@ HELPER = '/usr/lib/libvirt/virt-aa-helper'
 PARSER = ('trixie', 'apparmor')
 NAME = 'libvirt-11111111-2222-3333-4444-555555555555'
 PROFILES = '/etc/apparmor.d/libvirt'
+# Below a guest's home: the chip that signs its reports
+CHIP = ['', 'state/', 'state/qemu-upm/', 'state/qemu-upm/vcek.key',
+        'state/qemu-upm/genoa/vcek.key']
+# What is none of its business
+OTHERS = ['/var/lib/libvirt/qemu/domain-2-other' + path for path in (
+    '/', '/master-key.aes', '/monitor.sock', '/.ssh/id_rsa',
+    '/.local/share/secret', '/.local/state/secret')]
 # What QEMU reads and then closes, of each guest
 ROMS = ['linuxboot_dma.bin', 'kvmvapic.bin', 'keymaps/en-us']
 
@@ -213,9 +220,13 @@ def fixture_confined(room, write):
                  **{path: 'r' for path in mapped if '.so' not in path},
                  **{path: 'w' for path in opened},
                  **{f'/usr/local/share/qemu/{rom}': 'r' for rom in ROMS},
-                 CONSOLE: 'w', f'{home}/.local/state/qemu-upm/vcek.key': 'rw'}
+                 **{f'{home}/.local/{path}': 'rw' for path in CHIP},
+                 CONSOLE: 'w'}
         assert len(wants) > 20 and any('OVMF' in path or 'initrd' in path
                                        for path in wants)
+        assert [path for path in OTHERS if any(
+            profile.allows(profile.rules, path, letter)
+            for letter in 'rw')] == []
         return sorted(path for path, letters in wants.items()
                       if not profile.allows(profile.rules, path, letters)), \
             [path for path in (EMULATOR, EMULATOR.removesuffix(
