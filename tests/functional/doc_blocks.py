@@ -11,7 +11,8 @@ RST = sorted((TOP / 'docs/system/i386').glob('*.rst'))
 MARKDOWN = [TOP / 'README.md', TOP / 'docs/libvirt/README.md']
 # "::" at the end of a paragraph, or a directive, and what is indented below
 RST_BLOCK = re.compile(
-    r'^(?: *\.\. (?:code-block::.*|parsed-literal::)|(?! *\.\. ).*[^:\n]::)\n'
+    r'^(?: *\.\. (?:code-block::.*|parsed-literal::)|'
+    r'(?! *\.\. )(?:.*[^:\n])?::)\n'
     r'(?: +:\w+:.*\n)*\n(?P<in> +)(?P<text>\S.*\n'
     r'(?:(?P=in).*\n|\n(?=(?P=in)))*)', re.M)
 FENCE = re.compile(r'^```.*\n(?P<text>(?:.*\n)*?)```$', re.M)

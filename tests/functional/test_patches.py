@@ -101,7 +101,9 @@ def test_nearest(tmp_path, version):
 @pytest.mark.parametrize('version', SUPPORTED)
 @pytest.mark.parametrize('is_host, most', [(False, MOST), (True, MOST_HOST)])
 def test_few_lines(tmp_path, version, is_host, most):
-    """Patches only call, so they are short."""
+    """Patches only call, so they are short; what a version takes counts, and
+    not the patches of all versions together.
+    """
     names = run(SERIES, source(tmp_path / 'qemu', f'{version}.1'))[1].split()
     added = [line for name in names if name.startswith('005') == is_host
              for line in re.findall(r'^\+[^+].*',
@@ -172,7 +174,7 @@ MOVED = {
                 '# @ObjectPropertyInfo:\n', 'upm-common.json'),
     'doc': ('qapi/stats.json', '#\n# @upm: unmapped private memory\n',
             '# @StatsTarget:\n', 'StatsProvider'),
-    'manual': ('docs/system/target-i386.rst', '   i386/upm-tools\n',
+    'manual': ('docs/system/target-i386.rst', '   i386/upm\n',
                '   i386/pc\n', 'Architectural_features'),
     'command': ('hmp-commands-info.hx', '        .name       = "upm",\n',
                 '  ``info version``\n', '.name       = "upm"'),
