@@ -49,4 +49,14 @@
 #define upm_apic_msr_write(apic, index, value) apic_msr_write(index, value)
 #endif
 
+/*
+ * With the BQL.  Without a kick, and not as an interrupt of a device, of which
+ * -icount says when there may be one; from 10.2 on others read it without BQL.
+ */
+#if QEMU_VERSION_MAJOR > 10 || QEMU_VERSION_MINOR >= 2
+#define upm_set_interrupt(cs, mask) cpu_set_interrupt(cs, mask)
+#else
+#define upm_set_interrupt(cs, mask) ((cs)->interrupt_request |= (mask))
+#endif
+
 #endif

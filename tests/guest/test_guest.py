@@ -86,6 +86,8 @@ VARIANTS = {
     'woken': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'replaced': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'halted_step': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'held_step': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
+                  'es': {'kind': 'es', 'smp': 2}},
     'init_bsp': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'halted_hv': {'plain': {'smp': 2, **SVSM_FEATURES},
                   'single': {'smp': 2, **SVSM_FEATURES, **SINGLE}},

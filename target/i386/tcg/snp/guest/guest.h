@@ -325,11 +325,12 @@ const char *snp_vmsa_enter(CPUX86State *env, hwaddr gpa, unsigned vmpl);
 void snp_vmsa_leave(CPUX86State *env, uint64_t code);
 
 /**
- * snp_vmsa_halts, snp_vmsa_step_again: a vCPU is about to execute HLT, and goes
- * on behind it
+ * snp_vmsa_halts, snp_vmsa_step_again: a vCPU is about to halt, for whatever
+ * reason, and goes on
  *
- * HLT is intercepted, and the hypervisor goes on behind it: what TF raises
- * comes after the next instruction.
+ * While it is halted TF is not in its flags, see SnpVcpu.steps.  What makes it
+ * halt is intercepted, and the hypervisor goes on behind it: what TF raises
+ * comes after the next instruction.  A VMSA that is loaded has its own TF.
  */
 void snp_vmsa_halts(CPUX86State *env);
 void snp_vmsa_step_again(CPUX86State *env);

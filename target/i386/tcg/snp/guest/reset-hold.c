@@ -16,6 +16,7 @@ G_NORETURN void snp_reset_hold_enter(CPUX86State *env)
 
     snp_vcpu(env)->hold_rip = env->eip;
     do_end_instruction(env);
+    snp_vmsa_halts(env);
     cs->halted = 1;
     cs->exception_index = EXCP_HLT;
     cpu_loop_exit(cs);

@@ -42,6 +42,7 @@ static void wait_in(X86CPU *cpu, SnpRunState state)
 {
     snp_vcpu(&cpu->env)->run_state = state;
     cpu->env.hflags2 &= ~HF2_GIF_MASK;
+    snp_vmsa_halts(&cpu->env);
     CPU(cpu)->halted = 1;
 }
 
@@ -115,6 +116,7 @@ static void reset_vcpu(X86CPU *cpu)
     do_cpu_init(cpu);
     vcpu->resetting = false;
     vcpu->reset_hold = SNP_RESET_HOLD_NONE;
+    vcpu->steps = false;
     env->tsc_aux = tsc_aux;
     env->hflags2 |= held;
 }
@@ -244,6 +246,7 @@ void snp_run_created(CPUState *cs)
 /* The execution loop has woken the vCPU to look at a signal. */
 static G_NORETURN void stay_halted(CPUState *cs)
 {
+    snp_vmsa_halts(cpu_env(cs));
     cs->halted = 1;
     cs->exception_index = EXCP_HLT;
     cpu_loop_exit(cs);
@@ -295,7 +298,7 @@ bool snp_guest_init_signal(X86CPU *cpu)
      * boot processor at once, see snp_ap_wake().
      */
     if (vcpu->run_state == SNP_RUN_OFFLINE) {
-        cs->halted = 1;
+        wait_in(cpu, SNP_RUN_OFFLINE);
     } else if (!cpu_is_bsp(cpu)) {
         snp_vmsa_leave(&cpu->env, SVM_EXIT_INTR);
         wait_in(cpu, SNP_RUN_WAIT_SIPI);

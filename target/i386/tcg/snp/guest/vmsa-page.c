@@ -60,9 +60,14 @@ static void page_written(const SnpFrame *frame)
  * State
  */
 
+/* TF is one of its flags, wherever it is kept. */
 static void store(CPUX86State *env, SevVmsa *vmsa, uint64_t code)
 {
+    target_ulong flags = env->eflags;
+
+    env->eflags |= snp_vcpu(env)->steps ? TF_MASK : 0;
     snp_vmsa_store(env, vmsa, &snp_guest()->rules.vmsa);
+    env->eflags = flags;
     vmsa->exit_code = cpu_to_le64(code);
 }
 
@@ -73,7 +78,6 @@ static void save(CPUX86State *env, uint64_t code)
     hwaddr gpa = snp_vmpl(env)->vmsa;
     SnpFrame frame;
 
-    snp_vmsa_step_again(env);
     if (gpa != SNP_LAUNCH_VMSA) {
         if (snp_frame_find(gpa, &frame)) {
             store(env, (SevVmsa *)frame.private_host, code);
@@ -88,19 +92,22 @@ static void save(CPUX86State *env, uint64_t code)
  * What woke it may be gone by the time that the execution loop looks: with
  * this one it does look, and asks snp_ap_wake().
  */
-static void have_looked_at(CPUState *cs)
+static void make_loop_look(CPUState *cs)
 {
     BQL_LOCK_GUARD();
-    cs->interrupt_request |= CPU_INTERRUPT_EXITTB;
+    upm_set_interrupt(cs, CPU_INTERRUPT_EXITTB);
 }
 
-/* QEMU would raise #DB where a vCPU wakes that has halted with TF set. */
+/*
+ * QEMU would raise #DB where a vCPU wakes that has halted with TF set, before
+ * it can be in its VMSA again, and where no exception may be raised yet.
+ */
 void snp_vmsa_halts(CPUX86State *env)
 {
     if (env->eflags & TF_MASK) {
         env->eflags &= ~TF_MASK;
         snp_vcpu(env)->steps = true;
-        have_looked_at(env_cpu(env));
+        make_loop_look(env_cpu(env));
     }
 }
 
@@ -145,6 +152,7 @@ static const char *load(CPUX86State *env, const SevVmsa *vmsa, unsigned vmpl)
     if (before & SEV_FEATURES_DEBUG_SWAP && !snp_vmsa_has_debug(vmsa)) {
         clear_debug(env);
     }
+    snp_vcpu(env)->steps = false;
     env->svm.vmpl = vmsa->vmpl;
     snp_vcpu(env)->sev_features = le64_to_cpu(vmsa->sev_features);
     return NULL;
@@ -184,8 +192,12 @@ static const char *load_any(CPUX86State *env, hwaddr gpa, unsigned vmpl)
     if (gpa != SNP_LAUNCH_VMSA) {
         return load_page(env, gpa, vmpl);
     }
+    if (launch_vmsa) {
+        return load(env, launch_vmsa, vmpl);
+    }
     /* Who has no other VMPL still has it in registers. */
-    return launch_vmsa ? load(env, launch_vmsa, vmpl) : NULL;
+    snp_vmsa_step_again(env);
+    return NULL;
 }
 
 static void set_current(CPUX86State *env, hwaddr gpa, unsigned vmpl)
@@ -294,8 +306,6 @@ bool snp_vmsa_evict(hwaddr gpa)
         return false;
     }
     snp_vmsa_leave(cpu_env(cs), SVM_EXIT_HLT);
-    /* It is in the VMSA. */
-    cpu_env(cs)->eflags &= ~TF_MASK;
-    have_looked_at(cs);
+    make_loop_look(cs);
     return true;
 }
