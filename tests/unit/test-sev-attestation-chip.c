@@ -266,6 +266,11 @@ static void test_product_of(void)
     g_assert_cmpint(psp_product_of(0x00a10f10), ==, PSP_PRODUCT_GENOA);
     g_assert_cmpint(psp_product_of(0x00b00f21), ==, PSP_PRODUCT_TURIN);
     g_assert_cmpint(psp_product_of(0x00b00f00), ==, PSP_PRODUCT_TURIN);
+    /* Milan-X, Bergamo, Siena, Turin Dense */
+    g_assert_cmpint(psp_product_of(0x00a00f12), ==, PSP_PRODUCT_MILAN);
+    g_assert_cmpint(psp_product_of(0x00aa0f01), ==, PSP_PRODUCT_GENOA);
+    g_assert_cmpint(psp_product_of(0x00aa0f02), ==, PSP_PRODUCT_GENOA);
+    g_assert_cmpint(psp_product_of(0x00b10f10), ==, PSP_PRODUCT_TURIN);
     g_assert_cmpint(psp_product_of(0x00800f12), ==, PSP_PRODUCT_MILAN);
 }
 

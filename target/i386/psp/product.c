@@ -16,6 +16,18 @@
  */
 #define SIGNATURE_MASK  0x0fff0f00U
 
+/* Chips with other cores are of the same product line, certificates and all. */
+static const struct {
+    uint32_t signature;
+    PspProductId product;
+} signatures[] = {
+    { 0x00a00f00, PSP_PRODUCT_MILAN },
+    { 0x00a10f00, PSP_PRODUCT_GENOA },
+    { 0x00aa0f00, PSP_PRODUCT_GENOA },      /* Bergamo, Siena */
+    { 0x00b00f00, PSP_PRODUCT_TURIN },
+    { 0x00b10f00, PSP_PRODUCT_TURIN },      /* Turin Dense */
+};
+
 /* Patch levels are those of 2025, so that usual minimum policies are met. */
 static const PspProduct products[] = {
     [PSP_PRODUCT_MILAN] = {
@@ -47,9 +59,9 @@ const PspProduct *psp_product(PspProductId id)
 
 PspProductId psp_product_of(uint32_t signature)
 {
-    for (int i = 0; i < ARRAY_SIZE(products); i++) {
-        if (!((products[i].signature ^ signature) & SIGNATURE_MASK)) {
-            return i;
+    for (int i = 0; i < ARRAY_SIZE(signatures); i++) {
+        if ((signature & SIGNATURE_MASK) == signatures[i].signature) {
+            return signatures[i].product;
         }
     }
     return PSP_PRODUCT_MILAN;
