@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who is asked to discard the shared half of a run, in a QEMU that can discard
- * both halves at once
+ * Who is asked to discard the shared half of a run: the file, or the function
+ * that this QEMU has for the shared half alone
  */
 #include "qemu/osdep.h"
 #include "qemu/units.h"
@@ -31,15 +31,8 @@ int upm_punch_hole(int fd, uint64_t offset, uint64_t size)
     return 0;
 }
 
-/* QEMU 11.1's loses what the guest has in its private half. */
-int ram_block_discard_range(RAMBlock *rb, uint64_t start, size_t length)
-{
-    g_assert_not_reached();
-}
-
-__typeof__(ram_block_discard_range) ram_block_discard_shared_range;
-
-int ram_block_discard_shared_range(RAMBlock *rb, uint64_t start, size_t length)
+/* Under the name that it has in this QEMU */
+int upm_discard_shared_range(RAMBlock *rb, uint64_t start, size_t length)
 {
     shared_discards++;
     last_start = start;

@@ -47,4 +47,20 @@
 #include "hw/sysbus.h"
 #endif
 
+/*
+ * QEMU 11.1's ram_block_discard_range() discards the private half as well, and
+ * the other one has its old meaning there.  The version decides, and not
+ * whether there is such a function: one that got another name would not be
+ * missed, at the price of what the guest has in its private half.
+ */
+#if QEMU_VERSION_MAJOR > 11 || \
+    (QEMU_VERSION_MAJOR == 11 && \
+     (QEMU_VERSION_MINOR > 0 || QEMU_VERSION_MICRO >= 50))
+#define upm_discard_shared_range(rb, start, length) \
+    ram_block_discard_shared_range(rb, start, length)
+#else
+#define upm_discard_shared_range(rb, start, length) \
+    ram_block_discard_range(rb, start, length)
+#endif
+
 #endif
