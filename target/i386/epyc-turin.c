@@ -2,9 +2,10 @@
 /*
  * The CPU model EPYC-Turin, for a QEMU that has no such model
  *
- * QEMU has one of its own from 10.1 on, and this file is not built there.  A
- * vCPU's signature is part of the launch digest of an SEV-SNP guest, so family,
- * model and stepping are those that QEMU gives it, of whichever version.
+ * QEMU has one of its own from 10.1 on, and this file is not built there: two
+ * types of one name are QEMU's end.  A vCPU's signature is part of the launch
+ * digest of an SEV-SNP guest, so family, model and stepping are those that QEMU
+ * gives it, of whichever version.
  *
  * It is an EPYC-Genoa with what Zen 5 has besides: the instructions that
  * -march=znver5 stands for in GCC's manual, the bits of CPUID 8000_0021 EAX by
@@ -42,14 +43,22 @@ static void turin_init(Object *obj)
     features[FEAT_8000_0022_EAX] |= CPUID_8000_0022_EAX_PERFMON_V2;
 }
 
+/* Its CPUID is not that of QEMU's own EPYC-Turin, whichever version that is. */
+static void turin_class_init(ObjectClass *class, void *data)
+{
+    X86_CPU_CLASS(class)->migration_safe = false;
+}
+
+/*
+ * Not EPYC-Turin-v1, too: what QEMU tells of aliases and versions it takes from
+ * the list of its own models.
+ */
 static const TypeInfo types[] = {
     {
-        .name = X86_CPU_TYPE_NAME("EPYC-Turin-v1"),
+        .name = X86_CPU_TYPE_NAME("EPYC-Turin"),
         .parent = X86_CPU_TYPE_NAME("EPYC-Genoa-v1"),
         .instance_init = turin_init,
-    }, {
-        .name = X86_CPU_TYPE_NAME("EPYC-Turin"),
-        .parent = X86_CPU_TYPE_NAME("EPYC-Turin-v1"),
+        .class_init = turin_class_init,
     },
 };
 

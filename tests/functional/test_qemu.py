@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from linux_guest import BUILD, LIMIT, QEMU
+from linux_guest import BUILD, LIMIT, QEMU, Guest
 
 OUT = BUILD / 'qemu/build'
 
@@ -29,3 +29,20 @@ def test_storage_daemon():
         [OUT / 'storage-daemon/qemu-storage-daemon', '--help'], text=True,
         stdout=subprocess.PIPE, timeout=LIMIT, check=True)
     assert '--object' in done.stdout
+
+
+def test_turin():
+    """One EPYC-Turin, and one that is not QEMU's own is not migration-safe."""
+    with Guest('turin', '-machine', 'none') as vm:
+        vm.launch()
+        listed = [model for model in vm.cmd('query-cpu-definitions')
+                  if model['name'].startswith('EPYC-Turin')]
+    model, = [model for model in listed if model['name'] == 'EPYC-Turin']
+    own = len(listed) > 1
+    assert model['migration-safe'] is own
+    assert ('alias-of' in model) is own
+    said = subprocess.run([QEMU, '-cpu', 'help'], text=True,
+                          stdout=subprocess.PIPE, timeout=LIMIT, check=True)
+    names = [line.split()[0] for line in said.stdout.splitlines()
+             if 'EPYC-Turin' in line]
+    assert sorted(names) == sorted(model['name'] for model in listed)
