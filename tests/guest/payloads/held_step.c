@@ -11,7 +11,8 @@
 #define TRIES   400
 
 extern u8 held_trap[], halted_trap[];
-static volatile u64 stage, done, traps, rip, response;
+static volatile u64 stage, traps, rip, response;
+static volatile u64 done = -1;
 
 /*
  * Wait with TF set and RSP @rsp.  IRETQ sets both at once, and what follows it
@@ -137,6 +138,7 @@ void payload(void)
         /* With the launch's VMSA */
         ap_signal(1);
     }
+    check(T("starts"), wait_for(&done, 0));
     check_step(A("hold"), ap_signal, held_trap);
     check(T("answered"), is_released());
     check_step(A("hold-no-stack"), ap_signal, held_trap);
