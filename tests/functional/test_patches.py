@@ -13,7 +13,7 @@ from linux_guest import BUILD, TOP
 SERIES = TOP / 'scripts/series'
 PATCHES = sorted((TOP / 'patches').glob('*.patch'))
 SCRIPTS = ['check-hooks', 'check-patches', 'common.sh', 'series']
-# Lines that a version's patches may add: those of the host world, and others
+# Lines that all patches together may add: those of the host world, and others
 MOST_HOST = 200
 MOST = 340
 SUPPORTED = re.search(r'^supported (.*)', (TOP / 'patches/series').read_text(),
@@ -98,17 +98,12 @@ def test_nearest(tmp_path, version):
            f'{nearest}\n' in err
 
 
-@pytest.mark.parametrize('version', SUPPORTED)
 @pytest.mark.parametrize('is_host, most', [(False, MOST), (True, MOST_HOST)])
-def test_few_lines(tmp_path, version, is_host, most):
-    """Patches only call, so they are short; what a version takes counts, and
-    not the patches of all versions together.
-    """
-    names = run(SERIES, source(tmp_path / 'qemu', f'{version}.1'))[1].split()
-    added = [line for name in names if name.startswith('005') == is_host
-             for line in re.findall(r'^\+[^+].*',
-                                    (TOP / 'patches' / name).read_text(),
-                                    re.M)]
+def test_few_lines(is_host, most):
+    """Patches only call, so they are short."""
+    added = [line for path in PATCHES
+             if path.name.startswith('005') == is_host
+             for line in re.findall(r'^\+[^+].*', path.read_text(), re.M)]
     assert len(added) < most
 
 
