@@ -6,7 +6,7 @@
  * And with the features that say that something is not there.  APM volume 2,
  * table B-4; sev_es_init_vmcb() of Linux 6.12 for the intercepts.
  */
-#include "snp.h"
+#include "debug-registers.h"
 
 /* As the test asks for them: DebugSwap, PreventHostIbs, BTB isolation, SMT */
 #define FEATURES        0x80e1
@@ -23,16 +23,6 @@ enum { EXECUTE = 0, WRITE = 1, ACCESS = 3, SIZE_8 = 2, SIZE_1 = 0 };
 #define OTHER(n)        (0x7766554433221100 + (n))
 
 static volatile u64 word, neighbour, loaded[4], loaded_dr7, hit, started;
-
-#define READ_DR(n) ({ u64 value_; \
-    asm volatile("mov %%dr" #n ", %0" : "=r"(value_)); value_; })
-#define WRITE_DR(n, value) \
-    asm volatile("mov %0, %%dr" #n :: "r"((u64)(value)) : "memory")
-
-static void NOINLINE landmark(void *arg)
-{
-    asm volatile("nop" :: "r"(arg));
-}
 
 static void write_word(void *arg)
 {

@@ -6,22 +6,12 @@
  * APM volume 2, 15.36.12: VMRUN loads what is in the page.  INIT and SIPI
  * change no register of such a vCPU.
  */
+#include "nmi.h"
 #include "sleeper.h"
 
-#define NMI         2
-#define NMI_COMMAND 0x4400
 #define VMSA_R15    0x378
 /* Behind what the processor reads or writes: table B-4 */
 #define SPARE       0xff8
-
-extern u64 idt[];
-
-/* Counts, and ends by IRET */
-void count_nmi(void);
-asm(".text\n"
-    "count_nmi:\n"
-    "incq %gs:32\n"
-    "iretq\n");
 
 void ap_main(unsigned index)
 {

@@ -7,23 +7,13 @@
  * launch's VMSA, and runs with a page here, so that it can leave it; the other
  * one does the rest.
  */
+#include "nmi.h"
 #include "sleeper.h"
 
 /* vCPUs of the library */
 enum { DRIVER = 1, BOOT = 2 };
 
-#define NMI         2
-#define NMI_COMMAND 0x4400
 #define TRIES       500
-
-extern u64 idt[];
-
-/* Counts, and ends by IRET */
-void count_nmi(void);
-asm(".text\n"
-    "count_nmi:\n"
-    "incq %gs:32\n"
-    "iretq\n");
 
 /*
  * INIT comes before an NMI, and takes one away that was sent too early: who

@@ -5,6 +5,7 @@
  *
  * APM volume 2, table B-4: DR0 to DR3 are in a VMSA with DebugSwap only.
  */
+#include "debug-registers.h"
 #include "vmpls.h"
 
 #define FEATURES        0x21
@@ -18,16 +19,6 @@
 enum { LOW = 2 };
 
 static volatile u64 seen[4];
-
-#define READ_DR(n) ({ u64 value_; \
-    asm volatile("mov %%dr" #n ", %0" : "=r"(value_)); value_; })
-#define WRITE_DR(n, value) \
-    asm volatile("mov %0, %%dr" #n :: "r"((u64)(value)) : "memory")
-
-static void NOINLINE landmark(void *arg)
-{
-    asm volatile("nop" :: "r"(arg));
-}
 
 static void read_all(void)
 {
