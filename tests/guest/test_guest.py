@@ -115,6 +115,8 @@ VARIANTS = {
     'bad_vmsa': SMP_SPECIFICATION,
     'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
              'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
+    'sipi_early': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
+                   'es': {'kind': 'es', 'smp': 2}},
     'vmsa': {'plain': {'smp': 2},
              'genoa': {'smp': 2, 'cpu': 'EPYC-Genoa'}},
     'stress': {'both': {'smp': 2}, 'none': {**POLICIES['none'], 'smp': 2},

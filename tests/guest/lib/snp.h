@@ -277,7 +277,14 @@ void ap_start(unsigned index);
 void ap_init(u32 apic_id);
 void ap_sipi(u32 apic_id);
 void ap_signal(u32 apic_id);
-/** ap_signal_once: the same, for a vCPU that had none by this function yet */
+/**
+ * ap_signal_until: the same, every second until @what is not @old any more, a
+ * minute at most; returns how often
+ *
+ * KVM does nothing with a signal for a vCPU that has not come to its hold yet.
+ */
+unsigned ap_signal_until(u32 apic_id, const volatile u64 *what, u64 old);
+/** ap_signal_once: one, for a vCPU that had none by this function yet */
 void ap_signal_once(unsigned index);
 /*
  * What to wait at most for another vCPU, which the host may let wait for long
@@ -288,6 +295,8 @@ void ap_signal_once(unsigned index);
 bool wait_for(const volatile u64 *p, u64 value);
 /** wait_for_more: the same, until @p is more than @than */
 bool wait_for_more(const volatile u64 *p, u64 than);
+/** stay_while: until another vCPU makes @p something else than @value */
+void stay_while(const volatile u64 *p, u64 value);
 void delay_us(u64 us);
 
 /* ---- chance ---- */

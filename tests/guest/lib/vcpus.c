@@ -126,6 +126,20 @@ void ap_signal(u32 apic_id)
     ap_sipi(apic_id);
 }
 
+unsigned ap_signal_until(u32 apic_id, const volatile u64 *what, u64 old)
+{
+    unsigned sent = 0;
+
+    while (sent < WAIT_SECONDS && *what == old) {
+        ap_signal(apic_id);
+        sent++;
+        for (unsigned ms = 0; ms < 1000 && *what == old; ms++) {
+            delay_us(1000);
+        }
+    }
+    return sent;
+}
+
 /* The power management timer of q35 counts 3.579545 MHz, in 24 bits. */
 static u32 timer(void)
 {
@@ -183,4 +197,11 @@ bool wait_for(const volatile u64 *p, u64 value)
 bool wait_for_more(const volatile u64 *p, u64 than)
 {
     return wait_within(p, than + 1, -1ULL);
+}
+
+void stay_while(const volatile u64 *p, u64 value)
+{
+    while (*p == value) {
+        pause();
+    }
 }

@@ -99,7 +99,7 @@ void ap_main(unsigned index)
     next(5);
 }
 
-/* A signal that comes before it waits does nothing. */
+/* KVM does nothing with a signal that comes before it waits. */
 static bool goes_on(u64 number, void (*send)(u32 apic_id))
 {
     for (unsigned i = 0; i < TRIES && done != number; i++) {

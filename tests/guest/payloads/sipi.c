@@ -7,12 +7,11 @@
  */
 #include "snp.h"
 
-#define RETRIES 60
-
+#define ROUNDS      10
 #define TABLE_GPA   AREA_GPA
 
 static volatile u64 stage, go_on, msr_hold, nae_hold, nae_error;
-static volatile u64 starts, table_seen;
+static volatile u64 starts, table_seen, holds, clean;
 
 static void halt(void)
 {
@@ -40,11 +39,13 @@ void ap_main(unsigned index)
     if (!has_ghcb()) {
         halt();
     }
-    msr_hold = vmgexit(6);
-    stage = 3;
-    while (!go_on) {
-        pause();
+    while (!clean) {
+        msr_hold = vmgexit(6);
+        holds++;
+        stay_while(&go_on, holds - 1);
     }
+    stage = 3;
+    stay_while(&go_on, holds);
     ghcb_clear();
     nae_error = ghcb_call(NAE_RESET_HOLD, 0, 0);
     nae_hold = ghcb_get(GHCB_INFO2);
@@ -53,19 +54,17 @@ void ap_main(unsigned index)
     halt();
 }
 
-/*
- * A signal does nothing for a vCPU that has not come to its hold yet, so it
- * is sent again.  None is on its way any more when the vCPU may go on.
- */
-static bool released(u64 to)
+/* One signal too many may end another hold, so there is one more then. */
+static bool msr_hold_released(void)
 {
-    for (unsigned i = 0; i < RETRIES && stage != to; i++) {
-        ap_signal(1);
-        for (unsigned ms = 0; ms < 1000 && stage != to; ms++) {
-            delay_us(1000);
+    while (!clean && go_on < ROUNDS) {
+        clean = ap_signal_until(1, &holds, go_on) <= 1;
+        if (holds == go_on) {
+            return false;
         }
+        go_on++;
     }
-    return stage == to;
+    return wait_for(&stage, 3);
 }
 
 static void check_holds(void)
@@ -74,14 +73,15 @@ static void check_holds(void)
     ghcb_clear();
     ghcb_call(NAE_JUMP_TABLE, 0, TABLE_GPA);
     delay_us(3000);
-    check_eq(GHCB_T("msr-hold-holds"), stage, 2);
-    check(GHCB_T("msr-hold-released"), released(3));
-    go_on = 1;
+    check_eq(GHCB_T("msr-hold-holds"), holds, 0);
+    check(GHCB_T("msr-hold-released"), msr_hold_released());
+    go_on++;
     check(GHCB_T("msr-hold-response"),
           (msr_hold & 0xfff) == 7 && msr_hold >> 12);
     delay_us(3000);
     check_eq(GHCB_T("nae-hold-holds"), stage, 3);
-    check(GHCB_T("nae-hold-released"), released(4));
+    ap_signal_until(1, &stage, 3);
+    check(GHCB_T("nae-hold-released"), wait_for(&stage, 4));
     check_eq(GHCB_T("nae-hold-error"), nae_error, 0);
     check(GHCB_T("nae-hold-response"), nae_hold != 0);
     check_eq(GHCB_T("jump-table-of-the-other"), table_seen, 0x12345678);

@@ -78,6 +78,7 @@ typedef struct SnpVmpl {
  * @switched: the event has made another VMPL run
  * @reset_hold: waits in an AP reset hold, by MSR or by NAE event
  * @hold_rip: where the hold continues; the vCPU that is elsewhere has left it
+ * @sipi_kept: a SIPI came before the hold that it is for
  * @run_state: what INIT and SIPI find
  * @first_sipi_done: has left the state that the launch gave it
  * @resetting: this vCPU is being reset to load a VMSA
@@ -99,6 +100,7 @@ typedef struct SnpVcpu {
     bool switched;
     SnpResetHold reset_hold;
     uint64_t hold_rip;
+    bool sipi_kept;
     SnpRunState run_state;
     bool first_sipi_done;
     bool resetting;
@@ -287,19 +289,20 @@ void G_GNUC_PRINTF(2, 3) snp_stop(CPUX86State *env, const char *fmt, ...);
  */
 
 /**
- * snp_reset_hold_enter: the vCPU sleeps, see SnpVcpu.reset_hold
+ * snp_reset_hold_enter: the vCPU sleeps, see SnpVcpu.reset_hold, unless a SIPI
+ * was kept for it
  *
  * In the vCPU's thread, in the execution loop, with env up to date.
  */
 G_NORETURN void snp_reset_hold_enter(CPUX86State *env);
 
 /**
- * snp_reset_hold_release: a SIPI ends the AP reset hold of this vCPU, if it
- * still is in one
+ * snp_reset_hold_sipi: a SIPI behind an INIT ends the AP reset hold of this
+ * vCPU, or the next one, if it is in none
  *
  * In the vCPU's thread, in the execution loop.
  */
-void snp_reset_hold_release(CPUX86State *env);
+void snp_reset_hold_sipi(CPUX86State *env);
 
 /*
  * vmsa-page.c; in the vCPU's thread, with no conversion under way: in the

@@ -116,6 +116,7 @@ static void reset_vcpu(X86CPU *cpu)
     do_cpu_init(cpu);
     vcpu->resetting = false;
     vcpu->reset_hold = SNP_RESET_HOLD_NONE;
+    vcpu->sipi_kept = false;
     vcpu->steps = false;
     env->tsc_aux = tsc_aux;
     env->hflags2 |= held;
@@ -319,7 +320,7 @@ static void go_on(X86CPU *cpu)
     }
     start(cpu);
     if (vcpu->first_sipi_done) {
-        snp_reset_hold_release(env);
+        snp_reset_hold_sipi(env);
     }
     vcpu->first_sipi_done = true;
 }
