@@ -186,6 +186,11 @@ static bool check_cpu(Error **errp)
                    " use -cpu EPYC-Milan or -cpu EPYC-Genoa");
         return false;
     }
+    if (!(env->features[FEAT_8000_0001_ECX] & CPUID_EXT3_SVM)) {
+        error_setg(errp, "snp-host=on is there to run guests; leave svm=on in"
+                   " -cpu");
+        return false;
+    }
     return true;
 }
 

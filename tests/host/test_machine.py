@@ -51,6 +51,8 @@ def start(*arguments, commands=()):
     ((*HOST[:4], '-cpu', 'EPYC-Rome'),
      'snp-host=on needs an AMD processor of family 19h; use -cpu EPYC-Milan '
      'or -cpu EPYC-Genoa'),
+    ((*HOST[:4], '-cpu', 'EPYC-Milan,svm=off'),
+     'snp-host=on is there to run guests; leave svm=on in -cpu'),
     ((*HOST, '-m', '255'),
      'snp-host=on needs 256 MiB of RAM at least, give more with -m'),
     (('-machine', 'q35,snp-host=on,confidential-guest-support=snp',
