@@ -206,8 +206,21 @@ class Guest(QEMUMachine):
                                  f'{self.last_words()}')
             if patience.over():
                 raise GuestError(f'no "{pattern}" after {limit} s; '
-                                 f'{self.last_words()}')
+                                 f'{self.last_words()}{self.vcpus()}')
             time.sleep(0.02)
+
+    def wait_event(self, name, limit=LIMIT):
+        """Wait until QEMU tells of an event, return it."""
+        patience = Patience(limit, self.get_pid())
+        while not (event := self.event_wait(name, timeout=0)):
+            if not self.is_running():
+                raise GuestError(f'QEMU ended before {name}; '
+                                 f'{self.last_words()}')
+            if patience.over():
+                raise GuestError(f'no {name} after {limit} s; '
+                                 f'{self.last_words()}{self.vcpus()}')
+            time.sleep(0.02)
+        return event
 
     def finish(self, limit=LIMIT):
         """Wait until QEMU ends by itself without an error."""
@@ -221,6 +234,18 @@ class Guest(QEMUMachine):
     def messages(self):
         """What QEMU itself has said."""
         return (self.folder / 'qemu.log').read_text(errors='replace')
+
+    def vcpus(self):
+        """Where the vCPUs of one that hangs are, for messages."""
+        try:
+            self._qmp.settimeout(20.0)
+            said = self.cmd('human-monitor-command',
+                            command_line='info registers -a')
+        except Exception as error:      # pylint: disable=broad-except
+            return f'\n--- vCPUs: {error!r}'
+        return '\n--- vCPUs:\n' + '\n'.join(
+            line for line in said.splitlines()
+            if line.startswith(('CPU#', 'RIP=', 'RSP=')))
 
     def last_words(self):
         """The ends of both logs, for messages."""

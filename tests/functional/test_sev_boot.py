@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from linux_guest import LIMIT, linux, sev
+from linux_guest import linux, sev
 
 MIB = 1 << 20
 # Bits of the policy: 0 no debugging, 2 SEV-ES
@@ -27,8 +27,8 @@ def check_kernel(serial, policy, vcpus=1):
 def power_off(guest):
     """Let the guest come to its end; QEMU stays to be asked."""
     guest.wait_for('userspace: end')
-    event = guest.event_wait('SHUTDOWN', timeout=60)
-    assert event and event['data']['reason'] == 'guest-shutdown'
+    event = guest.wait_event('SHUTDOWN')
+    assert event['data']['reason'] == 'guest-shutdown'
 
 
 def by_cause(guest):
@@ -83,7 +83,7 @@ def test_reboot(start, folder):
                   '-action', 'reboot=reset')
     power_off(guest)
     guest.cmd('system_reset')
-    assert guest.event_wait('RESET', timeout=60)
+    guest.wait_event('RESET')
     guest.cmd('cont')
     guest.wait_for(r'(?s)userspace: end.*userspace: end')
     assert guest.serial.count('again: ') == 2
@@ -107,7 +107,7 @@ def check_reboots(start, folder, args):
     guest.wait_for('userspace: ')
     before = digest(guest)
     for _ in range(2):
-        assert guest.event_wait('RESET', timeout=LIMIT)
+        guest.wait_event('RESET')
         assert digest(guest) == before
     guest.wait_for(r'(?s)userspace: .*userspace: ')
     guest.cmd('system_reset')

@@ -84,7 +84,7 @@ def test_reset(start, folder):
     power_off(guest)
     check_recorded(guest)
     guest.cmd('system_reset')
-    assert guest.event_wait('RESET', timeout=60)
+    guest.wait_event('RESET')
     assert guest.cmd('query-upm')['shared-bytes'] == 0
     guest.cmd('cont')
     guest.wait_for(r'(?s)userspace: end.*userspace: end')

@@ -178,7 +178,7 @@ def test_kexec_of_old_kernel(start, folder):
     """
     guest = start(*snp(vcpus=2), *boot(folder, NEXT, 'trixie'))
     guest.wait_for('^loaded 0')
-    end = guest.event_wait('SHUTDOWN', timeout=LIMIT)
+    end = guest.wait_event('SHUTDOWN')
     assert end, guest.last_words()
     guest.wait(timeout=LIMIT)
     reason = end['data']['reason']

@@ -27,7 +27,7 @@ def wait_for_count(guest, text, count):
 
 
 def next_life(guest):
-    assert guest.event_wait('RESET', timeout=LIMIT)
+    guest.wait_event('RESET')
 
 
 def reset(guest):
