@@ -49,7 +49,7 @@ FOLLOWED = {
         'test_manual'},
     'amd-sev-snp-emulated': {
         'qemu-system-x86_64 -accel tcg': HERE + 'test_boots',
-        'warning: ': OUTPUT, 'Memory Encryption': OUTPUT, 'VMPL2 of': OUTPUT, 'info: ': OUTPUT},
+        'warning: ': OUTPUT, 'Memory Encryption': OUTPUT, 'info: ': OUTPUT},
     'amd-sev-snp-host': {
         'make host': LONG + 'test_host_manual.py runs scripts/host, which it '
         'calls',
@@ -65,6 +65,7 @@ FOLLOWED = {
     'amd-sev-snp-launch': {
         '$ qemu-system-x86_64 -accel kvm': HERE + 'test_digest_of_text',
         'The CPUID page': OUTPUT},
+    'amd-sev-snp-processor': {'VMPL2 of': OUTPUT},
     'upm': {
         'qemu-system-x86_64 -accel tcg -cpu EPYC-v4 -smp 2':
             HERE + 'test_boots',
