@@ -11,6 +11,7 @@ import pytest
 from test_snp_launch_errors import ERRORS
 
 from linux_guest import BUILD, LIMIT, QEMU, TOP, QEMUMachine
+from patience import run
 
 FOLDER = 'docs/system/i386'
 PAGES = ['amd-sev-emulated', 'amd-sev-snp-attestation', 'amd-sev-snp-emulated',
@@ -53,12 +54,11 @@ def test_build(folder):
     (source / 'index.rst').write_text(
         'Pages\n=====\n\n.. toctree::\n\n' +
         ''.join(f'   {name}\n' for name in PAGES + [NEIGHBOUR]))
-    done = subprocess.run(
+    done = run(
         [sys.executable, '-B', '-m', 'sphinx', '-q', '-E', '-W',
          '--keep-going', '-n', '-c', tree / 'docs', '-b', 'html',
-         '-Dversion=test', source, html],
-        env=dict(os.environ, CONFDIR='/etc/qemu'), capture_output=True,
-        text=True, timeout=LIMIT, check=False)
+         '-Dversion=test', source, html], LIMIT,
+        env=dict(os.environ, CONFDIR='/etc/qemu'), text=True)
     (folder / 'sphinx.log').write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stderr
     for name in PAGES:
