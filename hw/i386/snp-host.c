@@ -182,8 +182,8 @@ static bool check_cpu(Error **errp)
     unsigned family = extract32(version, 8, 4) + extract32(version, 20, 8);
 
     if (!IS_AMD_CPU(env) || family < 0x19) {
-        error_setg(errp, "snp-host=on needs an AMD processor of family 19h;"
-                   " use -cpu EPYC-Milan or -cpu EPYC-Genoa");
+        error_setg(errp, "snp-host=on needs an AMD processor of family 19h or"
+                   " later; use -cpu EPYC-Milan or -cpu EPYC-Genoa");
         return false;
     }
     if (!(env->features[FEAT_8000_0001_ECX] & CPUID_EXT3_SVM)) {

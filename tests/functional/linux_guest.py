@@ -212,15 +212,18 @@ class Guest(QEMUMachine):
     def wait_event(self, name, limit=LIMIT):
         """Wait until QEMU tells of an event, return it."""
         patience = Patience(limit, self.get_pid())
-        while not (event := self.event_wait(name, timeout=0)):
-            if not self.is_running():
+        while True:
+            running = self.is_running()
+            event = self.event_wait(name, timeout=0)
+            if event:
+                return event
+            if not running:
                 raise GuestError(f'QEMU ended before {name}; '
                                  f'{self.last_words()}')
             if patience.over():
                 raise GuestError(f'no {name} after {limit} s; '
                                  f'{self.last_words()}{self.vcpus()}')
             time.sleep(0.02)
-        return event
 
     def finish(self, limit=LIMIT):
         """Wait until QEMU ends by itself without an error."""
@@ -245,7 +248,7 @@ class Guest(QEMUMachine):
             return f'\n--- vCPUs: {error!r}'
         return '\n--- vCPUs:\n' + '\n'.join(
             line for line in said.splitlines()
-            if line.startswith(('CPU#', 'RIP=', 'RSP=')))
+            if line.startswith(('CPU#', 'RIP=', 'RSI=', 'EIP=', 'ESI=')))
 
     def last_words(self):
         """The ends of both logs, for messages."""

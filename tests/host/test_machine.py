@@ -46,11 +46,11 @@ def start(*arguments, commands=()):
      'snp-host=on needs an IOMMU, which a machine of type '
      "'microvm' cannot have; use -machine q35"),
     (('-machine', 'q35,snp-host=on'),
-     'snp-host=on needs an AMD processor of family 19h; use -cpu EPYC-Milan '
-     'or -cpu EPYC-Genoa'),
+     'snp-host=on needs an AMD processor of family 19h or later; use -cpu '
+     'EPYC-Milan or -cpu EPYC-Genoa'),
     ((*HOST[:4], '-cpu', 'EPYC-Rome'),
-     'snp-host=on needs an AMD processor of family 19h; use -cpu EPYC-Milan '
-     'or -cpu EPYC-Genoa'),
+     'snp-host=on needs an AMD processor of family 19h or later; use -cpu '
+     'EPYC-Milan or -cpu EPYC-Genoa'),
     ((*HOST[:4], '-cpu', 'EPYC-Milan,svm=off'),
      'snp-host=on is there to run guests; leave svm=on in -cpu'),
     ((*HOST, '-m', '255'),
@@ -123,8 +123,7 @@ def test_told_by_qemu():
                                 '-m', '512')
     assert status == 0
     assert features(messages, UNSUPPORTED) == lacking()
-    status, messages, _ = start(*HOST[:-1], 'EPYC-Milan,svm=off', '-m', '512')
-    assert status == 0
+    _, messages, _ = start(*HOST[:-1], 'EPYC-Milan,svm=off', '-m', '512')
     assert {'npt', 'nrip-save', 'vgif'} <= set(features(messages, DEPENDS))
 
 

@@ -73,7 +73,7 @@ static void hold(u64 rsp)
     response = rdmsr(MSR_GHCB);
 }
 
-/* Runs until the next one is asked for, so that late signals change nothing */
+/* Runs until the next one is asked for; a late signal may end that hold. */
 static void next(u64 number)
 {
     done = number;
@@ -97,6 +97,8 @@ void ap_main(unsigned index)
     next(4);
     hold(no_stack());
     next(5);
+    hold(no_stack());
+    next(6);
 }
 
 /* KVM does nothing with a signal that comes before it waits. */
@@ -145,5 +147,8 @@ void payload(void)
     check(T("answered-no-stack"), is_released());
     check_step(A("halt"), ap_signal, halted_trap);
     check_step(A("halt-no-stack"), ap_signal, halted_trap);
+    /* What was sent too often ends one hold, and is not there any more then. */
+    check_step(A("hold-late"), ap_sipi, held_trap);
     check_step(A("hold-sipi"), ap_sipi, held_trap);
+    check(T("not-answered"), !is_released());
 }

@@ -7,11 +7,10 @@
  */
 #include "snp.h"
 
-#define ROUNDS      10
 #define TABLE_GPA   AREA_GPA
 
 static volatile u64 stage, go_on, msr_hold, nae_hold, nae_error;
-static volatile u64 starts, table_seen, holds, clean;
+static volatile u64 starts, table_seen, drained;
 
 static void halt(void)
 {
@@ -39,13 +38,12 @@ void ap_main(unsigned index)
     if (!has_ghcb()) {
         halt();
     }
-    while (!clean) {
-        msr_hold = vmgexit(6);
-        holds++;
-        stay_while(&go_on, holds - 1);
-    }
+    msr_hold = vmgexit(6);
     stage = 3;
-    stay_while(&go_on, holds);
+    stay_while(&go_on, 0);
+    vmgexit(6);
+    drained = 1;
+    stay_while(&go_on, 1);
     ghcb_clear();
     nae_error = ghcb_call(NAE_RESET_HOLD, 0, 0);
     nae_hold = ghcb_get(GHCB_INFO2);
@@ -54,17 +52,18 @@ void ap_main(unsigned index)
     halt();
 }
 
-/* One signal too many may end another hold, so there is one more then. */
-static bool msr_hold_released(void)
+/*
+ * A signal too many would end the next hold.  What comes without an INIT ends
+ * this one, and is not kept.
+ */
+static void drain(void)
 {
-    while (!clean && go_on < ROUNDS) {
-        clean = ap_signal_until(1, &holds, go_on) <= 1;
-        if (holds == go_on) {
-            return false;
-        }
-        go_on++;
+    go_on = 1;
+    for (unsigned i = 0; i < 1000 * WAIT_SECONDS && !drained; i++) {
+        ap_sipi(1);
+        delay_us(1000);
     }
-    return wait_for(&stage, 3);
+    check(GHCB_T("drained"), drained == 1);
 }
 
 static void check_holds(void)
@@ -73,11 +72,13 @@ static void check_holds(void)
     ghcb_clear();
     ghcb_call(NAE_JUMP_TABLE, 0, TABLE_GPA);
     delay_us(3000);
-    check_eq(GHCB_T("msr-hold-holds"), holds, 0);
-    check(GHCB_T("msr-hold-released"), msr_hold_released());
-    go_on++;
+    check_eq(GHCB_T("msr-hold-holds"), stage, 2);
+    ap_signal_until(1, &stage, 2);
+    check(GHCB_T("msr-hold-released"), wait_for(&stage, 3));
     check(GHCB_T("msr-hold-response"),
           (msr_hold & 0xfff) == 7 && msr_hold >> 12);
+    drain();
+    go_on = 2;
     delay_us(3000);
     check_eq(GHCB_T("nae-hold-holds"), stage, 3);
     ap_signal_until(1, &stage, 3);

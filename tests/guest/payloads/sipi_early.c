@@ -5,7 +5,7 @@
  */
 #include "snp.h"
 
-static volatile u64 asked, done, response;
+static volatile u64 asked, holding, done, response;
 
 static u64 hold_by_msr(void)
 {
@@ -27,6 +27,7 @@ void ap_main(unsigned index)
     for (u64 n = 0; n < 4; n++) {
         done = n;
         stay_while(&asked, n);
+        holding = n + 1;
         response = n < 2 ? hold_by_msr() : hold_by_nae();
     }
     done = 4;
@@ -50,6 +51,7 @@ static void check_early(const char *name, unsigned signals)
     check(S("answered"), response != 0);
     response = 0;
     asked++;
+    wait_for(&holding, asked);
     delay_us(10000);
     check_eq(S("one-kept"), done, before + 1);
     ap_signal_until(1, &done, before + 1);

@@ -80,6 +80,7 @@ typedef struct SnpVmpl {
  * @hold_rip: where the hold continues; the vCPU that is elsewhere has left it
  * @sipi_kept: a SIPI came before the hold that it is for
  * @run_state: what INIT and SIPI find
+ * @starts_anew: an INIT has loaded its VMSA, which a SIPI starts and no more
  * @first_sipi_done: has left the state that the launch gave it
  * @resetting: this vCPU is being reset to load a VMSA
  * @stalled_at, @stalled_since: it waits to use this page, which is in use, and
@@ -102,6 +103,7 @@ typedef struct SnpVcpu {
     uint64_t hold_rip;
     bool sipi_kept;
     SnpRunState run_state;
+    bool starts_anew;
     bool first_sipi_done;
     bool resetting;
     hwaddr stalled_at;

@@ -117,6 +117,7 @@ static void reset_vcpu(X86CPU *cpu)
     vcpu->resetting = false;
     vcpu->reset_hold = SNP_RESET_HOLD_NONE;
     vcpu->sipi_kept = false;
+    vcpu->starts_anew = false;
     vcpu->steps = false;
     env->tsc_aux = tsc_aux;
     env->hflags2 |= held;
@@ -165,6 +166,7 @@ static void replace_other(X86CPU *cpu, unsigned vmpl)
         return;
     }
     snp_vcpu(env)->reset_hold = SNP_RESET_HOLD_NONE;
+    snp_vcpu(env)->sipi_kept = false;
     start(cpu);
     tlb_flush(CPU(cpu));
     trace_snp_ap_start(CPU(cpu)->cpu_index, other->vmsa, env->eip);
@@ -293,6 +295,7 @@ bool snp_guest_init_signal(X86CPU *cpu)
     apic_init_reset(cpu->apic_state);
     if (vcpu->vmpls[vcpu->target_vmpl].pending) {
         replace_vmsa(cpu, vcpu->target_vmpl);
+        vcpu->starts_anew = true;
     }
     /*
      * Registers are the guest's: it goes on where it was, after a SIPI; the
@@ -319,10 +322,11 @@ static void go_on(X86CPU *cpu)
         return;
     }
     start(cpu);
-    if (vcpu->first_sipi_done) {
+    if (vcpu->first_sipi_done && !vcpu->starts_anew) {
         snp_reset_hold_sipi(env);
     }
     vcpu->first_sipi_done = true;
+    vcpu->starts_anew = false;
 }
 
 bool snp_guest_sipi_signal(X86CPU *cpu)
