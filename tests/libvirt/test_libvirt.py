@@ -285,7 +285,8 @@ BAD = {
     'firmware': (
         'OVMF.fd', 'bios-256k.bin', ['SEV information block']),
     'flash': (
-        "<loader type='rom'>", "<loader readonly='yes' stateless='yes' type='pflash'>",
+        "<loader readonly='yes' type='rom'>",
+        "<loader readonly='yes' stateless='yes' type='pflash'>",
         ['A flash device has no private memory']),
     'c-bit': (
         '<cbitpos>51<', '<cbitpos>20<', ['cbitpos=20 is not possible']),
