@@ -24,7 +24,7 @@ WRONG = {
     'scripts/check-patches': [['--all']],
     'scripts/check-style': [[], ['one', 'two'], ['--all']],
     'scripts/deb': [[], ['one', 'two', 'three']],
-    'scripts/debian-root': [[], ['--all']],
+    'scripts/debian-root': [[], ['--all'], ['run', '-b', '/tmp', '/tmp']],
     'scripts/demo': [
         ['--fast'], ['surplus'], ['--accel', 'xen'], ['--vcpus', '0'],
         ['--vcpus', '-1'], ['--vcpus', '256'], ['--vcpus', 'two'],
