@@ -7,9 +7,12 @@ PREFIX ?= /usr/local
 # The version of QEMU that is built: the first one of patches/series, another
 # one of those, or that of an unpacked SOURCE, which is only read.  Another one
 # than the first has a folder of its own, such as build/10.2, and takes 2 GB.
-# The name SOURCE is common, so the environment's is not meant.
+# The names SOURCE and SUITE are common, so the environment's are not meant.
 ifneq ($(origin SOURCE),command line)
 SOURCE :=
+endif
+ifneq ($(origin SUITE),command line)
+SUITE :=
 endif
 USUAL := $(word 2,$(shell grep '^supported ' patches/series))
 BASE := $(if $(SOURCE),$(shell \
@@ -55,6 +58,7 @@ help:
 	@echo 'make install          into PREFIX ($(PREFIX)), below DESTDIR'
 	@echo 'make deb              a Debian package for this release: build/deb'
 	@echo 'make check-deb        install that in a Debian of its own, test it'
+	@echo 'make ... SUITE=trixie the same two for, and in, another Debian'
 	@echo 'make clean            remove build/; downloads and ccache stay'
 
 setup:
@@ -198,14 +202,15 @@ install: all
 deb check-deb: export PACKAGES += debhelper dh-python help2man lintian \
 	pkg-config python3-sphinx python3-sphinx-rtd-theme
 deb: setup
-	@scripts/deb build $(BASE)
-	@lintian --fail-on error --suppress-tags \
-		bad-distribution-in-changes-file $(BUILD)/deb/*.changes
+	@scripts/deb build $(BASE) $(SUITE)
 
-# As root: the package goes into a debootstrap of this release.
+# As root: the package goes into a debootstrap of this release, or of SUITE, and
+# is built in one where that is not what runs here.
+deb check-deb: export PACKAGES += $(if $(SUITE),debootstrap)
 check-deb: export PACKAGES += debootstrap
+check-deb: export UPM_SUITE := $(SUITE)
 check-deb: source deb
-	@scripts/equip
+	@scripts/equip $(TREE)
 	@mkdir -p $(BUILD)/logs
 	@$(PYTEST) tests/deb $(PYTEST_ARGS)
 

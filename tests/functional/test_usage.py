@@ -23,7 +23,7 @@ WRONG = {
     'scripts/check-hooks': [[], ['one', 'two'], ['--all']],
     'scripts/check-patches': [['--all']],
     'scripts/check-style': [[], ['one', 'two'], ['--all']],
-    'scripts/deb': [[], ['one', 'two', 'three']],
+    'scripts/deb': [[], ['everything'], ['build', 'one', 'two', 'three']],
     'scripts/debian-root': [[], ['--all'], ['run', '-b', '/tmp', '/tmp']],
     'scripts/demo': [
         ['--fast'], ['surplus'], ['--accel', 'xen'], ['--vcpus', '0'],
