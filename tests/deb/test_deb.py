@@ -234,7 +234,7 @@ sed "0,/<memory/s,<memory,<uuid>$id</uuid><memory," \\
 cd /etc/apparmor.d/libvirt
 sed -n '/^  \\(deny \\)\\?"/p' /srv/said >libvirt-$id.files
 sed "s/LIBVIRT_TEMPLATE/libvirt-$id/
-     \$i #include <libvirt/libvirt-$id.files>" TEMPLATE.qemu >libvirt-$id
+     \\$i #include <libvirt/libvirt-$id.files>" TEMPLATE.qemu >libvirt-$id
 apparmor_parser -QKT libvirt-$id
 apparmor_parser -QK --debug libvirt-$id
 rm libvirt-$id libvirt-$id.files
