@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 import l2
-from conftest import Runs
+from runs import Runs
 
 pytestmark = pytest.mark.at_length
 
