@@ -278,12 +278,12 @@ void ap_init(u32 apic_id);
 void ap_sipi(u32 apic_id);
 void ap_signal(u32 apic_id);
 /**
- * ap_signal_until: the same, every second until @what is not @old any more, a
- * minute at most; returns how often
+ * ap_signal_until: the same, every second until @what is not @old any more, for
+ * WAIT_SECONDS at most
  *
  * KVM does nothing with a signal for a vCPU that has not come to its hold yet.
  */
-unsigned ap_signal_until(u32 apic_id, const volatile u64 *what, u64 old);
+void ap_signal_until(u32 apic_id, const volatile u64 *what, u64 old);
 /** ap_signal_once: one, for a vCPU that had none by this function yet */
 void ap_signal_once(unsigned index);
 /*

@@ -126,18 +126,14 @@ void ap_signal(u32 apic_id)
     ap_sipi(apic_id);
 }
 
-unsigned ap_signal_until(u32 apic_id, const volatile u64 *what, u64 old)
+void ap_signal_until(u32 apic_id, const volatile u64 *what, u64 old)
 {
-    unsigned sent = 0;
-
-    while (sent < WAIT_SECONDS && *what == old) {
+    for (unsigned sent = 0; sent < WAIT_SECONDS && *what == old; sent++) {
         ap_signal(apic_id);
-        sent++;
         for (unsigned ms = 0; ms < 1000 && *what == old; ms++) {
             delay_us(1000);
         }
     }
-    return sent;
 }
 
 /* The power management timer of q35 counts 3.579545 MHz, in 24 bits. */
