@@ -12,6 +12,7 @@
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
 #include "psp.h"
+#include "target/i386/cpuid-signature.h"
 #include "trace.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -163,26 +164,18 @@ typedef struct Check {
     unsigned corrections;
 } Check;
 
-static unsigned family(uint32_t signature)
-{
-    return (signature >> 20 & 0xff) + (signature >> 8 & 0xf);
-}
-
-static unsigned model(uint32_t signature)
-{
-    return (signature >> 12 & 0xf0) | (signature >> 4 & 0xf);
-}
-
 static const Chip *chip_of(uint32_t signature)
 {
-    return family(signature) == 0x19 && model(signature) < 0x10 ? &milan
-                                                                : &genoa;
+    bool is_zen3 = cpuid_family(signature) == 0x19 &&
+                   cpuid_model(signature) < 0x10;
+
+    return is_zen3 ? &milan : &genoa;
 }
 
 /* For comparing: which of two is the later chip? */
 static uint32_t rank(uint32_t signature)
 {
-    return family(signature) << 16 | model(signature) << 4 |
+    return cpuid_family(signature) << 16 | cpuid_model(signature) << 4 |
            (signature & 0xf);
 }
 

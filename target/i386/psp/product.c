@@ -6,9 +6,9 @@
  * and KDS Interface Specification (57230) for names.
  */
 #include "qemu/osdep.h"
-#include "qemu/bitops.h"
 #include "qemu/bswap.h"
 #include "product.h"
+#include "target/i386/cpuid-signature.h"
 
 /*
  * CPUID leaf 1 EAX: extended and base family, and extended model.  Each of the
@@ -69,14 +69,12 @@ PspProductId psp_product_of(uint32_t signature)
 
 uint8_t psp_product_family(const PspProduct *product)
 {
-    return extract32(product->signature, 8, 4) +
-           extract32(product->signature, 20, 8);
+    return cpuid_family(product->signature);
 }
 
 uint8_t psp_product_model(const PspProduct *product)
 {
-    return extract32(product->signature, 16, 4) << 4 |
-           extract32(product->signature, 4, 4);
+    return cpuid_model(product->signature);
 }
 
 uint8_t psp_product_stepping(const PspProduct *product)

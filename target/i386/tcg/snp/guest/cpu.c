@@ -12,6 +12,7 @@
 #include "standard-headers/asm-x86/kvm_para.h"
 #include "system/upm/compat.h"
 #include "target/i386/confidential-guest.h"
+#include "target/i386/cpuid-signature.h"
 #include "target/i386/sev.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
@@ -33,10 +34,8 @@ MemoryRegion *snp_guest_memory(CPUState *cs)
 
 static bool is_zen4_or_later(const CPUX86State *env)
 {
-    uint32_t family = extract32(env->cpuid_version, 8, 4) +
-                      extract32(env->cpuid_version, 20, 8);
-    uint32_t model = extract32(env->cpuid_version, 4, 4) |
-                     extract32(env->cpuid_version, 16, 4) << 4;
+    unsigned family = cpuid_family(env->cpuid_version);
+    unsigned model = cpuid_model(env->cpuid_version);
 
     return IS_AMD_CPU(env) &&
            (family > 0x19 || (family == 0x19 && model >= 0x10));
