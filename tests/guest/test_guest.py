@@ -39,6 +39,7 @@ SPECIFICATION = {'specification': {'hypervisor': 'specification'}}
 SMP_SPECIFICATION = {'specification': {'hypervisor': 'specification', 'smp': 2}}
 VARIANTS = {
     'hello': {**PLAIN, **SEV, **ES},
+    'host_insn': {**PLAIN, **SEV, **ES},
     'hypercall': {**SEV, **ES},
     'registers': PLAIN,
     'sleep': {**PLAIN, **ES},

@@ -154,6 +154,8 @@ typedef struct SnpOperand {
  * the caller's own open, nor with the BQL unless said.
  *
  * @name: for messages
+ * @is_host: software inside the machine is a host with an RMP, and has the
+ *     instructions RMPUPDATE and PSMASH
  *
  * @intercepted: does the hypervisor intercept this?  @type is SVM_EXIT_*,
  *     @param what QEMU knows of EXITINFO1.  If it does, the processor raises
@@ -223,6 +225,7 @@ typedef struct SnpOperand {
  */
 typedef struct SnpWorldOps {
     const char *name;
+    bool is_host;
 
     bool (*intercepted)(CPUX86State *env, uint32_t type, uint64_t param,
                         uintptr_t ra);

@@ -26,6 +26,7 @@ static void host_reset(X86CPU *cpu)
 
 static const SnpWorldOps host_world = {
     .name = "a host",
+    .is_host = true,
     .intercepted = snp_host_intercepted,
     .io_intercepted = snp_host_io_intercepted,
     .exit = snp_host_exit,
