@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hosts of the other CPU models: Linux finds SEV-SNP, and a guest runs."""
+"""Hosts of the other CPU models: Linux finds SEV-SNP, and a guest runs.
+
+Later kernels read the RMP of EPYC-Turin by the instruction RMPREAD.
+"""
 import contextlib
 
 import pytest
@@ -10,10 +13,12 @@ from runs import Runs
 pytestmark = pytest.mark.at_length
 
 
-@pytest.mark.parametrize('cpu', ['EPYC-Genoa', 'EPYC-Turin'])
-def test_model(cpu):
+@pytest.mark.parametrize('cpu, suite', [
+    ('EPYC-Genoa', None), ('EPYC-Turin', None),
+    ('EPYC-Turin', 'trixie-backports')])
+def test_model(cpu, suite):
     """The command line is the one of the manual, but for the model."""
-    runs = Runs(f'models-{cpu}', extra=('-cpu', cpu))
+    runs = Runs(f'models-{cpu}', suite, extra=('-cpu', cpu))
     with contextlib.closing(runs):
         assert 'kvm_amd: SEV-SNP enabled' in runs.console()
         name = runs.check('grep -m1 "model name" /proc/cpuinfo')

@@ -10,6 +10,12 @@ def test_payload(name, cpu):
     metal.check(name, machine=('-machine', 'q35,snp-host=on', '-cpu', cpu))
 
 
+def test_read():
+    """RMPREAD, of the models that have it."""
+    metal.check('rmp_read', machine=('-machine', 'q35,snp-host=on',
+                                     '-cpu', 'EPYC-Turin'))
+
+
 def test_two():
     """What another processor may write is taken away."""
     metal.check('rmp_two', '-smp', '2', machine=metal.HOST)

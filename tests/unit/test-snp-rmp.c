@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RMPUPDATE and PSMASH of an emulated host, over a table of 16 MiB of pages
+ * RMPUPDATE, PSMASH and RMPREAD of an emulated host, over a table of 16 MiB of
+ * pages
  *
  * A row is a state, an operation, its result, and the state afterwards.
  */
@@ -251,6 +252,40 @@ static void test_smash(Fixture *f, gconstpointer data)
     g_assert_cmphex(read_entry(f, SPA).lo, ==, 0);
 }
 
+static void check_read(Fixture *f, uint64_t spa, SnpRmpState expected)
+{
+    SnpRmpState state;
+
+    memset(&state, 0xee, sizeof(state));
+    g_assert_cmpuint(snp_rmpread(&f->host, spa, &state), ==, 0);
+    g_assert_cmpmem(&state, sizeof(state), &expected, sizeof(expected));
+}
+
+static void test_read(Fixture *f, gconstpointer data)
+{
+    SevRmpEntry *third = (SevRmpEntry *)(f->table + SEV_RMP_BOOKKEEPING) +
+                         SPA / PAGE + 2;
+    SnpRmpState state = { };
+
+    check_read(f, SPA, (SnpRmpState) { });
+    set_entry(f, SPA + PAGE, GUEST | V | VMSA | BUSY, ALL);
+    check_read(f, SPA + PAGE, (SnpRmpState) TO_GUEST);
+    check_read(f, SPA, (SnpRmpState) { .page_2m = SNP_RMP_REGION_ASSIGNED });
+    set_entry(f, SPA + LARGE, GUEST | L | I, ALL);
+    check_read(f, SPA + LARGE, (SnpRmpState) { GPA, 1, 1, 1, 0, 5 });
+    check_read(f, SPA + 2 * LARGE - PAGE,
+               (SnpRmpState) { GPA + LARGE - PAGE, 1, 1, 1, 0, 5 });
+    set_entry(f, SPA + 2 * LARGE, I, 0);
+    check_read(f, SPA + 2 * LARGE, (SnpRmpState) TO_FIXED);
+    /* Reserved bits, which software of the host can set, are no count. */
+    third->lo = cpu_to_le64(COUNT(1));
+    check_read(f, SPA + 2 * PAGE, (SnpRmpState) { });
+    check_read(f, OUTSIDE - PAGE, (SnpRmpState) { });
+    g_assert_cmpuint(snp_rmpread(&f->host, OUTSIDE, &state), ==, 1);
+    g_assert_cmpuint(snp_rmpread(&f->host, SPA + 1, &state), ==, 1);
+    g_assert_cmpuint(snp_rmpread(&f->host, UINT64_MAX, &state), ==, 1);
+}
+
 /* Whose page is it, as a host's write asks */
 static void test_owner(Fixture *f, gconstpointer data)
 {
@@ -380,6 +415,7 @@ int main(int argc, char **argv)
     }
     ADD("/snp-rmp/large", test_large);
     ADD("/snp-rmp/smash", test_smash);
+    ADD("/snp-rmp/read", test_read);
     ADD("/snp-rmp/owner", test_owner);
     ADD("/snp-rmp/outside", test_outside);
     ADD("/snp-rmp/race", test_race);

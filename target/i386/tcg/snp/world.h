@@ -155,7 +155,7 @@ typedef struct SnpOperand {
  *
  * @name: for messages
  * @is_host: software inside the machine is a host with an RMP, and has the
- *     instructions RMPUPDATE and PSMASH
+ *     instructions RMPUPDATE, PSMASH and RMPREAD
  *
  * @intercepted: does the hypervisor intercept this?  @type is SVM_EXIT_*,
  *     @param what QEMU knows of EXITINFO1.  If it does, the processor raises

@@ -34,14 +34,15 @@
 /* In an address of a host's and of a guest's */
 #define CBIT            (1ULL << 51)
 
-/* What RMPUPDATE reads */
+/* What RMPUPDATE reads, and RMPREAD writes */
+#define STATE_REGION    2       /* in page_2m: others of its 2 MiB assigned */
 struct rmp_state {
     u64 gpa;
     u8 assigned, page_2m, immutable, reserved;
     u32 asid;
 } __attribute__((packed));
 
-/** rmpupdate, psmash: EAX */
+/** rmpupdate, psmash, rmpread: EAX */
 static inline u64 rmpupdate(u64 spa, const struct rmp_state *state)
 {
     asm volatile(".byte 0xf2, 0x0f, 0x01, 0xfe"
@@ -52,6 +53,13 @@ static inline u64 rmpupdate(u64 spa, const struct rmp_state *state)
 static inline u64 psmash(u64 spa)
 {
     asm volatile(".byte 0xf3, 0x0f, 0x01, 0xff" : "+a"(spa) :: "memory");
+    return spa;
+}
+
+static inline u64 rmpread(u64 spa, struct rmp_state *state)
+{
+    asm volatile(".byte 0xf2, 0x0f, 0x01, 0xfd"
+                 : "+a"(spa) : "c"(state) : "memory");
     return spa;
 }
 

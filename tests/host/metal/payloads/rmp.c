@@ -94,6 +94,11 @@ static void do_rmpupdate(void *arg)
     last_result = rmpupdate(SPA, arg);
 }
 
+static void do_rmpread(void *arg)
+{
+    last_result = rmpread(SPA, arg);
+}
+
 static void do_psmash(void *arg)
 {
     last_result = psmash((u64)arg);
@@ -131,7 +136,7 @@ static void test_cpuid(void)
     check_eq(T("svm-features"), regs[3] & 0xcb, 0xcb);
     check(T("asids"), regs[1] > 12);
     cpuid(0x8000001f, 0, regs);
-    check_eq(T("sev-features"), regs[0] & 0x43f, 0x43f);
+    check_eq(T("sev-features"), regs[0] & 0x20043f, 0x43f);
     check_eq(T("c-bit"), regs[1] & 0xffff, 51 | 5 << 6 | 4 << 12);
     check_eq(T("sev-asids"), (u64)regs[2] << 32 | regs[3], 12ULL << 32 | 9);
 }
@@ -169,10 +174,12 @@ static void test_before_snp(void)
 static void enable_snp(void)
 {
     const u64 on = SYSCFG_SMEE | SYSCFG_MFDM | SYSCFG_SNP | SYSCFG_VMPL;
+    struct rmp_state state;
 
     snp_on();
     check_eq(T("snp-enabled"), rdmsr(SYSCFG), on);
     wrmsr(SYSCFG, 0);
+    check_eq(T("rmpread-of-later-chips"), try(do_rmpread, &state), UD);
     check_eq(T("snp-sticky"), rdmsr(SYSCFG), on & ~SYSCFG_MFDM);
     check_eq(T("rmp-base-locked"), try_wrmsr(RMP_BASE, rdmsr(RMP_BASE)), GP);
     check_eq(T("rmp-end-locked"), try_wrmsr(RMP_END, rdmsr(RMP_END)), GP);

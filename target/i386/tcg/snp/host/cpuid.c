@@ -8,6 +8,7 @@
 #include "qemu/osdep.h"
 #include "cpu.h"
 #include "qemu/error-report.h"
+#include "target/i386/cpuid-signature.h"
 #include "tcg/snp/host/internal.h"
 
 #define LAST_LEAF 0x80000021
@@ -21,6 +22,15 @@
 #define CAP_VMPL            (1U << 5)
 #define CAP_RMPQUERY        (1U << 6)
 #define CAP_COHERENT        (1U << 10)
+#define CAP_RMPREAD         (1U << 21)
+
+/* Milan and Genoa: the last whose RMP software reads as it lies in memory */
+#define LAST_FAMILY_WITHOUT_RMPREAD 0x19
+
+bool snp_host_has_rmpread(CPUX86State *env)
+{
+    return cpuid_family(env->cpuid_version) > LAST_FAMILY_WITHOUT_RMPREAD;
+}
 
 void snp_host_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
                     uint32_t regs[4])
@@ -31,7 +41,8 @@ void snp_host_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf,
         break;
     case 0x8000001f:
         regs[0] = CAP_SME | CAP_SEV | CAP_PAGE_FLUSH | CAP_SEV_ES |
-                  CAP_SEV_SNP | CAP_VMPL | CAP_RMPQUERY | CAP_COHERENT;
+                  CAP_SEV_SNP | CAP_VMPL | CAP_RMPQUERY | CAP_COHERENT |
+                  (snp_host_has_rmpread(env) ? CAP_RMPREAD : 0);
         regs[1] = SNP_HOST_CBIT | SNP_HOST_REDUCTION << 6 |
                   SEV_RMP_VMPLS << 12;
         regs[2] = SNP_HOST_ASIDS;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The host world: RMPUPDATE and PSMASH as instructions
+ * The host world: RMPUPDATE, PSMASH and RMPREAD as instructions
  *
  * AMD64 APM volume 3, chapter 5.  No guest has them; that, 64-bit mode and
  * the opcodes are translate.c.inc's.
@@ -67,4 +67,29 @@ void helper_snp_psmash(CPUX86State *env)
     if (changed) {
         snp_rmp_flush(snp_host());
     }
+}
+
+/*
+ * A fault of the second store leaves the first one done: it is done again
+ * when the instruction is.
+ */
+void helper_snp_rmpread(CPUX86State *env)
+{
+    uint64_t spa = env->regs[R_EAX], at = env->regs[R_ECX];
+    SnpRmpState state;
+    uint32_t result;
+
+    if (!snp_host_has_rmpread(env)) {
+        raise_exception_ra(env, EXCP06_ILLOP, GETPC());
+    }
+    check_mode(env, GETPC());
+    result = snp_rmpread(snp_host(), spa, &state);
+    if (result == SNP_RMP_SUCCESS) {
+        cpu_stq_le_data_ra(env, at, state.gpa, GETPC());
+        cpu_stq_le_data_ra(env, at + 8, state.assigned | state.page_2m << 8 |
+                           state.immutable << 16 | (uint64_t)state.asid << 32,
+                           GETPC());
+    }
+    trace_snp_host_rmpread(spa, result);
+    env->regs[R_EAX] = result;
 }

@@ -27,6 +27,9 @@ static inline bool snp_host_is_guest(const CPUX86State *env, unsigned kind)
 /** snp_host_sev_status: MSR SEV_STATUS of who runs; 0 for the host */
 uint64_t snp_host_sev_status(CPUX86State *env);
 
+/** snp_host_has_rmpread: has this CPU model the instruction RMPREAD? */
+bool snp_host_has_rmpread(CPUX86State *env);
+
 /*
  * The world's functions: see SnpWorldOps and SnpWalkOps
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The RMP of an emulated host: entries, RMPUPDATE and PSMASH
+ * The RMP of an emulated host: entries, and the instructions on them
  *
  * There is no vCPU in this file: its unit test is tests/unit/test-snp-rmp.c.
  */
@@ -329,4 +329,28 @@ uint32_t snp_psmash(SnpHost *host, uint64_t spa, bool *changed)
     snp_rmp_unlock(host);
     *changed = result == SNP_RMP_SUCCESS;
     return result;
+}
+
+/*
+ * RMPREAD
+ */
+
+uint32_t snp_rmpread(SnpHost *host, uint64_t spa, SnpRmpState *state)
+{
+    SevRmpEntry entry;
+
+    if (spa & (PAGE_4K - 1) || !snp_rmp_get(host, spa, &entry)) {
+        return SNP_RMP_FAIL_INPUT;
+    }
+    *state = (SnpRmpState) {
+        .gpa = sev_rmp_gpa(&entry),
+        .assigned = is_assigned(entry.lo),
+        .page_2m = !!(entry.lo & SEV_RMP_PAGE_2M),
+        .immutable = !!(entry.lo & SEV_RMP_IMMUTABLE),
+        .asid = sev_rmp_asid(&entry),
+    };
+    if (!(spa & (PAGE_2M - 1)) && sev_rmp_subpages(&entry)) {
+        state->page_2m |= SNP_RMP_REGION_ASSIGNED;
+    }
+    return SNP_RMP_SUCCESS;
 }

@@ -11,7 +11,8 @@
  * looked at says assigned.  The first one of a 2 MiB aligned region counts
  * how many of the other 511 pages are assigned as 4 KiB ones.
  *
- * AMD64 APM volume 2, 15.36.3 to 15.36.10; volume 3, RMPUPDATE and PSMASH.
+ * AMD64 APM volume 2, 15.36.3 to 15.36.10; volume 3, RMPUPDATE, PSMASH and
+ * RMPREAD.
  *
  * Locking: whoever writes holds the table's lock.  snp_rmp_get() may be called
  * without it: it returns an entry as it was at some time.  That may be out of
@@ -30,7 +31,7 @@
 
 #define SNP_RMP_PAGES_2M 512
 
-/* Results of RMPUPDATE and PSMASH in EAX */
+/* Results of RMPUPDATE, PSMASH and RMPREAD in EAX */
 enum {
     SNP_RMP_SUCCESS = 0,
     SNP_RMP_FAIL_INPUT = 1,
@@ -39,10 +40,14 @@ enum {
     SNP_RMP_FAIL_OVERLAP = 4,
 };
 
+/* Other pages of the 2 MiB that begin with this page are assigned. */
+#define SNP_RMP_REGION_ASSIGNED (1U << 1)
+
 /**
- * SnpRmpState: the 16 bytes that RMPUPDATE reads at RCX
- * @gpa: guest-physical address; bits 11:0 are not looked at
+ * SnpRmpState: the 16 bytes at RCX that RMPUPDATE reads and RMPREAD writes
+ * @gpa: guest-physical address; RMPUPDATE does not look at bits 11:0
  * @assigned, @page_2m, @immutable: bit 0 each
+ * @page_2m: and bit 1, SNP_RMP_REGION_ASSIGNED, which RMPREAD alone knows
  * @asid: owner, 0 for the host's firmware
  */
 typedef struct SnpRmpState {
@@ -115,6 +120,14 @@ uint32_t snp_rmpupdate(SnpHost *host, uint64_t spa, const SnpRmpState *state,
 
 /** snp_psmash: instruction PSMASH; as snp_rmpupdate() */
 uint32_t snp_psmash(SnpHost *host, uint64_t spa, bool *changed);
+
+/**
+ * snp_rmpread: instruction RMPREAD
+ * @state: set if SNP_RMP_SUCCESS is returned
+ *
+ * Returns: SNP_RMP_*, EAX.
+ */
+uint32_t snp_rmpread(SnpHost *host, uint64_t spa, SnpRmpState *state);
 
 /**
  * snp_rmp_flush: end all translations, on all vCPUs
