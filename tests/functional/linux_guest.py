@@ -11,7 +11,7 @@ import sys
 import time
 
 from kernel_modules import Modules
-from patience import Patience
+from patience import Patience, event
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('UPM_BUILD', TOP / 'build'))
@@ -211,19 +211,14 @@ class Guest(QEMUMachine):
 
     def wait_event(self, name, limit=LIMIT):
         """Wait until QEMU tells of an event, return it."""
-        patience = Patience(limit, self.get_pid())
-        while True:
-            running = self.is_running()
-            event = self.event_wait(name, timeout=0)
-            if event:
-                return event
-            if not running:
-                raise GuestError(f'QEMU ended before {name}; '
-                                 f'{self.last_words()}')
-            if patience.over():
-                raise GuestError(f'no {name} after {limit} s; '
-                                 f'{self.last_words()}{self.vcpus()}')
-            time.sleep(0.02)
+        told = event(self, name, limit)
+        if told:
+            return told
+        if not self.is_running():
+            raise GuestError(f'QEMU ended before {name}; '
+                             f'{self.last_words()}')
+        raise GuestError(f'no {name} after {limit} s; '
+                         f'{self.last_words()}{self.vcpus()}')
 
     def finish(self, limit=LIMIT):
         """Wait until QEMU ends by itself without an error."""

@@ -100,6 +100,20 @@ class Patience:
             time.monotonic() - self.began > MOST * self.limit
 
 
+def event(machine, name, limit):
+    """Wait until a QEMUMachine tells of an event.
+
+    Return it, or None where QEMU ends before or the limit is over.
+    """
+    patience = Patience(limit, machine.get_pid())
+    while True:
+        running = machine.is_running()
+        told = machine.event_wait(name, timeout=0)
+        if told or not running or patience.over():
+            return told
+        time.sleep(0.02)
+
+
 def run(command, limit, **options):
     """subprocess.run() with a limit of this kind and captured output."""
     with subprocess.Popen(command, stdout=subprocess.PIPE,

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from patience import MOST, Killer, Patience, run, waited
+from patience import MOST, Killer, Patience, event, run, waited
 
 pytestmark = pytest.mark.skipif(not waited(os.getpid()),
                                 reason='Linux has no /proc/*/schedstat here')
@@ -130,3 +130,33 @@ def test_name():
         process.stdout.readline()
         Patience(1)
         process.kill()
+
+
+class Told:
+    """A machine that has events to tell of, and ends after so many looks."""
+
+    def __init__(self, *events, looks=1000):
+        self.events = list(events)
+        self.looks = looks
+
+    def get_pid(self):
+        return os.getpid()
+
+    def is_running(self):
+        self.looks -= 1
+        return self.looks >= 0
+
+    def event_wait(self, name, timeout):
+        assert timeout == 0
+        told = self.events.pop(0) if self.events else None
+        return told if told == name else None
+
+
+def test_event():
+    """It comes, at once or later; or QEMU ends, or nothing ever comes."""
+    assert event(Told('STOP'), 'STOP', 60) == 'STOP'
+    assert event(Told('RESET', 'STOP'), 'STOP', 60) == 'STOP'
+    # told of before it ended, but not looked at yet
+    assert event(Told('STOP', looks=0), 'STOP', 60) == 'STOP'
+    assert event(Told('RESET', looks=3), 'STOP', 60) is None
+    assert event(Told(), 'STOP', 0.1) is None

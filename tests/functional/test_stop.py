@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from linux_guest import BUILD, LIMIT
+from patience import event
 from qemu.machine.qtest import QEMUQtestMachine
 from qemu.qmp import QMPError
 
@@ -37,7 +38,7 @@ class Stopped(QEMUQtestMachine):
         self.qtest(f'outl {ADDRESS:#x} {LPC | 0x44:#x}')
         self.qtest(f'outb {DATA:#x} 0x80')
         self.qtest(f'outw {PM_BASE + 4:#x} {SLEEP_S3:#x}')
-        assert self.event_wait('SUSPEND', timeout=LIMIT)
+        assert event(self, 'SUSPEND', LIMIT)
 
     def call(self, *calls):
         """Call functions of QEMU, with nothing in between."""
@@ -60,8 +61,8 @@ class Stopped(QEMUQtestMachine):
         """The guest is over; the action is what the user is told of."""
         self.call('upm_memory_guest_panicked()', *with_calls)
         self.state()
-        event = self.event_wait('GUEST_PANICKED', timeout=LIMIT)
-        assert event['data'] == {'action': action}
+        told = event(self, 'GUEST_PANICKED', LIMIT)
+        assert told['data'] == {'action': action}
 
     def expect_stopped(self):
         assert self.state() == 'internal-error'
@@ -74,13 +75,13 @@ class Stopped(QEMUQtestMachine):
         assert not self.event_wait('GUEST_PANICKED', timeout=0)
 
     def expect_not_woken(self):
-        assert self.event_wait('STOP', timeout=LIMIT)
+        assert event(self, 'STOP', LIMIT)
         with pytest.raises(QMPError, match='not in suspended state'):
             self.cmd('system_wakeup')
 
     def expect_cured(self):
         self.cmd('system_reset')
-        assert self.event_wait('RESET', timeout=LIMIT)
+        assert event(self, 'RESET', LIMIT)
         assert self.state() == 'prelaunch'
         self.cmd('cont')
         assert self.state() == 'running'
@@ -119,7 +120,7 @@ def panicking(paused):
 def test_running(machine):
     """A guest that runs stops, and runs again after a reset."""
     machine.fail()
-    assert machine.event_wait('STOP', timeout=LIMIT)
+    assert event(machine, 'STOP', LIMIT)
     machine.expect_stopped()
     machine.expect_cured()
 
@@ -136,9 +137,9 @@ def test_suspended(machine):
 def test_suspended_later(machine):
     """S3 comes from a vCPU that is about to be stopped."""
     machine.fail()
-    assert machine.event_wait('STOP', timeout=LIMIT)
+    assert event(machine, 'STOP', LIMIT)
     machine.suspend()
-    assert machine.event_wait('STOP', timeout=LIMIT)
+    assert event(machine, 'STOP', LIMIT)
     machine.expect_stopped()
     machine.expect_cured()
     machine.suspend()
@@ -188,7 +189,7 @@ def test_panic_suspended_later(panicking):
     """S3 comes from a vCPU that is about to be stopped."""
     panicking.panic()
     panicking.suspend()
-    assert panicking.event_wait('GUEST_PANICKED', timeout=LIMIT)
+    assert event(panicking, 'GUEST_PANICKED', LIMIT)
     panicking.expect_panicked()
     panicking.expect_cured()
     panicking.suspend()
@@ -222,7 +223,7 @@ def test_panic_not_started(paused):
 def test_panic_reset(panicking):
     """A reset is asked for at the same time, and loses nothing."""
     panicking.panic(with_calls=['qemu_system_reset_request(3)'])
-    assert panicking.event_wait('RESET', timeout=LIMIT)
+    assert event(panicking, 'RESET', LIMIT)
     assert panicking.state() in ('guest-panicked', 'prelaunch')
     panicking.expect_cured()
 
@@ -253,7 +254,7 @@ def test_panic_ends(folder, action, status, suspended):
         if suspended:
             vm.suspend()
         vm.call('upm_memory_guest_panicked()')
-        event = vm.event_wait('GUEST_PANICKED', timeout=LIMIT)
-        assert event['data'] == {'action': 'poweroff'}
+        told = event(vm, 'GUEST_PANICKED', LIMIT)
+        assert told['data'] == {'action': 'poweroff'}
         vm.wait(timeout=LIMIT)
         assert vm.exitcode() == status

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import patience
 import payload as guest
 from host_side import PAGE, UNPLUGGED
 
@@ -277,7 +278,7 @@ def state_of_stopped(payload, expected, tmp_path, **options):
         machine.launch()
         machine.cmd('cont')
         for name in dict.fromkeys((event, 'STOP')):
-            assert machine.event_wait(name, timeout=guest.LIMIT)
+            assert patience.event(machine, name, guest.LIMIT)
         told = [event['data'] for event in machine.get_qmp_events()
                 if event['event'] == 'UPM_GUEST_TERMINATED']
         assert told == [TERMINATED[name] for name in TERMINATED
@@ -317,16 +318,17 @@ def test_events(tmp_path):
         machine.launch()
         machine.cmd('cont')
         began = time.monotonic()
+        limit = patience.Patience(guest.LIMIT, machine.get_pid())
         while 'STOP' not in [event['event'] for event in events]:
             machine.cmd('query-upm')
             machine.cmd('query-upm-map', limit=2)
             machine.cmd('query-stats', target='vm')
             events += machine.get_qmp_events()
-            assert time.monotonic() - began < guest.LIMIT
+            assert not limit.over()
         seconds = time.monotonic() - began
         # The last failure waits for the next second, and comes.
-        events.append(machine.event_wait('UPM_CONVERSION_FAILED',
-                                         timeout=guest.LIMIT))
+        events.append(patience.event(machine, 'UPM_CONVERSION_FAILED',
+                                     guest.LIMIT))
         info = machine.cmd('query-upm')
         assert machine.cmd('query-upm-map')['ranges']
     ghcb, = [entry for entry in info['conversions']

@@ -2,7 +2,8 @@
 """Guests that are reset are launched again, and find nothing of before.
 
 Payloads reboot, with SEV-SNP, and reboot_es, with SEV-ES, reset themselves, and
-each life looks for what the last one has left; payload reset_busy is reset while both of its vCPUs convert memory.
+each life looks for what the last one has left; payload reset_busy is reset
+while both of its vCPUs convert memory.
 """
 import base64
 import contextlib
@@ -13,6 +14,7 @@ import time
 
 import pytest
 
+import patience
 import payload as guest
 from host_side import MIB, PAGE
 from test_guest import SINGLE, images  # noqa: F401  pylint: disable=unused-import
@@ -64,15 +66,15 @@ def encrypted_digest(machine):
 
 
 def next_life(machine):
-    assert machine.event_wait('RESET', timeout=guest.LIMIT)
+    assert patience.event(machine, 'RESET', guest.LIMIT)
 
 
 def wait_for_lines(machine, serial, line, count):
     """Wait until the guest has printed a line so often."""
-    ends = time.monotonic() + guest.LIMIT
+    limit = patience.Patience(guest.LIMIT, machine.get_pid())
     while serial.read_text().count(line) < count:
         assert machine.is_running(), machine.get_log()
-        assert time.monotonic() < ends, serial.read_text()
+        assert not limit.over(), serial.read_text()
         time.sleep(0.01)
 
 
@@ -227,11 +229,11 @@ def test_panicked(tmp_path):
     with started('terminate_msr', tmp_path,
                  extra=['-action', 'panic=pause']) as (machine, serial):
         for life in (1, 2):
-            assert machine.event_wait('GUEST_PANICKED', timeout=guest.LIMIT)
+            assert patience.event(machine, 'GUEST_PANICKED', guest.LIMIT)
             machine.cmd('system_reset')
             next_life(machine)
             machine.cmd('cont')
-        assert machine.event_wait('GUEST_PANICKED', timeout=guest.LIMIT)
+        assert patience.event(machine, 'GUEST_PANICKED', guest.LIMIT)
         assert life == 2
         machine.shutdown()
     name, = guest.check_names('terminate_msr')
