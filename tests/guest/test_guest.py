@@ -117,6 +117,7 @@ VARIANTS = {
     'bad_vmsa': SMP_SPECIFICATION,
     'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
              'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
+    'sipi_spent': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'sipi_early': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
                    'es': {'kind': 'es', 'smp': 2}},
     'vmsa': {'plain': {'smp': 2},
