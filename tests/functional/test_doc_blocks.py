@@ -70,8 +70,8 @@ FOLLOWED = {
         'qemu-system-x86_64 -accel tcg -cpu EPYC-v4 -smp 2':
             HERE + 'test_boots',
         'qemu-system-x86_64 -accel tcg -cpu EPYC-v4 -m 1G':
-            HERE + 'test_firmware_comes_up',
-        'memory-backend-memfd-private': OUTPUT, 'warning: ': OUTPUT},
+            HERE + 'test_firmware_comes_up', 'warning: ': OUTPUT},
+    'upm-backend': {'memory-backend-memfd-private': OUTPUT},
     'upm-build': {'make deb': LONG + 'tests/deb/test_deb.py installs it'},
     'upm-ci': {
         'guest=sev-snp-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,'

@@ -16,9 +16,9 @@ from patience import run
 FOLDER = 'docs/system/i386'
 PAGES = ['amd-sev-emulated', 'amd-sev-snp-attestation', 'amd-sev-snp-emulated',
          'amd-sev-snp-errors', 'amd-sev-snp-host', 'amd-sev-snp-host-firmware',
-         'amd-sev-snp-launch', 'amd-sev-snp-processor', 'upm', 'upm-build',
-         'upm-ci', 'upm-operation', 'upm-symptoms', 'upm-tools',
-         'upm-versions']
+         'amd-sev-snp-launch', 'amd-sev-snp-processor', 'upm', 'upm-backend',
+         'upm-build', 'upm-ci', 'upm-monitor', 'upm-operation',
+         'upm-symptoms', 'upm-tools', 'upm-versions']
 # A page of QEMU's own that ours point to
 NEIGHBOUR = 'amd-memory-encryption'
 # QOM type whose properties an option has, by the option's first value
@@ -179,7 +179,7 @@ def test_command_lines(binary):
 def test_options_of_backend(binary):
     """The list of the backend's options is right, and complete."""
     kind = 'memory-backend-memfd-private'
-    told = {name for term in re.findall(r'^``\w.*', page('upm'), re.M)
+    told = {name for term in re.findall(r'^``\w.*', page('upm-backend'), re.M)
             for name in re.findall(r'``([\w-]+)=', term)}
     has = {name for name in binary.properties(kind)
            if not name.startswith('x-')} - {'type'}
@@ -249,14 +249,15 @@ def test_trace_events():
     has = trace_events()
     assert len(has) > 10
     told = dict(re.findall(r'^   \* - ``(upm_\w+)\(([^)]*)\)``$',
-                           page('upm'), re.M))
+                           page('upm-monitor'), re.M))
     assert told == has
 
 
 def test_counters(binary):
     """Each member that query-upm counts with has its meaning in the manual."""
     told = set()
-    table = re.search(r'   \* - Counter\n(.*?)\n\n', page('upm'), re.S)[1]
+    table = re.search(r'   \* - Counter\n(.*?)\n\n', page('upm-monitor'),
+                      re.S)[1]
     for cell in re.findall(r'   \* - (.*?)\n     - ', table, re.S):
         told |= set(re.findall(r'``([\w-]+)``', cell))
     types = {item['name']: item for item in binary.schema}
