@@ -109,6 +109,37 @@ static void check_pvalidate(void)
     check_trap(T("32-bit"), try_fn(in_32_bit, raw_pvalidate), UD, 0);
 }
 
+#define STATUS_FLAGS    0x8d5
+enum { CF = 0x001, FLAG_PF = 0x004, ZF = 0x040 };
+
+/* What PVALIDATE of 4 KiB or 2 MiB makes of flags that are all set or clear */
+static u64 flags_of(void *va, u64 size, bool set)
+{
+    u64 rax = (u64)va, flags = set ? STATUS_FLAGS : 0;
+
+    asm volatile("pushfq; andq %3, (%%rsp); orq %0, (%%rsp); popfq\n"
+                 ".byte 0xf2, 0x0f, 0x01, 0xff\n"
+                 "pushfq; popq %0"
+                 : "+r"(flags), "+a"(rax) : "c"(size),
+                   "r"(~(u64)STATUS_FLAGS), "d"(1) : "memory", "cc");
+    return flags & STATUS_FLAGS;
+}
+
+/* APM volume 3, PVALIDATE: all but CF by the return code */
+static void check_flags(u8 *page)
+{
+    for (unsigned set = 0; set < 2; set++) {
+        validate(page, PAGE);
+        rescind(page, PAGE);
+        check_eq(set ? T("flags-set-before") : T("flags"),
+                 flags_of(page, 0, set), FLAG_PF | ZF);
+        check_eq(set ? T("flags-again-set-before") : T("flags-again"),
+                 flags_of(page, 0, set), CF | FLAG_PF | ZF);
+        check_eq(set ? T("flags-refused-set-before") : T("flags-refused"),
+                 flags_of(page, 1, set), 0);
+    }
+}
+
 static bool has_rmpquery(void)
 {
     u8 *page = priv(CPUID_GPA);
@@ -213,6 +244,7 @@ static void check_no_memory(void)
 void payload(void)
 {
     check_pvalidate();
+    check_flags(priv(AREA_GPA + 4 * PAGE_2M + PAGE));
     check_rmpadjust();
     check_no_memory();
 }

@@ -7,6 +7,7 @@
  * does before they can, is the world's.
  */
 #include "qemu/osdep.h"
+#include "qemu/host-utils.h"
 #include "qemu/units.h"
 #include "cpu.h"
 #include "exec/helper-proto.h"
@@ -49,10 +50,11 @@ static void leave_if_flushed(CPUX86State *env, const SnpOperand *operand,
     }
 }
 
-static void set_result(CPUX86State *env, uint32_t eax, bool carry)
+void snp_set_result(CPUX86State *env, uint32_t eax, bool carry)
 {
     env->regs[R_EAX] = eax;
-    CC_SRC = (cpu_cc_compute_all(env) & ~CC_C) | (carry ? CC_C : 0);
+    CC_SRC = (eax ? 0 : CC_Z) | (eax >> 31 ? CC_S : 0) |
+             (ctpop8(eax) & 1 ? 0 : CC_P) | (carry ? CC_C : 0);
     CC_OP = CC_OP_EFLAGS;
 }
 
@@ -127,23 +129,23 @@ void helper_snp_pvalidate(CPUX86State *env, uint32_t length)
 
     check_snp(env, GETPC());
     if (is_misaligned(env->regs[R_EAX], large)) {
-        set_result(env, SNP_FAIL_INPUT, false);
+        snp_set_result(env, SNP_FAIL_INPUT, false);
         return;
     }
     if (env->svm.vmpl) {
-        set_result(env, SNP_FAIL_PERMISSION, false);
+        snp_set_result(env, SNP_FAIL_PERMISSION, false);
         return;
     }
     find_operand(env, &operand, GETPC());
     fits = snp_world()->fit(env, &operand, large, GETPC());
     trace_snp_pvalidate(operand.gpa, large, validate, !fits);
     if (!fits) {
-        set_result(env, SNP_FAIL_SIZEMISMATCH, false);
+        snp_set_result(env, SNP_FAIL_SIZEMISMATCH, false);
         return;
     }
     change = set(env, &operand, SNP_RMP_VALIDATED,
                  validate ? SNP_RMP_VALIDATED : 0);
-    set_result(env, result_of(change), change == SNP_UNCHANGED);
+    snp_set_result(env, result_of(change), change == SNP_UNCHANGED);
     leave_if_flushed(env, &operand, length);
 }
 
@@ -160,7 +162,7 @@ static bool permission_operand(CPUX86State *env, bool large,
 
     check_snp(env, ra);
     if (is_misaligned(env->regs[R_EAX], large) || vmpl >= SNP_VMPLS) {
-        set_result(env, SNP_FAIL_INPUT, false);
+        snp_set_result(env, SNP_FAIL_INPUT, false);
         return false;
     }
     find_operand(env, operand, ra);
@@ -168,7 +170,7 @@ static bool permission_operand(CPUX86State *env, bool large,
         snp_raise_vc(env, SNP_EXIT_NPF_NOT_VALIDATED, ra);
     }
     if (vmpl <= env->svm.vmpl) {
-        set_result(env, SNP_FAIL_PERMISSION, false);
+        snp_set_result(env, SNP_FAIL_PERMISSION, false);
         return false;
     }
     return true;
@@ -194,7 +196,7 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
 
     if (rdx & RMP_ATTR_RESERVED) {
         check_snp(env, GETPC());
-        set_result(env, SNP_FAIL_INPUT, false);
+        snp_set_result(env, SNP_FAIL_INPUT, false);
         return;
     }
 
@@ -203,11 +205,11 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
     }
     operand.required = required(env, RMP_ATTR_PERM(rdx));
     if (operand.required & ~operand.rmp) {
-        set_result(env, SNP_FAIL_PERMISSION, false);
+        snp_set_result(env, SNP_FAIL_PERMISSION, false);
         return;
     }
     if (!snp_world()->fit(env, &operand, large, GETPC())) {
-        set_result(env, SNP_FAIL_SIZEMISMATCH, false);
+        snp_set_result(env, SNP_FAIL_SIZEMISMATCH, false);
         return;
     }
     trace_snp_rmpadjust(operand.gpa, large, rdx);
@@ -216,7 +218,7 @@ void helper_snp_rmpadjust(CPUX86State *env, uint32_t length)
     value = RMP_ATTR_PERM(rdx) << shift;
     value |= rdx & RMP_ATTR_VMSA ? SNP_RMP_VMSA : 0;
     change = set(env, &operand, mask, value & mask);
-    set_result(env, result_of(change), false);
+    snp_set_result(env, result_of(change), false);
     leave_if_flushed(env, &operand, length);
 }
 
@@ -233,7 +235,7 @@ void helper_snp_rmpquery(CPUX86State *env)
     env->regs[R_EDX] = vmpl | permissions << 8 |
                        (operand.rmp & SNP_RMP_VMSA ? RMP_ATTR_VMSA : 0);
     env->regs[R_ECX] = !!(operand.rmp & SNP_RMP_PAGE_2M);
-    set_result(env, SNP_SUCCESS, false);
+    snp_set_result(env, SNP_SUCCESS, false);
 }
 
 void helper_snp_vmgexit(CPUX86State *env, uint32_t length)

@@ -49,6 +49,15 @@ SnpCpu *snp_cpu(CPUX86State *env);
 /** snp_cbit_mask: the C-bit as a mask of physical address bits */
 uint64_t snp_cbit_mask(void);
 
+/**
+ * snp_set_result: what an instruction on the RMP returns
+ * @carry: CF
+ *
+ * OF, SF, ZF, AF and PF are set by EAX: APM volume 3, PVALIDATE and others.
+ * The translator has to know that flags are CC_OP_EFLAGS then.
+ */
+void snp_set_result(CPUX86State *env, uint32_t eax, bool carry);
+
 /*
  * vc.c
  */

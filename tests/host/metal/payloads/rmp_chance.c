@@ -53,6 +53,8 @@ static u64 some_page(void)
     }
 }
 
+static bool has_rmpread;
+
 static void update(void)
 {
     struct rmp_state state = {
@@ -66,10 +68,17 @@ static void update(void)
     if (!chance(4)) {
         spa &= ~(PAGE_2M - 1);
     }
-    if (chance(4)) {
-        rmpupdate(spa, &state);
-    } else {
+    switch (chance(8)) {
+    case 0:
         psmash(spa);
+        break;
+    case 1:
+        if (has_rmpread) {
+            rmpread(spa, (struct rmp_state *)(some_page() & 0x3ffffff8));
+        }
+        break;
+    default:
+        rmpupdate(spa, &state);
     }
 }
 
@@ -165,6 +174,10 @@ static void one(void *unused)
 
 void payload(void)
 {
+    u32 regs[4];
+
+    cpuid(0x8000001f, 0, regs);
+    has_rmpread = regs[0] >> 21 & 1;
     svm_on();
     map_small();
     snp_on();

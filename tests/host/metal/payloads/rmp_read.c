@@ -16,29 +16,34 @@
 
 #define HAS_RMPREAD     (1U << 21)      /* CPUID 8000_001F EAX */
 #define FAIL_INPUT      1
+#define STATUS_FLAGS    0x8d5
+#define CF              0x001
+#define PF_FLAG         0x004
+#define ZF              0x040
 #define PF_RMP          (1ULL << 31)
 
 static u8 buffer[2 * PAGE] __attribute__((aligned(PAGE)));
-static u64 last_result;
-
 static void do_rmpread(void *arg)
 {
-    last_result = rmpread(SPA, arg);
+    rmpread(SPA, arg);
 }
 
 static void check_state(const char *name, u64 spa, struct rmp_state expected)
 {
     /* On its way over a page's end */
     u64 *found = (u64 *)(buffer + PAGE - 8);
-    u64 words[2];
+    u64 words[2], eax;
 
     memcpy(words, &expected, sizeof(words));
     memset(buffer, 0xee, sizeof(buffer));
-    if (rmpread(spa, (struct rmp_state *)found) || found[0] != words[0]) {
+    eax = rmpread(spa, (struct rmp_state *)found);
+    if (eax) {
+        check_eq(name, eax, 0);
+    } else if (found[0] != words[0]) {
         check_eq(name, found[0], words[0]);
-        return;
+    } else {
+        check_eq(name, found[1], words[1]);
     }
-    check_eq(name, found[1], words[1]);
 }
 
 static void check_refused(const char *name, u64 spa)
@@ -52,15 +57,24 @@ static void check_refused(const char *name, u64 spa)
 
 static void check_fault(const char *name, u64 at, u64 error)
 {
-    int vector;
+    int vector = try(do_rmpread, (void *)at);
 
-    last_result = 99;
-    vector = try(do_rmpread, (void *)at);
-    if (vector != PF || last_result != 99) {
+    if (vector != PF || trapped.rax != SPA) {
         check_eq(name, vector, PF);
+        check_eq(name, trapped.rax, SPA);
         return;
     }
     check_eq(name, trapped.error, error);
+}
+
+/* OF, SF, ZF, AF and PF by EAX, and CF as it was */
+static u64 flags_of(u64 spa)
+{
+    u64 flags;
+
+    asm volatile("stc; .byte 0xf2, 0x0f, 0x01, 0xfd; pushfq; popq %0"
+                 : "=r"(flags), "+a"(spa) : "c"(buffer) : "memory", "cc");
+    return flags & STATUS_FLAGS;
 }
 
 static void test_states(void)
@@ -99,11 +113,14 @@ void payload(void)
     check_eq(T("before-snp"), try(do_rmpread, buffer), UD);
     snp_on();
     test_states();
+    check_eq(T("flags"), flags_of(SPA), CF | PF_FLAG | ZF);
+    check_eq(T("flags-refused"), flags_of(SPA + 8), CF);
     check_refused(T("spa-unaligned"), SPA + 8);
     check_refused(T("spa-not-covered"), OUTSIDE);
     check_refused(T("spa-with-c-bit"), SPA | CBIT);
     check_fault(T("operand-not-mapped"), NOT_MAPPED, PF_WRITE);
     check_fault(T("operand-of-a-guest"), LARGE, written | PF_RMP);
+    check_fault(T("operand-half-of-a-guest"), LARGE - 8, written | PF_RMP);
     check_eq(T("operand-not-canonical"),
              try(do_rmpread, (void *)NOT_CANONICAL), GP);
 }

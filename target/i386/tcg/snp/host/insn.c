@@ -25,7 +25,12 @@ static void check_mode(CPUX86State *env, uintptr_t ra)
     }
 }
 
-/* Flags stay as they are. */
+/* CF stays as it is. */
+static void set_result(CPUX86State *env, uint32_t eax)
+{
+    snp_set_result(env, eax, cpu_cc_compute_all(env) & CC_C);
+}
+
 void helper_snp_rmpupdate(CPUX86State *env)
 {
     uint64_t spa = env->regs[R_EAX], at = env->regs[R_ECX];
@@ -43,7 +48,7 @@ void helper_snp_rmpupdate(CPUX86State *env)
     state.asid = extract64(flags, 32, 32);
     result = snp_rmpupdate(snp_host(), spa, &state, &changed);
     trace_snp_host_rmpupdate(spa, state.gpa, flags, result);
-    env->regs[R_EAX] = result;
+    set_result(env, result);
     if (!changed) {
         return;
     }
@@ -63,7 +68,7 @@ void helper_snp_psmash(CPUX86State *env)
     check_mode(env, GETPC());
     result = snp_psmash(snp_host(), spa, &changed);
     trace_snp_host_psmash(spa, result);
-    env->regs[R_EAX] = result;
+    set_result(env, result);
     if (changed) {
         snp_rmp_flush(snp_host());
     }
@@ -91,5 +96,5 @@ void helper_snp_rmpread(CPUX86State *env)
                            GETPC());
     }
     trace_snp_host_rmpread(spa, result);
-    env->regs[R_EAX] = result;
+    set_result(env, result);
 }
