@@ -112,10 +112,11 @@ void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
                       uintptr_t retaddr);
 
 /**
- * snp_check_vmexit: may what TCG makes a #VMEXIT of be one, on SNP guests?
+ * snp_check_vmexit: may what TCG makes a #VMEXIT of be one, on any machine?
  *
- * Returns if it is an automatic exit.  #GP for reserved bits of CR3 and CR4,
- * and for anything where there is no VMCB to exit to; #VC for the rest.
+ * Returns if it is, of an SNP guest if it is an automatic exit.  #GP for
+ * reserved bits of CR3 and CR4, and for anything where there is no VMCB to
+ * exit to; #VC for the rest.
  */
 void snp_check_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr);
 

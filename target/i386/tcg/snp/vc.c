@@ -101,6 +101,12 @@ void snp_intercept_io(CPUX86State *env, uint32_t port, uint32_t param,
 
 void snp_check_vmexit(CPUX86State *env, uint64_t code, uintptr_t retaddr)
 {
+    if (!(env->hflags & HF_SNP_MASK)) {
+        if (snp_world() && !snp_world()->is_host) {
+            raise_exception_err_ra(env, EXCP0D_GPF, 0, retaddr);
+        }
+        return;
+    }
     if (code == (uint64_t)SVM_EXIT_ERR || !snp_world()->exit) {
         raise_exception_err_ra(env, EXCP0D_GPF, 0, retaddr);
     }

@@ -311,7 +311,7 @@ bool snp_host_vmrun(CPUX86State *env, uint64_t nested_ctl, uint32_t asid,
 
 uint32_t snp_host_event(CPUX86State *env, uint32_t event)
 {
-    return env->svm.sev ? snp_host_vcpu_of(env)->event : event;
+    return snp_host() && env->svm.sev ? snp_host_vcpu_of(env)->event : event;
 }
 
 uint64_t snp_cr3_reserved(CPUX86State *env)
