@@ -41,6 +41,9 @@ SMP_SPECIFICATION = {'specification': {'hypervisor': 'specification', 'smp': 2}}
 VARIANTS = {
     'hello': {**PLAIN, **SEV, **ES},
     'host_insn': {**PLAIN, **SEV, **ES},
+    'no_svm': SEV,
+    'smi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
+            'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
     'hypercall': {**SEV, **ES},
     'registers': PLAIN,
     'sleep': {**PLAIN, **ES},
@@ -328,8 +331,9 @@ def test_events(tmp_path):
             assert not limit.over()
         seconds = time.monotonic() - began
         # The last failure waits for the next second, and comes.
-        events.append(patience.event(machine, 'UPM_CONVERSION_FAILED',
-                                     guest.LIMIT))
+        last = patience.event(machine, 'UPM_CONVERSION_FAILED', guest.LIMIT)
+        assert last
+        events.append(last)
         info = machine.cmd('query-upm')
         assert machine.cmd('query-upm-map')['ranges']
     ghcb, = [entry for entry in info['conversions']

@@ -148,6 +148,21 @@ static void wake(CPUX86State *env)
     }
 }
 
+/*
+ * A guest has no SMM, for which its registers and memory would have to be the
+ * hypervisor's, but its local APIC and the chipset's port B2h send the
+ * interrupt all the same.  As under KVM without SMM nothing happens.
+ */
+static void drop_smi(CPUX86State *env, int *request)
+{
+    const SnpWorldOps *world = snp_world();
+
+    if (*request & CPU_INTERRUPT_SMI && world && !world->is_host) {
+        cpu_reset_interrupt(env_cpu(env), CPU_INTERRUPT_SMI);
+        *request &= ~CPU_INTERRUPT_SMI;
+    }
+}
+
 /* The execution loop serves it before all others, but takes it for no work. */
 static bool is_init_for_halted(CPUX86State *env, int request)
 {
@@ -164,6 +179,7 @@ static bool is_init_for_halted(CPUX86State *env, int request)
  */
 bool snp_pending(CPUX86State *env, int *request)
 {
+    drop_smi(env, request);
     if (!env_cpu(env)->halted) {
         wake(env);
     }

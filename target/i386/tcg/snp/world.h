@@ -155,7 +155,8 @@ typedef struct SnpOperand {
  *
  * @name: for messages
  * @is_host: software inside the machine is a host with an RMP, and has the
- *     instructions RMPUPDATE, PSMASH and RMPREAD
+ *     instructions RMPUPDATE, PSMASH and RMPREAD; elsewhere it is a guest, and
+ *     has neither SVM nor SMM
  *
  * @intercepted: does the hypervisor intercept this?  @type is SVM_EXIT_*,
  *     @param what QEMU knows of EXITINFO1.  If it does, the processor raises
