@@ -19,6 +19,7 @@
 #include "system/system.h"
 #include "system/tcg.h"
 #include "system/upm/compat.h"
+#include "target/i386/cpuid-signature.h"
 #include "target/i386/psp/mailbox.h"
 #include "target/i386/sev-rmp.h"
 #include "tcg/snp/host/host.h"
@@ -178,10 +179,8 @@ void snp_host_enter(MachineState *machine)
 static bool check_cpu(Error **errp)
 {
     CPUX86State *env = cpu_env(first_cpu);
-    uint32_t version = env->cpuid_version;
-    unsigned family = extract32(version, 8, 4) + extract32(version, 20, 8);
 
-    if (!IS_AMD_CPU(env) || family < 0x19) {
+    if (!IS_AMD_CPU(env) || cpuid_family(env->cpuid_version) < 0x19) {
         error_setg(errp, "snp-host=on needs an AMD processor of family 19h or"
                    " later; use -cpu EPYC-Milan or -cpu EPYC-Genoa");
         return false;

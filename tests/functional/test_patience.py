@@ -158,5 +158,7 @@ def test_event():
     assert event(Told('RESET', 'STOP'), 'STOP', 60) == 'STOP'
     # told of before it ended, but not looked at yet
     assert event(Told('STOP', looks=0), 'STOP', 60) == 'STOP'
-    assert event(Told('RESET', looks=3), 'STOP', 60) is None
-    assert event(Told(), 'STOP', 0.1) is None
+    ends = Told('RESET', looks=3)
+    assert event(ends, 'STOP', 60) is None and ends.looks < 0
+    hangs = Told(looks=10**6)
+    assert event(hangs, 'STOP', 0.1) is None and hangs.looks > 0

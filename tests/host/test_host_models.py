@@ -18,9 +18,12 @@ pytestmark = pytest.mark.at_length
     ('EPYC-Turin', 'trixie-backports')])
 def test_model(cpu, suite):
     """The command line is the one of the manual, but for the model."""
-    runs = Runs(f'models-{cpu}', suite, extra=('-cpu', cpu))
+    runs = Runs(f'models-{cpu}', suite,
+                extra=('-cpu', cpu, '-trace', 'snp_host_rmpread'))
     with contextlib.closing(runs):
         assert 'kvm_amd: SEV-SNP enabled' in runs.console()
         name = runs.check('grep -m1 "model name" /proc/cpuinfo')
         assert f'AMD {cpu} Processor' in name
         l2.check_hello(*runs.run(l2.hello()))
+        said = (runs.host.folder / 'qemu.log').read_text()
+        assert ('snp_host_rmpread ' in said) == bool(suite)

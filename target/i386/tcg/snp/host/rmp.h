@@ -40,7 +40,7 @@ enum {
     SNP_RMP_FAIL_OVERLAP = 4,
 };
 
-/* Other pages of the 2 MiB that begin with this page are assigned. */
+/* Other pages of the 2 MiB that begin with this one are assigned, as 4 KiB. */
 #define SNP_RMP_REGION_ASSIGNED (1U << 1)
 
 /**
