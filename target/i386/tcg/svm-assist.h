@@ -71,6 +71,12 @@ void svm_vmexit_begin(CPUX86State *env);
 void svm_vmexit_end(CPUX86State *env);
 
 /**
+ * svm_walk_begin: a page walk begins, guest's or host's or nested
+ * @ptw_idx: where its page tables lie
+ */
+void svm_walk_begin(CPUX86State *env, int ptw_idx);
+
+/**
  * svm_assist: fill in what the VMCB says of an intercepted instruction
  * @code: the exit code
  * @info: EXITINFO1 without decode assists

@@ -86,3 +86,16 @@ void svm_vmexit_end(CPUX86State *env)
         tlb_flush(env_cpu(env));
     }
 }
+
+/*
+ * Nested page tables are walked from anywhere in a translation block, without
+ * an address to return to.  Where one of them lies in a device, QEMU would ask
+ * for that to make the access the block's last.  A device that is read as a
+ * page table has nothing to tell to the rest of it.
+ */
+void svm_walk_begin(CPUX86State *env, int ptw_idx)
+{
+    if (env->hflags2 & HF2_NPT_MASK && ptw_idx == MMU_PHYS_IDX) {
+        env_cpu(env)->neg.can_do_io = true;
+    }
+}

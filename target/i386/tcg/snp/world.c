@@ -6,6 +6,7 @@
 #include "qapi/error.h"
 #include "cpu.h"
 #include "system/upm/compat.h"
+#include "tcg/svm-assist.h"
 #include "tcg/snp/processor.h"
 
 /* Set once, before there is a vCPU */
@@ -258,6 +259,7 @@ uint64_t snp_walk_begin(CPUX86State *env, int ptw_idx, uint64_t reserved)
 {
     const SnpWorldOps *world = snp_world();
 
+    svm_walk_begin(env, ptw_idx);
     if (!world) {
         return reserved;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest's page table that lies in a device, next to an intercept
+ * A guest's page table that lies in a device, next to an intercept, and its
+ * stack there, where VMRUN injects an interrupt
  *
  * The host wants the bytes of the instruction, and those of the page behind
  * it are looked up in registers of the HPET.
@@ -12,11 +13,41 @@
 #define HPET        0xfed00000ULL
 #define BOUNDARY    (9ULL << 21)
 #define BP          3
+#define INJECTED    0x44
 #define CPUID_INTERCEPT (1U << 18)
 
 static u64 level4[512] __attribute__((aligned(PAGE)));
 static u64 level3[512] __attribute__((aligned(PAGE)));
 static u64 level2[512] __attribute__((aligned(PAGE)));
+
+asm(".pushsection .text\n"
+    "g_handler: vmmcall\n"
+    "ud2\n"
+    "g_read: nop\n"
+    "movl (%rsi), %eax\n"
+    "nop\n"
+    "vmmcall\n"
+    ".popsection");
+extern const u8 g_handler[], g_read[];
+
+static void check_injection(const u8 *at)
+{
+    set_guest(at);
+    set_gate(idt, INJECTED, (void (*)(void))g_handler);
+    *save64(SAVE_RSP) = HPET + 0x300;
+    *vmcb32(VMCB_EVENT) = INJECTED | EVENT_INTR | EVENT_VALID;
+    check(T("injected-with-a-stack-in-a-device"), run() == EXIT_VMMCALL);
+}
+
+/* In the midst of a translation block, and of a walk of the guest's tables */
+static void check_nested(void)
+{
+    set_guest(g_read);
+    *vmcb64(VMCB_NESTED_CTL) = 1;
+    *vmcb64(VMCB_NESTED_CR3) = (u64)level4;
+    regs.rsi = BOUNDARY;
+    check(T("nested-table-in-a-device"), run() == EXIT_NPF);
+}
 
 void payload(void)
 {
@@ -29,6 +60,9 @@ void payload(void)
     memcpy(at, code, sizeof(code));
     at[-1] = 0xcc;
     level4[0] = (u64)level3 | PRESENT;
+    for (i = 1; i < 4; i++) {
+        level3[i] = (u64)i << 30 | LARGE | PRESENT;
+    }
     level3[0] = (u64)level2 | PRESENT;
     for (i = 0; i < ARRAY_SIZE(level2); i++) {
         level2[i] = (u64)i << 21 | LARGE | PRESENT;
@@ -43,4 +77,6 @@ void payload(void)
     *save64(SAVE_CR3) = (u64)level4;
     *vmcb32(VMCB_EXCEPTIONS) |= 1U << BP;
     check(T("int3-before-a-table-in-a-device"), run() == EXIT_EXCEPTION + BP);
+    check_injection(at);
+    check_nested();
 }
