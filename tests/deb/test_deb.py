@@ -23,9 +23,11 @@ PACKAGE = 'qemu-system-x86-upm'
 NAMES = ('qemu-system-x86_64-upm', 'qemu-system-x86_64-upm-snp-emulated',
          'qemu-upm-doctor', 'qemu-upm-map')
 ALTERNATIVE = 'qemu-system-x86_64-snp-emulated'
-# What apt, dpkg and ldconfig keep for themselves
+# What apt, dpkg and ldconfig keep for themselves, and a user's own, which the
+# emulated chip is
 KEPT = re.compile(r'/(proc|dev|run|tmp|srv)(/|$)|/var/cache/|/var/log/|'
-                  r'/var/lib/(apt|dpkg)/|/etc/ld.so.cache$')
+                  r'/var/lib/(apt|dpkg)/|/etc/ld.so.cache$|'
+                  r'/root/\.local(/state(/qemu-upm(/.*)?)?)?$')
 OWN = re.search(r'^VERSION_CODENAME="?(\w+)',
                 pathlib.Path('/etc/os-release').read_text(), re.M)[1]
 SUITE = os.environ.get('UPM_SUITE') or OWN
