@@ -229,12 +229,34 @@ static void start_other(u64 code)
     delay_us(300);
 }
 
+/* A guest that cannot give a vCPU registers runs the code itself. */
+static void run_alone(void)
+{
+    struct {
+        u16 limit;
+        u64 base;
+    } __attribute__((packed)) table = { PAGE - 1, OWN_GPA };
+    u64 *tss = (u64 *)(gdt + SEL_TSS);
+
+    put_code(priv(CODE_GPA), CODE_PAGES * PAGE);
+    put_handler(CODE_GPA);
+    tss[0] = 0x67 | (TSS_GPA & 0xffffff) << 16 | 0x89ULL << 40 |
+             TSS_GPA >> 24 << 56;
+    tss[1] = 0;
+    asm volatile("lidt %0; ltr %w1; mov %2, %%rsp; jmp *%3"
+                 :: "m"(table), "r"(SEL_TSS), "r"((u64)STACK_GPA),
+                 "r"((u64)CODE_GPA));
+}
+
 void payload(void)
 {
     for (unsigned i = 0; i < sizeof(chance_state); i++) {
         chance_state = chance_state << 8 | host_byte();
     }
     chance_state |= 1;
+    if (!has_rmp()) {
+        run_alone();
+    }
     take(AREA_GPA, 16);
     for (unsigned round = 0; round < ROUNDS; round++) {
         ap_request(AP_DESTROY, 1, 0, 0);
