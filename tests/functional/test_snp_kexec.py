@@ -108,6 +108,9 @@ def test_without_debug_swap(start, folder):
     assert guest.serial.count('userspace: ') == 1
 
 
+# On the boot processor: the crash kernel of any other would read the page of
+# the VMSA that it runs with, which is in use, and wait for ever.  Linux marks
+# it for makedumpfile to leave out; dd does not ask.
 CRASH = START + rf"""
 if [ $life = dump ]; then
     dd if=/proc/vmcore of=/dev/vda bs=1M 2>/dev/null
@@ -116,7 +119,7 @@ if [ $life = dump ]; then
 else
     echo "{MARK}$(sed 's/.*mark=\([^ ]*\).*/\1/' /proc/cmdline)" >/tmp/mark
     load '{COMMAND_LINE} nr_cpus=1 reset_devices' -p life=dump
-    echo c >/proc/sysrq-trigger
+    taskset 1 sh -c 'echo c >/proc/sysrq-trigger'
 fi
 """
 
