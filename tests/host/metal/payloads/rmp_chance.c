@@ -74,7 +74,7 @@ static void update(void)
         break;
     case 1:
         if (has_rmpread) {
-            rmpread(spa, (struct rmp_state *)(some_page() & 0x3ffffff8));
+            rmpread(spa, &state);
         }
         break;
     default:
