@@ -109,8 +109,7 @@ def test_without_debug_swap(start, folder):
 
 
 # On the boot processor: the crash kernel of any other would read the page of
-# the VMSA that it runs with, which is in use, and wait for ever.  Linux marks
-# it for makedumpfile to leave out; dd does not ask.
+# the VMSA that it runs with, which is in use, and wait for ever.
 CRASH = START + rf"""
 if [ $life = dump ]; then
     dd if=/proc/vmcore of=/dev/vda bs=1M 2>/dev/null

@@ -137,7 +137,7 @@ GUEST_WORLD = ('in_use_kept', 'in_use_code', 'in_use_large', 'unplug', 'vmpl',
                'vmpl_debug', 'halted_hv', 'bad_injection',
                # They need private memory, which no KVM has for their kinds
                'hypercall', 'stale', 'no_svm',
-               # KVM of Linux 6.12 takes it, and the VM is over: enter_smm()
+               # Under KVM of Linux 6.12 the VM is over then
                'smi')
 # Payloads that stop their guest: the state it is left in, the event that says
 # so, and words of QEMU's message.  Those that KVM ends a guest for go on with

@@ -152,8 +152,8 @@ static void wake(CPUX86State *env)
 /*
  * A guest has no SMM, for which its registers and memory would have to be the
  * hypervisor's, but its local APIC and the chipset's port B2h send the
- * interrupt all the same.  KVM of Linux 6.12 tries to serve it, enter_smm(),
- * and the VM is over; here nothing happens.
+ * interrupt all the same.  Under KVM of Linux 6.12 the VM is over then; here
+ * nothing happens.
  */
 static void drop_smi(CPUX86State *env, int *request)
 {
