@@ -37,6 +37,9 @@ static inline int svm_mmu_base(int index)
  * svm_tlb_flush: CR0, CR3 or CR4 has changed
  *
  * Flushes the side that runs: the other one has control registers of its own.
+ * Where QEMU is the hypervisor there are no two sides.  What page walks go by
+ * then, MMU_PHYS_IDX, depends on no control register, and SMM, which sees other
+ * memory, is not entered: see SvmState.walks_outdated.
  */
 static inline void svm_tlb_flush(CPUX86State *env)
 {
@@ -51,6 +54,9 @@ static inline void svm_tlb_flush(CPUX86State *env)
     }
     if (env->hflags & HF_GUEST_MASK) {
         others = (1 << MMU_PHYS_IDX) - 1;
+    } else if (env->hflags & HF_SNP_MASK &&
+               !qatomic_xchg(&env->svm.walks_outdated, false)) {
+        others |= 1 << MMU_PHYS_IDX;
     }
     tlb_flush_by_mmuidx(env_cpu(env), ((1 << 2 * SVM_MMU_GUEST) - 1) & ~others);
 }

@@ -40,6 +40,9 @@ typedef struct SvmTlbKey {
  * @vmpl: of an SNP guest's VMSA
  *
  * @vmsa: physical address of the VMSA in use, with SVM_SEV_ES
+ *
+ * @walks_outdated: where QEMU is the hypervisor: a page has been rescinded, and
+ *     the guest's next flush of its translations ends walks by it (atomic)
  */
 typedef struct SvmState {
     SvmTlbKey host;
@@ -49,6 +52,7 @@ typedef struct SvmState {
     uint8_t sev;
     uint8_t vmpl;
     uint64_t vmsa;
+    bool walks_outdated;
 } SvmState;
 
 #endif

@@ -65,6 +65,15 @@ static void check_tables(void)
     table[0] = target | CBIT | PTE;
     check_bytes(T("table-validated"), va, PAGE, 0x44);
 
+    /* One that has been walked is none any more, once CR3 was written. */
+    pvalidate(priv(area), 0, 0);
+    va = with_table(area | CBIT | PTE);
+    check_trap(T("table-rescinded"), try_fn(read_byte, va), VC,
+               NPF_NOT_VALIDATED);
+    validate(priv(area), PAGE);
+    table[0] = target | CBIT | PTE;
+    check_bytes(T("table-validated-again"), va, PAGE, 0x44);
+
     /* An entry with a clear C-bit names the private page all the same. */
     va = with_table(area | PTE);
     check_bytes(T("table-with-c-bit-clear"), va, PAGE, 0x44);

@@ -32,6 +32,9 @@ void payload(void)
     rmpadjust(page, 0, VMPL_R | 2);
     check_eq(T("walks"), vmpl_call(2, 2, read_page, window, 0), 7);
     rmpadjust(table, 0, VMPL_R | 2);
+    /* The walk that VMPL0 may make is not one for VMPL2. */
+    invlpg(window);
+    check_eq(T("vmpl0-walks"), *window, 7);
     vmpl_call(2, 2, read_page, window, 0);
     check("not-denied", false);
 }

@@ -383,6 +383,16 @@ static void flush_others(void *opaque)
     snp_flush_others(current_cpu);
 }
 
+/* As all translations of it, they stay until the guest ends them. */
+static void let_flushes_end_walks(void)
+{
+    CPUState *cs;
+
+    CPU_FOREACH(cs) {
+        qatomic_set(&cpu_env(cs)->svm.walks_outdated, true);
+    }
+}
+
 SnpChange snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
                         uint32_t value)
 {
@@ -402,6 +412,8 @@ SnpChange snp_guest_set(CPUX86State *env, SnpOperand *operand, uint32_t mask,
     if (takes_rights) {
         snp_exclusive(env_cpu(env), flush_others, NULL);
         operand->flushed = true;
+    } else if (mask & ~value & SNP_RMP_VALIDATED) {
+        let_flushes_end_walks();
     }
     return result;
 }

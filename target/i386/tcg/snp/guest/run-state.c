@@ -15,7 +15,6 @@
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
 #include "cpu.h"
-#include "exec/cputlb.h"
 #include "hw/i386/apic.h"
 #include "target/i386/upm-compat.h"
 #include "tcg/helper-tcg.h"
@@ -168,7 +167,6 @@ static void replace_other(X86CPU *cpu, unsigned vmpl)
     snp_vcpu(env)->reset_hold = SNP_RESET_HOLD_NONE;
     snp_vcpu(env)->sipi_kept = false;
     start(cpu);
-    tlb_flush(CPU(cpu));
     trace_snp_ap_start(CPU(cpu)->cpu_index, other->vmsa, env->eip);
 }
 

@@ -10,7 +10,6 @@
 #include "qemu/osdep.h"
 #include "qemu/main-loop.h"
 #include "cpu.h"
-#include "exec/cputlb.h"
 #include "tcg/helper-tcg.h"
 #include "tcg/snp/guest/ghcb.h"
 #include "trace.h"
@@ -62,10 +61,6 @@ bool snp_run_vmpl(CPUX86State *env, uint64_t vmpl)
 
 G_NORETURN void snp_vmpl_go_on(CPUX86State *env)
 {
-    CPUState *cs = env_cpu(env);
-
     snp_vcpu(env)->switched = false;
-    /* Translations are of a VMPL's rights. */
-    tlb_flush(cs);
-    cpu_loop_exit_noexc(cs);
+    cpu_loop_exit_noexc(env_cpu(env));
 }

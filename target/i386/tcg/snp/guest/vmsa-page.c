@@ -15,6 +15,7 @@
 #include "qemu/bswap.h"
 #include "qemu/main-loop.h"
 #include "cpu.h"
+#include "exec/cputlb.h"
 #include "hw/core/cpu.h"
 #include "system/upm/compat.h"
 #include "target/i386/upm-compat.h"
@@ -133,6 +134,16 @@ static void clear_debug(CPUX86State *env)
     cpu_x86_update_dr7(env, dr7);
 }
 
+/* Translations are of a VMPL's rights, and so are those of page tables. */
+static void set_vmpl(CPUX86State *env, unsigned vmpl)
+{
+    if (env->svm.vmpl == vmpl) {
+        return;
+    }
+    env->svm.vmpl = vmpl;
+    tlb_flush(env_cpu(env));
+}
+
 /*
  * Each VMPL that the hypervisor offers has VMSAs of its own.  Without others
  * it does not look which one a VMSA is for.
@@ -153,7 +164,7 @@ static const char *load(CPUX86State *env, const SevVmsa *vmsa, unsigned vmpl)
         clear_debug(env);
     }
     snp_vcpu(env)->steps = false;
-    env->svm.vmpl = vmsa->vmpl;
+    set_vmpl(env, vmsa->vmpl);
     snp_vcpu(env)->sev_features = le64_to_cpu(vmsa->sev_features);
     return NULL;
 }
