@@ -7,8 +7,28 @@
  * copies, of all but pages of zeros.
  */
 #include "qemu/osdep.h"
+#include "qemu/madvise.h"
 #include "qemu/memalign.h"
+#include "qemu/units.h"
 #include "plan.h"
+
+#define LARGE_PAGE (2 * MiB)
+
+/*
+ * A guest's firmware is megabytes, and a fault for each page of its copy would
+ * take a sixth of the time of its launch.
+ */
+static void *copy_of(const SevLaunchRange *range)
+{
+    size_t large = QEMU_ALIGN_DOWN(range->size, LARGE_PAGE);
+    void *copy = qemu_memalign(large ? LARGE_PAGE : PSP_PAGE_SIZE,
+                               range->size);
+
+    if (large) {
+        qemu_madvise(copy, large, QEMU_MADV_HUGEPAGE);
+    }
+    return memcpy(copy, range->host, range->size);
+}
 
 /*
  * A CPUID page, too, is as it was given: firmware corrects only one that it
@@ -19,11 +39,9 @@ void sev_plan_keep(SevLaunchPlan *plan)
     for (unsigned i = 0; i < sev_plan_ranges(plan); i++) {
         SevLaunchRange *range = sev_plan_range(plan, i);
 
-        if (range->type == PSP_PAGE_ZERO || range->copy) {
-            continue;
+        if (range->type != PSP_PAGE_ZERO && !range->copy) {
+            range->copy = copy_of(range);
         }
-        range->copy = qemu_memalign(PSP_PAGE_SIZE, range->size);
-        memcpy(range->copy, range->host, range->size);
     }
 }
 
