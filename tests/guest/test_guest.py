@@ -121,6 +121,7 @@ VARIANTS = {
     'sipi': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
              'sev': {'kind': 'sev', 'smp': 2}, 'es': {'kind': 'es', 'smp': 2}},
     'sipi_spent': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
+    'sipi_hlt': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE}},
     'sipi_early': {'plain': {'smp': 2}, 'single': {'smp': 2, **SINGLE},
                    'es': {'kind': 'es', 'smp': 2}},
     'vmsa': {'plain': {'smp': 2},

@@ -31,7 +31,7 @@ static void wait_for_firmware(CPUState *cs)
 /* AP Reset Hold: the vCPU goes to sleep once the answer is written. */
 void snp_nae_reset_hold(CPUX86State *env, SnpNae *nae)
 {
-    snp_vcpu(env)->reset_hold = SNP_RESET_HOLD_NAE;
+    snp_vcpu(env)->sleep = SNP_SLEEP_HOLD_NAE;
 }
 
 void snp_nae_jump_table(CPUX86State *env, SnpNae *nae)

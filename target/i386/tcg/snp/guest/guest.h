@@ -21,11 +21,13 @@
 /* The VMSA of the launch, which has no address */
 #define SNP_LAUNCH_VMSA (UINT64_MAX - 1)
 
-typedef enum SnpResetHold {
-    SNP_RESET_HOLD_NONE,
-    SNP_RESET_HOLD_MSR,
-    SNP_RESET_HOLD_NAE,
-} SnpResetHold;
+/* What a vCPU sleeps in, or slept in last; an AP reset hold has two kinds */
+typedef enum SnpSleep {
+    SNP_SLEEP_NONE,
+    SNP_SLEEP_HLT,
+    SNP_SLEEP_HOLD_MSR,
+    SNP_SLEEP_HOLD_NAE,
+} SnpSleep;
 
 /*
  * What INIT and SIPI find.  As a reset leaves it, the boot processor runs
@@ -76,8 +78,9 @@ typedef struct SnpVmpl {
  *     exception raised meanwhile belongs into its GHCB
  * @nae: that event
  * @switched: the event has made another VMPL run
- * @reset_hold: waits in an AP reset hold, by MSR or by NAE event
- * @hold_rip: where the hold continues; the vCPU that is elsewhere has left it
+ * @sleep: what it sleeps in; NONE behind any other VMGEXIT
+ * @sleep_rip: where the hold continues, or HLT begins; a vCPU that is elsewhere
+ *     has left it
  * @sipi_kept: a SIPI came before the hold that it is for
  * @run_state: what INIT and SIPI find
  * @starts_anew: an INIT has loaded its VMSA, which a SIPI starts and no more
@@ -99,8 +102,8 @@ typedef struct SnpVcpu {
     bool serving;
     SnpNae *nae;
     bool switched;
-    SnpResetHold reset_hold;
-    uint64_t hold_rip;
+    SnpSleep sleep;
+    uint64_t sleep_rip;
     bool sipi_kept;
     SnpRunState run_state;
     bool starts_anew;
@@ -291,7 +294,7 @@ void G_GNUC_PRINTF(2, 3) snp_stop(CPUX86State *env, const char *fmt, ...);
  */
 
 /**
- * snp_reset_hold_enter: the vCPU sleeps, see SnpVcpu.reset_hold, unless a SIPI
+ * snp_reset_hold_enter: the vCPU sleeps, see SnpVcpu.sleep, unless a SIPI
  * was kept for it
  *
  * In the vCPU's thread, in the execution loop, with env up to date.

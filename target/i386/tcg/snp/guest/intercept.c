@@ -42,6 +42,8 @@ bool snp_guest_intercepted(CPUX86State *env, uint32_t type, uint64_t param,
     }
     switch (type) {
     case SVM_EXIT_HLT:
+        snp_vcpu(env)->sleep = SNP_SLEEP_HLT;
+        snp_vcpu(env)->sleep_rip = env->eip;
         snp_vmsa_halts(env);
         return false;
     case SVM_EXIT_MSR:

@@ -125,7 +125,7 @@ uint64_t snp_ghcb_msr_serve(CPUX86State *env, uint64_t request)
     case MSR_CPUID_REQUEST:
         return serve_cpuid(env, request);
     case MSR_RESET_HOLD_REQUEST:
-        vcpu->reset_hold = SNP_RESET_HOLD_MSR;
+        vcpu->sleep = SNP_SLEEP_HOLD_MSR;
         return snp_ghcb_msr_hold_response(false);
     case MSR_PREFERRED_REQUEST:
         return with_data(MSR_PREFERRED_RESPONSE, UINT64_MAX);

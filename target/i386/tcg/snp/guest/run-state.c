@@ -114,7 +114,7 @@ static void reset_vcpu(X86CPU *cpu)
     vcpu->resetting = true;
     do_cpu_init(cpu);
     vcpu->resetting = false;
-    vcpu->reset_hold = SNP_RESET_HOLD_NONE;
+    vcpu->sleep = SNP_SLEEP_NONE;
     vcpu->sipi_kept = false;
     vcpu->starts_anew = false;
     vcpu->steps = false;
@@ -164,7 +164,7 @@ static void replace_other(X86CPU *cpu, unsigned vmpl)
         go_offline(cpu, other->vmsa, why);
         return;
     }
-    snp_vcpu(env)->reset_hold = SNP_RESET_HOLD_NONE;
+    snp_vcpu(env)->sleep = SNP_SLEEP_NONE;
     snp_vcpu(env)->sipi_kept = false;
     start(cpu);
     trace_snp_ap_start(CPU(cpu)->cpu_index, other->vmsa, env->eip);
@@ -333,7 +333,7 @@ bool snp_guest_sipi_signal(X86CPU *cpu)
     CPUState *cs = CPU(cpu);
     SnpVcpu *vcpu = snp_vcpu(env);
 
-    trace_snp_sipi_signal(cs->cpu_index, vcpu->run_state, vcpu->reset_hold);
+    trace_snp_sipi_signal(cs->cpu_index, vcpu->run_state, vcpu->sleep);
     if (vcpu->run_state == SNP_RUN_OFFLINE ||
         (vcpu->run_state == SNP_RUN_RESET && !cpu_is_bsp(cpu))) {
         stay_halted(cs);

@@ -43,7 +43,7 @@ bool snp_vmgexit(CPUX86State *env)
     SnpVmpl *vmpl = snp_vmpl(env);
     uint64_t request = vmpl->ghcb_msr;
 
-    vcpu->reset_hold = SNP_RESET_HOLD_NONE;
+    vcpu->sleep = SNP_SLEEP_NONE;
     if (snp_ghcb_is_request(request)) {
         vmpl->ghcb_msr = snp_ghcb_msr_serve(env, request);
         trace_snp_ghcb_msr(env_cpu(env)->cpu_index, request, vmpl->ghcb_msr);
@@ -53,7 +53,7 @@ bool snp_vmgexit(CPUX86State *env)
     if (vcpu->switched) {
         snp_vmpl_go_on(env);
     }
-    if (vcpu->reset_hold != SNP_RESET_HOLD_NONE) {
+    if (vcpu->sleep != SNP_SLEEP_NONE) {
         snp_reset_hold_enter(env);
     }
     return true;
