@@ -14,11 +14,12 @@ from linux_guest import BUILD, LIMIT, QEMU, TOP, QEMUMachine
 from patience import run
 
 FOLDER = 'docs/system/i386'
-PAGES = ['amd-sev-emulated', 'amd-sev-snp-attestation', 'amd-sev-snp-emulated',
-         'amd-sev-snp-errors', 'amd-sev-snp-host', 'amd-sev-snp-host-firmware',
-         'amd-sev-snp-launch', 'amd-sev-snp-processor', 'upm', 'upm-backend',
-         'upm-build', 'upm-ci', 'upm-monitor', 'upm-operation',
-         'upm-symptoms', 'upm-tools', 'upm-versions']
+PAGES = ['amd-sev-emulated', 'amd-sev-snp-attestation', 'amd-sev-snp-costs',
+         'amd-sev-snp-emulated', 'amd-sev-snp-errors', 'amd-sev-snp-host',
+         'amd-sev-snp-host-firmware', 'amd-sev-snp-launch',
+         'amd-sev-snp-processor', 'upm', 'upm-backend', 'upm-build', 'upm-ci',
+         'upm-monitor', 'upm-operation', 'upm-symptoms', 'upm-tools',
+         'upm-versions']
 # A page of QEMU's own that ours point to
 NEIGHBOUR = 'amd-memory-encryption'
 # QOM type whose properties an option has, by the option's first value
