@@ -167,9 +167,13 @@ def test_doctor_stalls(tmp_path, monkeypatch):
 
 
 def test_interrupted(tmp_path):
-    """Ctrl-C ends a demo, its guest and all, with a word."""
+    """Ctrl-C ends a demo, its guest and all, with a word.
+
+    What runs in a shell's background ignores it, and so would the demo.
+    """
     with subprocess.Popen(
-            words_of('scripts/demo', '--memory', '256M'), cwd=tmp_path,
+            ['env', '--default-signal=INT',
+             *words_of('scripts/demo', '--memory', '256M')], cwd=tmp_path,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             start_new_session=True, stdin=subprocess.DEVNULL,
             env={**os.environ, 'UPM_LOGS': str(tmp_path / 'logs')}) as demo:
