@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Conversions: of the core, under KVM in the lab, and in the emulated host.
 
-Time is instructions there: of a payload, of the kernel with its KVM and of
-QEMU.
+With one processor in the lab, and for conversions in the host, time is
+instructions: of a payload, of the kernel with its KVM and of QEMU.
 """
 import json
 import statistics
